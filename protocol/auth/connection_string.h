@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "protocol/base/result.h"
+
+namespace kyanite {
+
+// "HostName=...;SharedAccessKeyName=...;SharedAccessKey=..." (service) or "...;DeviceId=...;[ModuleId=...;]
+// SharedAccessKey=..." (device). Key names in any case, '=' allowed inside values.
+struct ConnectionString {
+  std::string host_name;  // may carry ":port"
+  std::string gateway_host_name;
+  std::string device_id;
+  std::string module_id;
+  std::string policy;
+  std::string key;
+  bool x509 = false;
+};
+
+// Errors: Errc::argument_invalid naming the part that is missing, unknown or repeated.
+Result<ConnectionString> parse_connection_string(std::string_view text);
+std::string to_string(const ConnectionString& value);
+
+}  // namespace kyanite

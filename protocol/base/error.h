@@ -1,0 +1,64 @@
+#pragma once
+
+#include <string>
+#include <utility>
+
+namespace kyanite {
+
+// Why an operation was refused. Each code has one row in error_catalog.h that says what every protocol
+// answers for it; adapters translate by that row only.
+enum class Errc {
+  // the caller's request
+  argument_invalid,
+  format_error,             // a body that is not JSON, or not the JSON expected
+  protocol_version_invalid, // api-version missing or malformed
+  device_scope_invalid,
+  unauthorized,             // missing, bad or expired credential, or missing right
+  device_disabled,
+  device_not_found,
+  module_not_found,
+  route_not_found,
+  not_found,
+  method_not_allowed,
+  device_already_exists,
+  module_already_exists,
+  conflict,
+  precondition_failed,
+  etag_missing,
+  message_too_large,
+  request_too_large,
+  too_many_devices,
+  too_many_modules,
+  not_implemented,
+  throttled,
+  quota_exceeded,
+  // the hub
+  busy,                     // back-pressure: the caller may try again later
+  shutting_down,
+  storage_failed,
+  internal,
+  timed_out,
+  // a peer's bytes
+  protocol_violation,
+  malformed_packet,
+  packet_too_large,
+  topic_not_allowed,
+  // start-up and operation
+  config_invalid,
+  io_failed,
+};
+
+// A refusal: the code decides what the peer sees, the detail is for the log and never carries a key,
+// a token or a payload.
+struct Error {
+  Errc code = Errc::internal;
+  std::string detail;
+
+  Error() = default;
+  Error(Errc c) : code(c) {}  // NOLINT(google-explicit-constructor): `return Errc::x;` reads as intended
+  Error(Errc c, std::string text) : code(c), detail(std::move(text)) {}
+
+  friend bool operator==(const Error& a, const Error& b) { return a.code == b.code; }
+};
+
+}  // namespace kyanite

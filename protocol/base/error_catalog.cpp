@@ -1,0 +1,63 @@
+#include "protocol/base/error_catalog.h"
+
+#include <array>
+
+#include "protocol/base/assert.h"
+
+namespace kyanite {
+namespace {
+
+constexpr std::array kRows{
+    ErrorRow{Errc::argument_invalid, "ArgumentInvalid", 400004, 400, "The request has an invalid argument"},
+    ErrorRow{Errc::format_error, "IotHubFormatError", 400006, 400, "The request body is not valid JSON of the expected form"},
+    ErrorRow{Errc::protocol_version_invalid, "InvalidProtocolVersion", 400001, 400, "The api-version is missing or malformed"},
+    ErrorRow{Errc::device_scope_invalid, "InvalidDeviceScope", 400028, 400, "The device scope is invalid"},
+    ErrorRow{Errc::unauthorized, "IotHubUnauthorizedAccess", 401002, 401, "Unauthorized"},
+    ErrorRow{Errc::device_disabled, "IotHubUnauthorizedAccess", 401002, 401, "Unauthorized"},
+    ErrorRow{Errc::device_not_found, "DeviceNotFound", 404001, 404, "The device is not registered"},
+    ErrorRow{Errc::module_not_found, "ModuleNotFound", 404010, 404, "The module is not registered"},
+    ErrorRow{Errc::route_not_found, "GenericNotFound", 404000, 404, "There is no such resource"},
+    ErrorRow{Errc::not_found, "GenericNotFound", 404000, 404, "There is no such resource"},
+    ErrorRow{Errc::method_not_allowed, "GenericMethodNotAllowed", 405000, 405, "The resource does not support this verb"},
+    ErrorRow{Errc::device_already_exists, "DeviceAlreadyExists", 409001, 409, "A device with this ID is already registered"},
+    ErrorRow{Errc::module_already_exists, "ModuleAlreadyExistsOnDevice", 409301, 409, "A module with this ID is already registered on the device"},
+    ErrorRow{Errc::conflict, "GenericConflict", 409000, 409, "The request conflicts with the present state"},
+    ErrorRow{Errc::precondition_failed, "PreconditionFailed", 412001, 412, "The ETag does not match; it may be out of date"},
+    ErrorRow{Errc::etag_missing, "PreconditionFailed", 412001, 412, "Etag missing: send If-Match"},
+    ErrorRow{Errc::message_too_large, "MessageTooLarge", 413001, 413, "The message is larger than allowed"},
+    ErrorRow{Errc::request_too_large, "GenericRequestEntityTooLarge", 413000, 413, "The request is larger than allowed"},
+    ErrorRow{Errc::too_many_devices, "TooManyDevices", 413002, 413, "Too many devices in one request"},
+    ErrorRow{Errc::too_many_modules, "TooManyModulesOnDevice", 413003, 413, "The device has its maximum number of modules"},
+    ErrorRow{Errc::not_implemented, "FeatureNotSupported", 404013, 501, "This version of the hub does not offer the operation"},
+    ErrorRow{Errc::throttled, "ThrottlingException", 429001, 429, "Too many requests; wait 10 seconds"},
+    ErrorRow{Errc::quota_exceeded, "IotHubQuotaExceeded", 403002, 403, "A quota of the hub is used up"},
+    ErrorRow{Errc::busy, "ServerBusy", 503005, 503, "The hub is busy; try again shortly"},
+    ErrorRow{Errc::shutting_down, "ServiceUnavailable", 503001, 503, "The hub is shutting down"},
+    ErrorRow{Errc::storage_failed, "ServiceUnavailable", 503001, 503, "The hub cannot store data at present"},
+    ErrorRow{Errc::internal, "ServerError", 500001, 500, "The hub met an internal error"},
+    ErrorRow{Errc::timed_out, "GatewayTimeout", 504101, 504, "The operation took too long"},
+    ErrorRow{Errc::protocol_violation, "InvalidOperation", 400003, 400, "The peer broke the protocol"},
+    ErrorRow{Errc::malformed_packet, "InvalidOperation", 400003, 400, "The packet is malformed"},
+    ErrorRow{Errc::packet_too_large, "MessageTooLarge", 413001, 413, "The packet is larger than allowed"},
+    ErrorRow{Errc::topic_not_allowed, "InvalidOperation", 400003, 400, "The topic is not one of the hub's"},
+    ErrorRow{Errc::config_invalid, "ServerError", 500001, 500, "The configuration is invalid"},
+    ErrorRow{Errc::io_failed, "ServerError", 500001, 500, "An input or output operation failed"},
+};
+
+constexpr bool rows_are_in_order() {
+  for (std::size_t i = 0; i < kRows.size(); ++i) {
+    if (static_cast<std::size_t>(kRows[i].code) != i) return false;
+  }
+  return true;
+}
+static_assert(rows_are_in_order(), "the catalogue is indexed by Errc");
+
+}  // namespace
+
+const ErrorRow& error_row(Errc code) {
+  const auto index = static_cast<std::size_t>(code);
+  KYANITE_ASSERT(index < kRows.size());
+  return kRows[index];
+}
+
+}  // namespace kyanite

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "protocol/base/time.h"
+
+// Every limit in one place. The first group is the service's own (source in brackets), the second is ours and
+// keeps what a peer can grow bounded.
+namespace kyanite::limits {
+
+inline constexpr std::size_t kIdBytesMax = 128;                  // [device-mqtt.md 3.6]
+inline constexpr std::size_t kTelemetryBytesMax = 256 * 1024;    // body and properties [device-mqtt.md 4.5]
+inline constexpr std::size_t kTopicBytesMax = 65535;             // [MQTT 3.1.1 1.5.3]
+inline constexpr std::size_t kPacketBytesMax = 256 * 1024 + 64 * 1024 + 16;  // remaining length [4.5]
+inline constexpr seconds kKeepAliveCap{1767};                    // [2.10]
+inline constexpr seconds kClockSkew{300};                        // tokens stay valid so long after expiry [3.3]
+inline constexpr std::size_t kSubscriptionsMax = 5;              // per session [8.2]
+inline constexpr std::size_t kModulesPerDeviceMax = 50;          // [service-rest.md 4.8]
+inline constexpr std::size_t kListDevicesMax = 1000;             // [service-rest.md 4.3]
+inline constexpr std::size_t kStatusReasonBytesMax = 128;        // [service-rest.md 4.2]
+inline constexpr std::size_t kPolicyNameBytesMax = 64;           // [service-rest.md 2.1]
+inline constexpr std::size_t kPoliciesMax = 16;                  // [service-rest.md 2.1]
+inline constexpr std::size_t kKeyBytesMin = 16;                  // decoded [service-rest.md 4.5]
+inline constexpr std::size_t kKeyBytesMax = 64;
+inline constexpr std::size_t kCaCertificatesMax = 25;            // [device-mqtt.md 2.6]
+inline constexpr std::size_t kRequestBodyBytesMax = 1024 * 1024; // [service-rest.md 1.1]
+
+inline constexpr seconds kConnectTimeout{60};          // TCP accept to CONNECT [device-mqtt.md 2.1]
+inline constexpr std::size_t kUnackedPublishesMax = 4096;       // per connection, then reading stops
+inline constexpr std::size_t kUnackedBytesMax = 4 * 1024 * 1024;
+inline constexpr std::size_t kOutputHighBytes = 64 * 1024;      // per connection, then reading stops
+inline constexpr std::size_t kOutputHardBytes = 1024 * 1024;    // per connection, then it is closed as slow
+inline constexpr std::size_t kJsonDepthMax = 32;
+inline constexpr std::size_t kSasTokenBytesMax = 4096;
+inline constexpr std::size_t kUsernameBytesMax = 4096;
+inline constexpr std::size_t kHttpHeaderBytesMax = 32 * 1024;
+inline constexpr std::size_t kCertificateChainMax = 8;          // certificates a peer may present
+inline constexpr std::size_t kEventStreamsMax = 64;             // open /kyanite/v1/events readers per shard
+
+}  // namespace kyanite::limits

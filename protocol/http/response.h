@@ -1,0 +1,40 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/base/error.h"
+
+namespace kyanite {
+
+// Bytes of a response produced piece by piece, for event streams. Lives on the HTTP connection's shard.
+class ResponseStream {
+ public:
+  // Where the pieces go; implemented by the HTTP connection.
+  class Output {
+   public:
+    virtual ~Output() = default;
+    virtual void write(std::string chunk) = 0;     // never blocks
+    virtual std::size_t queued_bytes() const = 0;  // stop producing while this is high
+    virtual void finish() = 0;                     // end of the response
+  };
+  virtual ~ResponseStream() = default;
+  virtual void start(Output& output) = 0;
+  virtual void on_writable() = 0;  // the output drained
+  // The connection is gone or finished; the destructor follows.
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;  // beyond those every response has (1.7)
+  std::string content_type = "application/json; charset=utf-8";
+  std::string body;
+  std::unique_ptr<ResponseStream> stream;  // instead of body
+};
+
+// Envelope A with the iothub-errorcode header (service-rest.md 3.1, 3.3).
+HttpResponse error_response(const Error& error, const std::string& tracking_id, const std::string& timestamp);
+
+}  // namespace kyanite

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "protocol/auth/access_policy.h"
+#include "protocol/base/result.h"
+#include "protocol/http/request.h"
+
+namespace kyanite {
+
+// Every operation of the REST API; one row each in the route table.
+enum class Operation {
+  get_device, put_device, delete_device, list_devices,
+  get_module, put_module, delete_module, list_modules,
+  device_statistics, service_statistics,
+  get_twin, get_module_twin,
+  // Kyanite's own, under /kyanite/v1/
+  stream_events, hub_status, list_ca_certificates, add_ca_certificate, delete_ca_certificate,
+};
+
+struct RouteMatch {
+  Operation operation;
+  std::vector<Right> any_of;            // one of these rights is needed
+  bool needs_api_version = true;        // false under /kyanite/
+  std::vector<std::string> parameters;  // ids in the path, in order
+};
+
+// Literals ignore case, ids do not (service-rest.md 1.4). Errors: Errc::route_not_found, method_not_allowed.
+Result<RouteMatch> match_route(const HttpRequest& request);
+
+// Accepts YYYY-MM-DD[-preview]. Errors: Errc::protocol_version_invalid (service-rest.md 1.3).
+Result<void> check_api_version(const HttpRequest& request);
+
+}  // namespace kyanite

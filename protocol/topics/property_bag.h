@@ -1,0 +1,32 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace kyanite {
+
+// One name with its value; no value is the bag's "name" without "=".
+struct Property {
+  std::string name;
+  std::optional<std::string> value;
+  friend bool operator==(const Property&, const Property&) = default;
+};
+
+// The url-encoded properties at the end of a telemetry topic, decoded (spec device-mqtt.md 4.2, 4.3).
+struct PropertyBag {
+  // Service names ("message-id", "content-type", ...), from $.mid, $.ct, ...
+  std::vector<Property> system;
+  std::vector<Property> application;  // in the order sent; last one wins for names equal ignoring case
+  // Sum of the sizes that count towards the message limit: values of system properties, names and values of
+  // application properties (spec 4.5).
+  std::size_t size_bytes = 0;
+  std::size_t ignored_system = 0;  // unknown $.x names, for diagnostics
+};
+
+// Decodes the text after "messages/events/". Nothing a client writes here is refused.
+PropertyBag decode_property_bag(std::string_view text);
+
+}  // namespace kyanite
