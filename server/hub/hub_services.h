@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "server/hub/device_router.h"
+#include "server/hub/hub_security.h"
+#include "storage/stores.h"
+
+namespace kyanite {
+
+class RegistryService;
+class HubAdministration;
+
+// What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
+struct HubServices {
+  Executor& executor;              // the adapter's own shard
+  ShardIndex shard;
+  DeviceRouter& router;
+  Stores& stores;
+  RegistryService& registry;       // this shard's front of the registry
+  HubAdministration& administration;
+  const Settings& settings;
+};
+
+}  // namespace kyanite

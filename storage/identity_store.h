@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "protocol/base/reply.h"
+#include "storage/records.h"
+
+namespace kyanite {
+
+// A device with all its modules: what an owner loads.
+struct DeviceRecords {
+  IdentityRecord device;
+  std::vector<IdentityRecord> modules;  // by module id
+};
+
+// Exact numbers of committed state; modules are not devices.
+struct IdentityCounts {
+  std::uint64_t devices = 0;
+  std::uint64_t disabled = 0;
+  friend bool operator==(const IdentityCounts&, const IdentityCounts&) = default;
+};
+
+// One step of registry work, committed as a whole: identities written (with their twin when they are new) and
+// erased. Erasing a device erases its modules and every row of both.
+struct IdentityChange {
+  struct Write {
+    IdentityRecord record;
+    std::optional<TwinRecord> new_twin;  // set when the identity is created
+    // The etag the owner saw, nothing for a creation. Engines assert or compare it.
+    std::optional<std::uint64_t> expected_etag;
+    bool was_disabled = false;           // status before, for the counts
+  };
+  struct Erase {
+    Identity id;
+    bool was_disabled = false;
+  };
+  std::vector<Write> writes;
+  std::vector<Erase> erases;
+};
+
+// IdentityStore keeps identities and their twins.
+//
+// Owner: Stores. Replies promise: success means committed (and fsynced when durability is fsync); changes of one
+// device submitted in order commit in order; reads see committed state. Errors: Errc::storage_failed,
+// device_not_found, precondition_failed (only engines shared by nodes), busy.
+// Bound: pages of scan are at most `limit` devices.
+class IdentityStore {
+ public:
+  virtual ~IdentityStore() = default;
+  virtual void load(std::string device, Reply<DeviceRecords> reply) = 0;  // device_not_found when absent
+  virtual void load_twin(Identity id, Reply<TwinRecord> reply) = 0;       // device_not_found, module_not_found
+  virtual void commit(IdentityChange change, Reply<void> reply) = 0;
+  // Devices in id order, first one after `after` (empty: from the start).
+  virtual void scan(std::string after, std::size_t limit, Reply<std::vector<IdentityRecord>> reply) = 0;
+  virtual void counts(Reply<IdentityCounts> reply) = 0;
+};
+
+}  // namespace kyanite

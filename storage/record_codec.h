@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "protocol/base/result.h"
+#include "storage/records.h"
+
+// Bytes of the stored records: two bytes first, the record's version and the oldest version able to read it.
+// Layouts are in format.md; golden files in tests/unit/storage hold each version ever written.
+namespace kyanite {
+
+std::string encode_identity(const IdentityRecord& record);
+Result<IdentityRecord> decode_identity(std::string_view bytes);
+
+std::string encode_twin(const TwinRecord& record);
+Result<TwinRecord> decode_twin(std::string_view bytes);
+
+std::string encode_policies(const std::vector<AccessPolicy>& policies);
+Result<std::vector<AccessPolicy>> decode_policies(std::string_view bytes);
+
+std::string encode_ca_certificate(const CaCertificateRecord& record);
+Result<CaCertificateRecord> decode_ca_certificate(std::string_view bytes);
+
+// Telemetry is built straight from views, so that a payload is copied once, from the read buffer into its record.
+struct TelemetryFields {
+  const Identity& sender;
+  std::string_view generation_id;
+  std::string_view auth_method;
+  MessageSource source = MessageSource::telemetry;
+  std::string_view model_id;
+  const PropertyBag& bag;
+  std::string_view body;
+};
+std::string encode_telemetry(const TelemetryFields& fields);
+// Fills in what only the commit thread knows. The offset is the key and is not in the value.
+void stamp_telemetry(std::string& record, WallTime enqueued);
+Result<TelemetryRecord> decode_telemetry(TelemetryOffset offset, std::string_view bytes);
+WallTime telemetry_enqueued(std::string_view bytes);
+
+}  // namespace kyanite
