@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace kyanite {
+
+// Appends text as a JSON string with its quotes. Control characters are escaped and bytes that are not UTF-8
+// become U+FFFD, so that whatever a peer sent, the line stays one valid JSON line.
+void append_json_string(std::string& out, std::string_view text);
+
+}  // namespace kyanite
