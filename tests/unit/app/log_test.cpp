@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -28,7 +30,7 @@ TEST(Log, quotes_line_ends_and_broken_utf8_stay_inside_one_valid_line) {
   const auto line = format_line(true, kTime, Level::warning, "refused", {{"reason", hostile}});
   EXPECT_EQ(line.find('\n'), std::string::npos);
   const auto parsed = nlohmann::json::parse(line);
-  const std::string reason = parsed["reason"];
+  const auto reason = parsed["reason"].get<std::string>();
   EXPECT_TRUE(reason.starts_with("a\"b\\c\nd\x01\x7f \xC3\xA9 "));
 }
 
