@@ -10,7 +10,7 @@ namespace kyanite {
 
 // What the hub as a whole keeps: its id, shared access policies and device CA certificates.
 struct HubRecords {
-  std::string hub_id;  // random hex, made with the store
+  std::string hub_id;                  // random hex, made with the store
   std::vector<AccessPolicy> policies;  // in the order written
   std::vector<CaCertificateRecord> ca_certificates;
 };

@@ -31,7 +31,7 @@ struct IdentityChange {
     std::optional<TwinRecord> new_twin;  // set when the identity is created
     // The etag the owner saw, nothing for a creation. Engines assert or compare it.
     std::optional<std::uint64_t> expected_etag;
-    bool was_disabled = false;           // status before, for the counts
+    bool was_disabled = false;  // status before, for the counts
   };
   struct Erase {
     Identity id;
@@ -43,15 +43,15 @@ struct IdentityChange {
 
 // IdentityStore keeps identities and their twins.
 //
-// Owner: Stores. Replies promise: success means committed (and fsynced when durability is fsync); changes of one
-// device submitted in order commit in order; reads see committed state. Errors: Errc::storage_failed,
+// Owner: Stores. Replies promise: success means committed (and fsynced when durability is fsync); changes of
+// one device submitted in order commit in order; reads see committed state. Errors: Errc::storage_failed,
 // device_not_found, precondition_failed (only engines shared by nodes), busy.
 // Bound: pages of scan are at most `limit` devices.
 class IdentityStore {
  public:
   virtual ~IdentityStore() = default;
   virtual void load(std::string device, Reply<DeviceRecords> reply) = 0;  // device_not_found when absent
-  virtual void load_twin(Identity id, Reply<TwinRecord> reply) = 0;       // device_not_found, module_not_found
+  virtual void load_twin(Identity id, Reply<TwinRecord> reply) = 0;  // device_not_found, module_not_found
   virtual void commit(IdentityChange change, Reply<void> reply) = 0;
   // Devices in id order, first one after `after` (empty: from the start).
   virtual void scan(std::string after, std::size_t limit, Reply<std::vector<IdentityRecord>> reply) = 0;

@@ -22,7 +22,8 @@ Result<std::vector<AccessPolicy>> decode_policies(std::string_view bytes);
 std::string encode_ca_certificate(const CaCertificateRecord& record);
 Result<CaCertificateRecord> decode_ca_certificate(std::string_view bytes);
 
-// Telemetry is built straight from views, so that a payload is copied once, from the read buffer into its record.
+// Telemetry is built straight from views, so that a payload is copied once, from the read buffer into its
+// record.
 struct TelemetryFields {
   const Identity& sender;
   std::string_view generation_id;

@@ -17,23 +17,24 @@ namespace kyanite {
 enum class IdentityStatus : std::uint8_t { enabled, disabled };
 enum class AuthenticationType : std::uint8_t { sas, self_signed, certificate_authority, none };
 
-// A device or module as registered (spec service-rest.md 4.2, 4.8). Live state (connected or not) is not stored.
+// A device or module as registered (spec service-rest.md 4.2, 4.8). Live state (connected or not) is not
+// stored.
 struct IdentityRecord {
   Identity id;
-  std::string generation_id;     // decimal digits, new for each re-creation
+  std::string generation_id;       // decimal digits, new for each re-creation
   std::uint64_t etag_counter = 1;  // shown as base64 of the decimal number
   IdentityStatus status = IdentityStatus::enabled;
   std::string status_reason;
   WallTime status_updated = kNever;
   AuthenticationType auth_type = AuthenticationType::sas;
-  std::string primary_key;       // base64, only for sas
+  std::string primary_key;  // base64, only for sas
   std::string secondary_key;
   std::string primary_thumbprint;  // hex, only for self_signed
   std::string secondary_thumbprint;
   bool iot_edge = false;
   std::string device_scope;
   std::vector<std::string> parent_scopes;
-  std::string managed_by;        // modules only
+  std::string managed_by;  // modules only
   friend bool operator==(const IdentityRecord&, const IdentityRecord&) = default;
 };
 
@@ -44,7 +45,7 @@ struct TwinRecord {
   std::uint64_t desired_version = 1;
   std::uint64_t reported_version = 1;
   std::string model_id;
-  std::string tags = "{}";       // JSON objects as text
+  std::string tags = "{}";  // JSON objects as text
   std::string desired = "{}";
   std::string reported = "{}";
   std::string desired_metadata;  // JSON, empty until the first update
@@ -72,7 +73,7 @@ struct TelemetryRecord {
   // Set by TelemetryIngest.
   Identity sender;
   std::string generation_id;
-  std::string auth_method;       // the JSON text of iothub-connection-auth-method
+  std::string auth_method;  // the JSON text of iothub-connection-auth-method
   MessageSource source = MessageSource::telemetry;
   std::string model_id;          // dt-dataschema, may be empty
   std::vector<Property> system;  // from the bag, service names

@@ -19,8 +19,8 @@ enum class StorePressure {
 
 // Stores is one engine: all typed stores over one database.
 //
-// Owner: the application; destroyed after the shards stopped asking. close() commits what was submitted, answers
-// it, and stops the engine's threads.
+// Owner: the application; destroyed after the shards stopped asking. close() commits what was submitted,
+// answers it, and stops the engine's threads.
 class Stores {
  public:
   virtual ~Stores() = default;

@@ -15,12 +15,12 @@ namespace kyanite {
 class TelemetryAckSink {
  public:
   struct Ack {
-    ConnectionRef connection;   // none for a will
-    std::uint64_t sequence = 0; // what the connection gave at append
+    ConnectionRef connection;    // none for a will
+    std::uint64_t sequence = 0;  // what the connection gave at append
   };
   virtual ~TelemetryAckSink() = default;
-  // Called on the commit thread, once per group and sink, acks in append order. The sink moves them to its shard
-  // as one message.
+  // Called on the commit thread, once per group and sink, acks in append order. The sink moves them to its
+  // shard as one message.
   virtual void on_committed(std::vector<Ack> acks) = 0;
 };
 
@@ -61,18 +61,20 @@ struct WaitId {
 // Owner: Stores. append may be called from any shard; batches of one shard commit in order.
 // Bound: appends wait in the commit queue, whose pressure (Stores::pressure) stops the readers of sockets;
 // pages are at most max_records and about max_bytes (at least one record).
-// Errors: Errc::storage_failed; argument_invalid for an unknown partition.
+// Errors: Errc::storage_failed; busy when the readers have too much to do; argument_invalid for an unknown
+// partition (an append to one is a broken belief).
 class TelemetryLog {
  public:
   virtual ~TelemetryLog() = default;
   virtual std::uint32_t partitions() const = 0;
   virtual void append(TelemetryBatch batch) = 0;
-  virtual void read(PartitionId partition, TelemetryOffset from, std::size_t max_records, std::size_t max_bytes,
-                    Reply<TelemetryPage> reply) = 0;
+  virtual void read(PartitionId partition, TelemetryOffset from, std::size_t max_records,
+                    std::size_t max_bytes, Reply<TelemetryPage> reply) = 0;
   virtual TelemetryRange range(PartitionId partition) const = 0;  // any thread, committed state, no I/O
   // First record enqueued at or after `time` (the end when there is none): binary search.
   virtual void find_time(PartitionId partition, WallTime time, Reply<TelemetryOffset> reply) = 0;
-  // Answers with the new end once the partition has records past `offset`; at once when it already has.
+  // Answers with the new end once that is greater than `offset`, so that a reader passes TelemetryPage::next;
+  // at once when it already is.
   virtual WaitId wait_past(PartitionId partition, TelemetryOffset offset, Reply<TelemetryOffset> reply) = 0;
   // Forgets a wait; its reply answers Errc::shutting_down. Unknown ids are ignored.
   virtual void cancel_wait(WaitId wait) = 0;

@@ -1,0 +1,246 @@
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "protocol/base/base64.h"
+#include "protocol/base/json_limits.h"
+#include "storage/record_codec.h"
+
+// Records kept as JSON: two version bytes, then one JSON object with short fixed names (format.md).
+namespace kyanite {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kOldestReader = 1;
+
+Error damaged(std::string_view kind, std::string_view why) {
+  return Error(Errc::storage_failed, std::string(kind) + " record: " + std::string(why));
+}
+
+std::string with_head(const Json& document) {
+  std::string out;
+  out.push_back(static_cast<char>(kVersion));
+  out.push_back(static_cast<char>(kOldestReader));
+  out += dump_json(document);
+  return out;
+}
+
+Result<Json> without_head(std::string_view kind, std::string_view bytes) {
+  if (bytes.size() < 2) return damaged(kind, "shorter than its head");
+  if (static_cast<std::uint8_t>(bytes[1]) > kVersion) return damaged(kind, "written by a newer program");
+  Result<Json> document = parse_json(bytes.substr(2));
+  if (!document) return damaged(kind, "not JSON");
+  if (!document->is_object()) return damaged(kind, "not a JSON object");
+  return document;
+}
+
+// Takes typed members out of an object and remembers whether one was missing or of another type.
+class Members {
+ public:
+  explicit Members(const Json& object) : object_(object) {}
+  bool ok() const { return ok_; }
+
+  void read(const char* name, std::string& into) {
+    if (const Json* member = find(name, Json::value_t::string)) into = member->get_ref<const std::string&>();
+  }
+  void read(const char* name, bool& into) {
+    if (const Json* member = find(name, Json::value_t::boolean)) into = member->get<bool>();
+  }
+  void read(const char* name, std::uint64_t& into) {
+    if (const Json* member = find(name, Json::value_t::number_unsigned)) into = member->get<std::uint64_t>();
+  }
+  void read(const char* name, WallTime& into) {
+    const auto member = object_.find(name);
+    if (member == object_.end() || !member->is_number_integer()) {
+      ok_ = false;
+      return;
+    }
+    into = WallTime(milliseconds(member->get<std::int64_t>()));
+  }
+  void read(const char* name, std::vector<std::string>& into) {
+    const Json* member = find(name, Json::value_t::array);
+    if (!member) return;
+    for (const Json& item : *member) {
+      if (item.is_string()) {
+        into.push_back(item.get_ref<const std::string&>());
+      } else {
+        ok_ = false;
+      }
+    }
+  }
+  // An enumerator by its stored name; the names' order is the enumerators'.
+  template <class Enum, std::size_t N>
+  void read(const char* name, Enum& into, const std::array<const char*, N>& names) {
+    std::string text;
+    read(name, text);
+    for (std::size_t i = 0; i < N; ++i) {
+      if (text == names[i]) {
+        into = static_cast<Enum>(i);
+        return;
+      }
+    }
+    ok_ = false;
+  }
+
+ private:
+  const Json* find(const char* name, Json::value_t type) {
+    const auto member = object_.find(name);
+    if (member != object_.end() && member->type() == type) return &*member;
+    ok_ = false;
+    return nullptr;
+  }
+
+  const Json& object_;
+  bool ok_ = true;
+};
+
+std::int64_t to_milliseconds(WallTime time) { return time.time_since_epoch().count(); }
+
+constexpr std::array<const char*, 2> kStatusNames{"enabled", "disabled"};
+constexpr std::array<const char*, 4> kAuthNames{"sas", "selfSigned", "certificateAuthority", "none"};
+
+template <class Enum, std::size_t N>
+const char* stored_name(Enum value, const std::array<const char*, N>& names) {
+  return names[static_cast<std::size_t>(value)];
+}
+
+}  // namespace
+
+std::string encode_identity(const IdentityRecord& record) {
+  return with_head(Json{{"device", record.id.device},
+                        {"module", record.id.module},
+                        {"generation", record.generation_id},
+                        {"etag", record.etag_counter},
+                        {"status", stored_name(record.status, kStatusNames)},
+                        {"reason", record.status_reason},
+                        {"statusUpdated", to_milliseconds(record.status_updated)},
+                        {"auth", stored_name(record.auth_type, kAuthNames)},
+                        {"primaryKey", record.primary_key},
+                        {"secondaryKey", record.secondary_key},
+                        {"primaryThumbprint", record.primary_thumbprint},
+                        {"secondaryThumbprint", record.secondary_thumbprint},
+                        {"edge", record.iot_edge},
+                        {"scope", record.device_scope},
+                        {"parents", record.parent_scopes},
+                        {"managedBy", record.managed_by}});
+}
+
+Result<IdentityRecord> decode_identity(std::string_view bytes) {
+  const Result<Json> document = without_head("identity", bytes);
+  if (!document) return document.error();
+  IdentityRecord record;
+  Members members(*document);
+  members.read("device", record.id.device);
+  members.read("module", record.id.module);
+  members.read("generation", record.generation_id);
+  members.read("etag", record.etag_counter);
+  members.read("status", record.status, kStatusNames);
+  members.read("reason", record.status_reason);
+  members.read("statusUpdated", record.status_updated);
+  members.read("auth", record.auth_type, kAuthNames);
+  members.read("primaryKey", record.primary_key);
+  members.read("secondaryKey", record.secondary_key);
+  members.read("primaryThumbprint", record.primary_thumbprint);
+  members.read("secondaryThumbprint", record.secondary_thumbprint);
+  members.read("edge", record.iot_edge);
+  members.read("scope", record.device_scope);
+  members.read("parents", record.parent_scopes);
+  members.read("managedBy", record.managed_by);
+  if (!members.ok()) return damaged("identity", "a member is missing or of another type");
+  return record;
+}
+
+// The documents stay text inside the JSON: their member order and number spelling are the writer's.
+std::string encode_twin(const TwinRecord& record) {
+  return with_head(Json{{"version", record.version},
+                        {"etag", record.etag_counter},
+                        {"desiredVersion", record.desired_version},
+                        {"reportedVersion", record.reported_version},
+                        {"modelId", record.model_id},
+                        {"tags", record.tags},
+                        {"desired", record.desired},
+                        {"reported", record.reported},
+                        {"desiredMetadata", record.desired_metadata},
+                        {"reportedMetadata", record.reported_metadata},
+                        {"created", to_milliseconds(record.created)}});
+}
+
+Result<TwinRecord> decode_twin(std::string_view bytes) {
+  const Result<Json> document = without_head("twin", bytes);
+  if (!document) return document.error();
+  TwinRecord record;
+  Members members(*document);
+  members.read("version", record.version);
+  members.read("etag", record.etag_counter);
+  members.read("desiredVersion", record.desired_version);
+  members.read("reportedVersion", record.reported_version);
+  members.read("modelId", record.model_id);
+  members.read("tags", record.tags);
+  members.read("desired", record.desired);
+  members.read("reported", record.reported);
+  members.read("desiredMetadata", record.desired_metadata);
+  members.read("reportedMetadata", record.reported_metadata);
+  members.read("created", record.created);
+  if (!members.ok()) return damaged("twin", "a member is missing or of another type");
+  return record;
+}
+
+std::string encode_policies(const std::vector<AccessPolicy>& policies) {
+  Json list = Json::array();
+  for (const AccessPolicy& policy : policies) {
+    list.push_back(Json{{"name", policy.name},
+                        {"primaryKey", policy.primary_key},
+                        {"secondaryKey", policy.secondary_key},
+                        {"rights", policy.rights.bits}});
+  }
+  return with_head(Json{{"policies", std::move(list)}});
+}
+
+Result<std::vector<AccessPolicy>> decode_policies(std::string_view bytes) {
+  const Result<Json> document = without_head("policies", bytes);
+  if (!document) return document.error();
+  const auto list = document->find("policies");
+  if (list == document->end() || !list->is_array()) return damaged("policies", "no list");
+  std::vector<AccessPolicy> policies;
+  for (const Json& item : *list) {
+    if (!item.is_object()) return damaged("policies", "a policy is not an object");
+    AccessPolicy policy;
+    std::uint64_t bits = 0;
+    Members members(item);
+    members.read("name", policy.name);
+    members.read("primaryKey", policy.primary_key);
+    members.read("secondaryKey", policy.secondary_key);
+    members.read("rights", bits);
+    if (!members.ok() || bits > 15) return damaged("policies", "a member is missing or of another type");
+    policy.rights.bits = static_cast<std::uint8_t>(bits);
+    policies.push_back(std::move(policy));
+  }
+  return policies;
+}
+
+std::string encode_ca_certificate(const CaCertificateRecord& record) {
+  return with_head(Json{{"name", record.name},
+                        {"der", encode_base64(record.der)},
+                        {"verified", record.verified},
+                        {"created", to_milliseconds(record.created)}});
+}
+
+Result<CaCertificateRecord> decode_ca_certificate(std::string_view bytes) {
+  const Result<Json> document = without_head("CA certificate", bytes);
+  if (!document) return document.error();
+  CaCertificateRecord record;
+  std::string der;
+  Members members(*document);
+  members.read("name", record.name);
+  members.read("der", der);
+  members.read("verified", record.verified);
+  members.read("created", record.created);
+  if (!members.ok()) return damaged("CA certificate", "a member is missing or of another type");
+  auto bytes_of_der = decode_base64(der);
+  if (!bytes_of_der) return damaged("CA certificate", "der is not base64");
+  record.der = std::move(*bytes_of_der);
+  return record;
+}
+
+}  // namespace kyanite

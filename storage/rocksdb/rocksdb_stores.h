@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "config/settings.h"
+#include "protocol/base/result.h"
+#include "storage/stores.h"
+
+namespace rocksdb {
+class FileSystem;
+}
+
+namespace kyanite {
+
+// What the embedded engine asks of its surroundings; everything but on_fatal is for tests.
+struct RocksdbHooks {
+  // A commit or its sync failed: what reached the disk is unknown and nothing more will be answered as
+  // success. Called once, on the commit thread. The application logs it and ends the process, without
+  // close().
+  std::function<void(const Error&)> on_fatal;
+  std::function<WallTime()> wall_clock;              // empty: the system's
+  std::function<std::uint64_t()> free_bytes;         // empty: of the file system under the directory
+  std::shared_ptr<rocksdb::FileSystem> file_system;  // null: the default; not used for the directory itself
+  milliseconds housekeeping_interval{1000};  // free space is looked at so often, retention every 30th time
+};
+
+// Opens, or makes, the store in `directory` (mode 0700): checks its format, migrates an older one, starts the
+// commit thread and the readers. A new store gets its hub id here.
+// Errors: config_invalid (another process has it, a newer format, another number of partitions, each with a
+// sentence for the operator), io_failed (not a directory, no permission, no space), storage_failed (damaged).
+Result<std::unique_ptr<Stores>> open_rocksdb_stores(const std::filesystem::path& directory,
+                                                    const Settings::Storage& settings, RocksdbHooks hooks);
+
+}  // namespace kyanite

@@ -1,0 +1,124 @@
+#include <utility>
+
+#include "protocol/base/assert.h"
+#include "storage/byte_cursor.h"
+#include "storage/record_codec.h"
+
+// The telemetry record of format.md: a fixed head that the commit thread stamps in place, then counted
+// fields.
+namespace kyanite {
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kOldestReader = 1;
+constexpr std::size_t kTimeAt = 2;
+constexpr std::size_t kHeadBytes = kTimeAt + 8;
+
+std::size_t counted_size(std::string_view text) { return varint_size(text.size()) + text.size(); }
+
+// A value is its length plus one, so that zero can say "no value".
+std::size_t property_size(const Property& property) {
+  const std::size_t value =
+      property.value ? varint_size(property.value->size() + 1) + property.value->size() : 1;
+  return counted_size(property.name) + value;
+}
+
+void append_properties(std::string& out, const std::vector<Property>& properties) {
+  append_varint(out, properties.size());
+  for (const Property& property : properties) {
+    append_counted(out, property.name);
+    if (!property.value) {
+      append_varint(out, 0);
+      continue;
+    }
+    append_varint(out, property.value->size() + 1);
+    out.append(*property.value);
+  }
+}
+
+std::vector<Property> read_properties(ByteCursor& cursor) {
+  std::vector<Property> properties;
+  // The count is not trusted for memory: each turn consumes bytes or makes the cursor bad.
+  for (std::uint64_t left = cursor.varint(); left > 0 && cursor.ok(); --left) {
+    Property property;
+    property.name = cursor.counted();
+    if (const std::uint64_t size = cursor.varint(); size > 0)
+      property.value = std::string(cursor.take(size - 1));
+    if (cursor.ok()) properties.push_back(std::move(property));
+  }
+  return properties;
+}
+
+std::size_t properties_size(const std::vector<Property>& properties) {
+  std::size_t bytes = varint_size(properties.size());
+  for (const Property& property : properties) bytes += property_size(property);
+  return bytes;
+}
+
+}  // namespace
+
+std::string encode_telemetry(const TelemetryFields& fields) {
+  const std::size_t size = kHeadBytes + 1 + counted_size(fields.sender.device) +
+                           counted_size(fields.sender.module) + counted_size(fields.generation_id) +
+                           counted_size(fields.auth_method) + counted_size(fields.model_id) +
+                           properties_size(fields.bag.system) + properties_size(fields.bag.application) +
+                           counted_size(fields.body);
+  std::string out;
+  out.reserve(size);
+  out.push_back(static_cast<char>(kVersion));
+  out.push_back(static_cast<char>(kOldestReader));
+  out.append(8, '\0');
+  append_varint(out, static_cast<std::uint64_t>(fields.source));
+  append_counted(out, fields.sender.device);
+  append_counted(out, fields.sender.module);
+  append_counted(out, fields.generation_id);
+  append_counted(out, fields.auth_method);
+  append_counted(out, fields.model_id);
+  append_properties(out, fields.bag.system);
+  append_properties(out, fields.bag.application);
+  append_counted(out, fields.body);
+  KYANITE_ASSERT(out.size() == size);
+  return out;
+}
+
+void stamp_telemetry(std::string& record, WallTime enqueued) {
+  KYANITE_ASSERT(record.size() >= kHeadBytes);
+  auto bits = static_cast<std::uint64_t>(enqueued.time_since_epoch().count());
+  for (std::size_t at = kHeadBytes; at-- > kTimeAt; bits >>= 8) record[at] = static_cast<char>(bits & 0xff);
+}
+
+WallTime telemetry_enqueued(std::string_view bytes) {
+  if (bytes.size() < kHeadBytes) return kNever;
+  std::uint64_t bits = 0;
+  for (std::size_t at = kTimeAt; at < kHeadBytes; ++at)
+    bits = bits << 8 | static_cast<std::uint8_t>(bytes[at]);
+  return WallTime(milliseconds(static_cast<std::int64_t>(bits)));
+}
+
+Result<TelemetryRecord> decode_telemetry(TelemetryOffset offset, std::string_view bytes) {
+  if (bytes.size() < kHeadBytes)
+    return Error(Errc::storage_failed, "telemetry record: shorter than its head");
+  if (static_cast<std::uint8_t>(bytes[1]) > kVersion) {
+    return Error(Errc::storage_failed, "telemetry record: written by a newer program");
+  }
+  TelemetryRecord record;
+  record.offset = offset;
+  record.enqueued = telemetry_enqueued(bytes);
+  ByteCursor cursor(bytes.substr(kHeadBytes));
+  const std::uint64_t source = cursor.varint();
+  record.sender.device = cursor.counted();
+  record.sender.module = cursor.counted();
+  record.generation_id = cursor.counted();
+  record.auth_method = cursor.counted();
+  record.model_id = cursor.counted();
+  record.system = read_properties(cursor);
+  record.application = read_properties(cursor);
+  record.body = cursor.counted();  // bytes after it belong to later versions
+  if (!cursor.ok()) return Error(Errc::storage_failed, "telemetry record: cut short or malformed");
+  if (source != static_cast<std::uint64_t>(MessageSource::telemetry)) {
+    return Error(Errc::storage_failed, "telemetry record: unknown message source");
+  }
+  return record;
+}
+
+}  // namespace kyanite
