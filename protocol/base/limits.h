@@ -36,6 +36,12 @@ inline constexpr std::size_t kSasTokenBytesMax = 4096;
 inline constexpr std::size_t kUsernameBytesMax = 4096;
 inline constexpr std::size_t kHttpHeaderBytesMax = 32 * 1024;
 inline constexpr std::size_t kCertificateChainMax = 8;          // certificates a peer may present
+inline constexpr std::uint32_t kConnectionsPerShardMax = 1'000'000;
+inline constexpr std::size_t kDeviceQueueMax = 256;             // messages that wait for one device's load or write
+inline constexpr std::size_t kScopeBytesMax = 512;              // deviceScope, each of parentScopes, managedBy
+inline constexpr std::size_t kParentScopesMax = 10;
+inline constexpr std::size_t kAdministrationQueueMax = 64;      // hub-wide changes that wait
+inline constexpr seconds kTakeoverWait{2};                      // for the old connection to say it ended
 inline constexpr std::size_t kEventStreamsMax = 64;             // open /kyanite/v1/events readers per shard
 
 }  // namespace kyanite::limits

@@ -8,7 +8,8 @@
 #include "server/hub/hub_security.h"
 
 // Pure judgement of credentials (spec device-mqtt.md 2.5 to 2.7, 3; service-rest.md 2). Every refusal is
-// Errc::unauthorized (or device_disabled, found out only after the credential was proven) with the reason in detail.
+// Errc::unauthorized (or device_disabled, found out only after the credential was proven) with the reason in
+// detail.
 namespace kyanite {
 
 struct AuthVerdict {
@@ -19,9 +20,11 @@ struct AuthVerdict {
 
 // `identity` is the connecting device or module; `device_status` that of its device.
 Result<AuthVerdict> authenticate_device(const IdentityRecord& identity, IdentityStatus device_status,
-                                        const Credentials& credentials, const HubSecurity& security, WallTime now);
+                                        const Credentials& credentials, const HubSecurity& security,
+                                        WallTime now);
 
-// A service call: Authorization header of a policy token that must hold one of the rights. Device tokens are refused.
+// A service call: Authorization header of a policy token that must hold one of the rights. Device tokens are
+// refused.
 Result<void> authorize_service(std::string_view authorization, const std::vector<Right>& any_of,
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now);

@@ -71,7 +71,8 @@ struct ListModules {
   std::string device;
   Reply<std::vector<IdentityView>> reply;
 };
-// Creates (no if_match) or replaces; `wanted` holds the writable fields already validated, empty keys are minted.
+// Creates (no if_match) or replaces; `wanted` holds the writable fields already validated, empty keys are
+// minted.
 struct PutIdentity {
   IdentityRecord wanted;
   std::optional<IfMatch> if_match;
@@ -85,6 +86,21 @@ struct DeleteIdentity {
 
 using DeviceMessage =
     std::variant<Attach, Detached, Active, GetIdentity, ListModules, PutIdentity, DeleteIdentity>;
+
+// Questions to a shard about all of its devices at once.
+struct LiveState {
+  bool connected = false;
+  WallTime connection_state_updated = kNever;
+  WallTime last_activity = kNever;
+};
+struct GetLiveStates {
+  std::vector<Identity> identities;
+  Reply<std::vector<LiveState>> reply;  // in the order asked
+};
+struct CountConnected {
+  Reply<std::uint64_t> reply;  // devices; modules are not counted
+};
+using ShardQuery = std::variant<GetLiveStates, CountConnected>;
 
 // Why the hub ends a connection; shown in logs and operations records (spec device-mqtt.md 10.1).
 enum class CloseReason : std::uint8_t {

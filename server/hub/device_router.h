@@ -39,6 +39,8 @@ class DeviceRouter {
   ShardIndex owner_of(std::string_view device) const;
   void send(DeviceMessage message);
   void send(ConnectionRef connection, ConnectionMessage message);
+  // Asks one shard about all of its devices; lists and counts ask each.
+  void ask(ShardIndex shard, ShardQuery query);
   Executor& executor(ShardIndex shard) const { return *shards_[shard.value].executor; }
 
  private:

@@ -21,7 +21,8 @@ class HubAdministration {
                     std::function<void(HubSecurityPtr)> publish);
 
   void list_ca_certificates(Reply<std::vector<CaCertificateRecord>> reply);
-  // Errors: argument_invalid (not a CA certificate, bad name, more than limits::kCaCertificatesMax), conflict.
+  // Errors: argument_invalid (not a CA certificate, bad name, more than limits::kCaCertificatesMax),
+  // conflict.
   void add_ca_certificate(std::string name, std::string pem_or_der, Reply<CaCertificateRecord> reply);
   void erase_ca_certificate(std::string name, Reply<void> reply);
 

@@ -10,8 +10,8 @@
 
 namespace kyanite {
 
-// An immutable snapshot of what credentials are judged against. Shard 0 makes a new one at each change and posts
-// it to every shard; nobody shares a mutable one.
+// An immutable snapshot of what credentials are judged against. Shard 0 makes a new one at each change and
+// posts it to every shard; nobody shares a mutable one.
 struct HubSecurity {
   std::vector<std::string> host_names;  // accepted, canonical first
   std::vector<AccessPolicy> policies;

@@ -17,11 +17,11 @@ class HubAdministration;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
-  Executor& executor;              // the adapter's own shard
+  Executor& executor;  // the adapter's own shard
   ShardIndex shard;
   DeviceRouter& router;
   Stores& stores;
-  RegistryService& registry;       // this shard's front of the registry
+  RegistryService& registry;  // this shard's front of the registry
   HubAdministration& administration;
   const Settings& settings;
 };

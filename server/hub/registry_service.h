@@ -13,11 +13,11 @@ struct ServiceStatistics {
   std::uint64_t connected_devices = 0;
 };
 
-// RegistryService is a shard's front of the registry: single identities go to their owner shard, lists and counts
-// come from committed state completed with what the owners know to be live.
+// RegistryService is a shard's front of the registry: single identities go to their owner shard, lists and
+// counts come from committed state completed with what the owners know to be live.
 //
-// Owner: its shard. Replies run on that shard. Errors: those of the catalogue for identities; Errc::busy under
-// pressure. Bound: a list is at most limits::kListDevicesMax devices.
+// Owner: its shard. Replies run on that shard. Errors: those of the catalogue for identities; Errc::busy
+// under pressure. Bound: a list is at most limits::kListDevicesMax devices.
 class RegistryService {
  public:
   RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities);
@@ -38,8 +38,9 @@ class RegistryService {
   IdentityStore& identities_;
 };
 
-// The rules of service-rest.md 4.1, 4.5 and 4.8 that need no stored state: ids, keys (both or none, base64 of 16 to
-// 64 bytes), thumbprints, status reason, reserved module ids. Errors: Errc::argument_invalid with a sentence.
+// The rules of service-rest.md 4.1, 4.5 and 4.8 that need no stored state: ids, keys (both or none, base64 of
+// 16 to 64 bytes), thumbprints, status reason, reserved module ids. Errors: Errc::argument_invalid with a
+// sentence.
 Result<void> validate_identity(const IdentityRecord& wanted);
 
 // etag text of an identity: base64 of the decimal counter (service-rest.md 4.2).

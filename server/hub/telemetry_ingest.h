@@ -24,7 +24,7 @@ struct TelemetryOrigin {
 std::string auth_method_json(AuthScope scope, AuthKind kind);
 
 struct TelemetryMessage {
-  std::string_view bag;   // encoded
+  std::string_view bag;  // encoded
   std::string_view body;
   bool retain = false;
   bool dup = false;
@@ -40,12 +40,13 @@ class TelemetryIngest {
   TelemetryIngest(TelemetryLog& log, TelemetryAckSink& sink, const Settings::Mqtt& settings,
                   Task schedule_flush);
 
-  TelemetryOrigin make_origin(const Identity& identity, const Attachment& attachment, std::string model_id) const;
+  TelemetryOrigin make_origin(const Identity& identity, const Attachment& attachment,
+                              std::string model_id) const;
 
-  // Errors: Errc::message_too_large over 256 KiB by the formula of 4.5. `ack` is answered through the sink when
-  // wants_ack is set.
-  Result<void> append(const TelemetryOrigin& origin, const TelemetryMessage& message, TelemetryAckSink::Ack ack,
-                      bool wants_ack);
+  // Errors: Errc::message_too_large over 256 KiB by the formula of 4.5. `ack` is answered through the sink
+  // when wants_ack is set.
+  Result<void> append(const TelemetryOrigin& origin, const TelemetryMessage& message,
+                      TelemetryAckSink::Ack ack, bool wants_ack);
   void flush();
 
  private:

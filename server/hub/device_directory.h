@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "protocol/base/executor.h"
+#include "protocol/base/shard_check.h"
+#include "server/hub/device_messages.h"
+#include "server/hub/hub_security.h"
+#include "storage/identity_store.h"
+
+namespace kyanite {
+
+class DeviceActor;
+class DeviceRouter;
+
+// DeviceDirectory is one shard's map from device id to actor. An actor is made by the first message for its
+// device and goes when it has nothing to do and nothing to remember: what stays of a registered device that
+// was connected once are its live facts (Presence), of an unknown device nothing.
+//
+// Owner: the application; built before the router and bound to it. All calls on its shard, except the
+// binding. Bound: one actor per registered device that was ever connected, plus those with messages in
+// flight.
+class DeviceDirectory {
+ public:
+  DeviceDirectory(Executor& executor, IdentityStore& identities, HubSecurityPtr security);
+  ~DeviceDirectory();
+
+  // Before the shards start: closing a connection goes through the router.
+  void bind_router(DeviceRouter& router) { router_ = &router; }
+
+  void receive(DeviceMessage message);
+  void answer(ShardQuery query);
+  // Connections are judged by it from now on; live ones stay.
+  void set_security(HubSecurityPtr security);
+
+  std::size_t actors() const { return actors_.size(); }
+  std::uint64_t connected_devices() const { return connected_devices_; }
+
+ private:
+  friend class DeviceActor;
+
+  // For actors. on_settled may destroy the actor: it is the last thing a step does.
+  void on_settled(const std::string& device);
+  Executor& executor() { return executor_; }
+  IdentityStore& identities() { return identities_; }
+  const HubSecurity& security() const { return *security_; }
+  DeviceRouter& router();
+  void on_device_presence(bool connected);
+
+  Executor& executor_;
+  IdentityStore& identities_;
+  HubSecurityPtr security_;
+  DeviceRouter* router_ = nullptr;
+  ShardCheck shard_check_;
+  std::unordered_map<std::string, std::unique_ptr<DeviceActor>> actors_;
+  std::uint64_t connected_devices_ = 0;
+};
+
+}  // namespace kyanite

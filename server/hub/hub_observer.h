@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "protocol/base/error.h"
+#include "protocol/base/ids.h"
+#include "protocol/base/time.h"
+#include "server/hub/device_messages.h"
+
+namespace kyanite {
+
+// Why the network connection of a device ended (spec device-mqtt.md 10.1 has the service's numbers).
+enum class EndReason : std::uint8_t {
+  refused,              // CONNECT was answered with a refusal
+  device_disconnected,  // the device said so
+  link_lost,            // the stream ended without it
+  connect_timeout,      // no CONNECT in time
+  keep_alive_timeout,
+  protocol_violation,  // malformed packets, QoS 2, undocumented topics and filters
+  message_too_large,
+  slow_consumer,  // does not read what it is sent
+  credential_expired,
+  takeover,  // a newer connection of the same identity
+  identity_disabled,
+  identity_deleted,
+  credential_changed,
+  shutting_down,
+};
+inline constexpr std::size_t kEndReasonCount = 14;
+
+// snake_case, for logs and metrics.
+std::string_view to_string(EndReason reason);
+// The service's number for it in operations records, 0 for an orderly end (spec device-mqtt.md 10.1).
+std::uint32_t status_type(EndReason reason);
+// The same for a refused CONNECT.
+std::uint32_t refusal_status_type(const Error& error);
+
+// What is told of a connection. Views are valid during the call only; nothing here is a secret.
+struct ConnectionFacts {
+  ConnectionRef ref;
+  const Identity& identity;      // claimed, as long as CONNECT is not accepted
+  std::string_view client_type;  // DeviceClientType of the user name
+  std::string_view model_id;
+  std::string_view address;
+  std::string_view tls_version;
+  AuthScope scope = AuthScope::device;  // with kind: meaningful once accepted
+  AuthKind kind = AuthKind::sas;
+};
+
+// HubObserver is told what operators want to know of connections (spec device-mqtt.md 10.1, 10.5). Error
+// details may be logged; they never hold tokens, keys or payloads.
+//
+// Threads: called on the connection's shard, from several shards at once; must not block.
+class HubObserver {
+ public:
+  virtual ~HubObserver() = default;
+  virtual void on_connected(const ConnectionFacts& connection) = 0;
+  // One for each CONNECT that was not accepted. The identity is empty when it could not be read.
+  virtual void on_refused(const ConnectionFacts& connection, const Error& error) = 0;
+  // One for each end of an accepted connection.
+  virtual void on_disconnected(const ConnectionFacts& connection, EndReason reason, std::string_view detail,
+                               milliseconds connected_for) = 0;
+  // A telemetry message was not taken; the connection ends next.
+  virtual void on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
+                                    std::size_t bytes) = 0;
+  // The will cannot fire: its topic is not the device's own (spec device-mqtt.md 2.9).
+  virtual void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) = 0;
+};
+
+}  // namespace kyanite
