@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "protocol/base/time.h"
@@ -12,10 +13,12 @@
 namespace kyanite {
 
 struct ListenAddress {
-  std::string address;  // numeric, "::" for all interfaces on both families
+  std::string address;     // numeric, "::" for all interfaces on both families
   std::uint16_t port = 0;  // 0 picks a free one
 };
-std::string to_string(const ListenAddress& address);
+std::string to_string(const ListenAddress& address);  // "0.0.0.0:8883", "[::]:8883"
+// Reads what to_string writes, and "*:8883" for all interfaces. Names are not resolved.
+std::optional<ListenAddress> parse_listen_address(std::string_view text);
 
 enum class Durability {
   fsync,  // survives a power cut
@@ -26,8 +29,8 @@ enum class InvalidSubscription { close, suback80 };
 enum class KeyType { ecdsa_p256, rsa_2048 };
 enum class LogFormat { automatic, json, text };
 
-// Settings is everything an operator chooses, immutable once loaded. Sources, weakest first: these defaults, the
-// configuration file, KYANITE_* in the environment, flags. config/reference.md describes each key.
+// Settings is everything an operator chooses, immutable once loaded. Sources, weakest first: these defaults,
+// the configuration file, KYANITE_* in the environment, flags. config/reference.md describes each key.
 struct Settings {
   std::filesystem::path data_directory = "kyanite-data";
 
@@ -44,7 +47,7 @@ struct Settings {
   struct Tls {
     std::filesystem::path certificate_file;  // PEM chain; empty: the hub makes its own
     std::filesystem::path key_file;
-    std::filesystem::path ca_file;           // shown to clients for a user-supplied certificate
+    std::filesystem::path ca_file;  // shown to clients for a user-supplied certificate
     KeyType key_type = KeyType::ecdsa_p256;
     std::size_t concurrent_handshakes = 512;  // per shard
     seconds handshake_timeout{20};
@@ -73,7 +76,7 @@ struct Settings {
     Durability durability = Durability::fsync;
     std::uint32_t telemetry_partitions = 4;  // fixed once the store exists
     std::chrono::hours retention{24};
-    std::uint64_t retention_bytes = 0;       // per partition, 0: no limit
+    std::uint64_t retention_bytes = 0;  // per partition, 0: no limit
     std::uint64_t free_bytes_floor = 256ull << 20;
     milliseconds commit_pace{1};
   } storage;

@@ -1,0 +1,165 @@
+#include "config/keys.h"
+
+#include <cctype>
+#include <utility>
+
+#include "config/validate.h"
+
+namespace kyanite {
+namespace {
+
+using nlohmann::json;
+using Fault = std::optional<KeyFault>;
+
+// Names of an enum in the schema's spelling.
+template <class E>
+using Names = std::vector<std::pair<std::string_view, E>>;
+
+template <class E>
+E from_name(const Names<E>& names, const json& value) {
+  const auto text = value.get<std::string>();
+  for (const auto& [name, e] : names) {
+    if (name == text) return e;
+  }
+  return names.front().second;  // not reached: the schema lists the same names
+}
+
+template <class E>
+json to_name(const Names<E>& names, E wanted) {
+  for (const auto& [name, e] : names) {
+    if (e == wanted) return std::string(name);
+  }
+  return nullptr;
+}
+
+const Names<KeyType> kKeyTypes{{"ecdsa-p256", KeyType::ecdsa_p256}, {"rsa-2048", KeyType::rsa_2048}};
+const Names<RetainProperty> kRetain{{"both", RetainProperty::both},
+                                    {"x-opt-retain", RetainProperty::x_opt_retain},
+                                    {"mqtt-retain", RetainProperty::mqtt_retain}};
+const Names<InvalidSubscription> kInvalid{{"close", InvalidSubscription::close},
+                                          {"suback80", InvalidSubscription::suback80}};
+const Names<Durability> kDurability{{"fsync", Durability::fsync}, {"os", Durability::os}};
+const Names<LogFormat> kFormats{
+    {"automatic", LogFormat::automatic}, {"json", LogFormat::json}, {"text", LogFormat::text}};
+
+Fault apply_address(ListenAddress& target, const json& value, std::string_view example) {
+  const auto text = value.get<std::string>();
+  const auto parsed = parse_listen_address(text);
+  if (!parsed) {
+    return KeyFault{"is " + json(text).dump(-1, ' ', false, json::error_handler_t::replace) +
+                        ", which is no ADDRESS:PORT",
+                    "write a numeric address and a port up to 65535, for example " + std::string(example)};
+  }
+  target = *parsed;
+  return std::nullopt;
+}
+
+Fault apply_host_names(Settings& settings, const json& value) {
+  std::vector<std::string> names;
+  for (const json& entry : value) {
+    const auto text = entry.get<std::string>();
+    if (auto fault = host_name_fault(text)) return fault;
+    names.push_back(text);
+  }
+  settings.hub.host_names = std::move(names);
+  return std::nullopt;
+}
+
+// The three kinds of rows that need no judgement beyond the schema.
+#define KYANITE_PLAIN(path, flag, environment, member, type)                                        \
+  {                                                                                                 \
+    path, flag, environment,                                                                        \
+        [](Settings& s, const json& v) -> Fault { return s.member = v.get<type>(), std::nullopt; }, \
+        [](const Settings& s) -> json { return s.member; }                                          \
+  }
+#define KYANITE_TIME(path, member, unit)                                                                 \
+  {                                                                                                      \
+    path, "", "",                                                                                        \
+        [](Settings& s, const json& v) -> Fault { return s.member = unit(v.get<int>()), std::nullopt; }, \
+        [](const Settings& s) -> json { return s.member.count(); }                                       \
+  }
+#define KYANITE_CHOICE(path, flag, member, names)                                                         \
+  {                                                                                                       \
+    path, flag, "",                                                                                       \
+        [](Settings& s, const json& v) -> Fault { return s.member = from_name(names, v), std::nullopt; }, \
+        [](const Settings& s) -> json { return to_name(names, s.member); }                                \
+  }
+#define KYANITE_FILE(path, flag, environment, member)                                                      \
+  {                                                                                                        \
+    path, flag, environment,                                                                               \
+        [](Settings& s, const json& v) -> Fault { return s.member = v.get<std::string>(), std::nullopt; }, \
+        [](const Settings& s) -> json { return s.member.string(); }                                        \
+  }
+
+const std::vector<SettingKey> kKeys{
+    KYANITE_FILE("dataDirectory", "--data", "KYANITE_DATA", data_directory),
+    {"hub.hostNames", "--hostname", "KYANITE_HOSTNAME", apply_host_names,
+     [](const Settings& s) -> json { return s.hub.host_names; }},
+    KYANITE_PLAIN("hub.shards", "--shards", "", hub.shards, unsigned),
+    {"listen.mqtts", "--mqtts", "",
+     [](Settings& s, const json& v) { return apply_address(s.listen.mqtts, v, "0.0.0.0:8883 or [::]:8883"); },
+     [](const Settings& s) -> json { return to_string(s.listen.mqtts); }},
+    {"listen.https", "--https", "",
+     [](Settings& s, const json& v) { return apply_address(s.listen.https, v, "0.0.0.0:443 or [::]:443"); },
+     [](const Settings& s) -> json { return to_string(s.listen.https); }},
+    KYANITE_FILE("tls.certificateFile", "--certificate", "", tls.certificate_file),
+    KYANITE_FILE("tls.keyFile", "--key", "", tls.key_file),
+    KYANITE_FILE("tls.caFile", "--ca", "", tls.ca_file),
+    KYANITE_CHOICE("tls.keyType", "", tls.key_type, kKeyTypes),
+    KYANITE_PLAIN("tls.concurrentHandshakes", "", "", tls.concurrent_handshakes, std::size_t),
+    KYANITE_TIME("tls.handshakeTimeoutSeconds", tls.handshake_timeout, seconds),
+    KYANITE_CHOICE("mqtt.retainProperty", "", mqtt.retain_property, kRetain),
+    KYANITE_CHOICE("mqtt.invalidSubscription", "", mqtt.invalid_subscription, kInvalid),
+    KYANITE_PLAIN("mqtt.strictWill", "", "", mqtt.strict_will, bool),
+    KYANITE_PLAIN("mqtt.emitDup", "", "", mqtt.emit_dup, bool),
+    KYANITE_TIME("mqtt.keepAliveCapSeconds", mqtt.keep_alive_cap, seconds),
+    KYANITE_TIME("mqtt.connectTimeoutSeconds", mqtt.connect_timeout, seconds),
+    KYANITE_PLAIN("mqtt.maxSubscriptions", "", "", mqtt.max_subscriptions, std::size_t),
+    KYANITE_PLAIN("auth.strictHost", "", "", auth.strict_host, bool),
+    KYANITE_TIME("auth.sasGraceSeconds", auth.sas_grace, seconds),
+    KYANITE_PLAIN("auth.disableDeviceSas", "", "", auth.disable_device_sas, bool),
+    KYANITE_PLAIN("auth.disableModuleSas", "", "", auth.disable_module_sas, bool),
+    KYANITE_PLAIN("auth.disconnectOnKeyChange", "", "", auth.disconnect_on_key_change, bool),
+    KYANITE_PLAIN("auth.requireDeleteEtag", "", "", auth.require_delete_etag, bool),
+    KYANITE_CHOICE("storage.durability", "--durability", storage.durability, kDurability),
+    KYANITE_PLAIN("storage.telemetryPartitions", "", "", storage.telemetry_partitions, std::uint32_t),
+    KYANITE_TIME("storage.retentionHours", storage.retention, std::chrono::hours),
+    KYANITE_PLAIN("storage.retentionBytes", "", "", storage.retention_bytes, std::uint64_t),
+    KYANITE_PLAIN("storage.freeBytesFloor", "", "", storage.free_bytes_floor, std::uint64_t),
+    KYANITE_TIME("storage.commitPaceMilliseconds", storage.commit_pace, milliseconds),
+    KYANITE_PLAIN("log.level", "--log-level", "", log.level, std::string),
+    KYANITE_CHOICE("log.format", "--log-format", log.format, kFormats),
+    KYANITE_TIME("drainTimeoutSeconds", drain_timeout, seconds),
+};
+
+#undef KYANITE_PLAIN
+#undef KYANITE_TIME
+#undef KYANITE_CHOICE
+#undef KYANITE_FILE
+
+}  // namespace
+
+const std::vector<SettingKey>& setting_keys() { return kKeys; }
+
+const SettingKey* find_key(std::string_view path) {
+  for (const SettingKey& key : kKeys) {
+    if (key.path == path) return &key;
+  }
+  return nullptr;
+}
+
+std::string environment_name(std::string_view path) {
+  std::string out = "KYANITE_";
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '.') {
+      out += '_';
+    } else {
+      if (std::isupper(byte) != 0) out += '_';
+      out += static_cast<char>(std::toupper(byte));
+    }
+  }
+  return out;
+}
+
+}  // namespace kyanite

@@ -1,0 +1,74 @@
+#include "config/validate.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace kyanite {
+namespace {
+
+bool is_label_character(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+}
+
+bool same_socket(const ListenAddress& a, const ListenAddress& b) {
+  if (a.port == 0 || a.port != b.port) return false;
+  const auto any = [](const ListenAddress& l) { return l.address == "::" || l.address == "0.0.0.0"; };
+  return a.address == b.address || any(a) || any(b);
+}
+
+}  // namespace
+
+std::optional<KeyFault> host_name_fault(std::string_view name) {
+  const std::string shown = "names \"" + std::string(name) + "\"";
+  if (name.find("://") != std::string_view::npos || name.find('/') != std::string_view::npos) {
+    return KeyFault{shown + ", which is an address of a page",
+                    "write the host name alone, for example hub.example.test"};
+  }
+  const auto colons = std::count(name.begin(), name.end(), ':');
+  if (colons == 1)
+    return KeyFault{shown + " with a port", "leave the port out; --mqtts and --https choose ports"};
+  if (colons > 1) {
+    if (parse_listen_address("[" + std::string(name) + "]:0")) return std::nullopt;
+    return KeyFault{shown + ", which is no IPv6 address", "write it without brackets, for example fd00::1"};
+  }
+  std::size_t label = 0;
+  for (std::size_t i = 0; i <= name.size(); ++i) {
+    if (i == name.size() || name[i] == '.') {
+      if (label == 0 || label > 63) {
+        return KeyFault{shown + ", which has an empty or too long part",
+                        "write parts of 1 to 63 characters with dots between"};
+      }
+      label = 0;
+    } else if (!is_label_character(name[i])) {
+      return KeyFault{shown + ", which holds a character no host name may hold",
+                      "use letters, digits, hyphens and dots; a wildcard is not possible"};
+    } else {
+      ++label;
+    }
+  }
+  return std::nullopt;
+}
+
+Problems check_settings(const Settings& settings) {
+  Problems out;
+  const auto& tls = settings.tls;
+  if (tls.certificate_file.empty() != tls.key_file.empty()) {
+    const bool lacks_key = tls.key_file.empty();
+    out.push_back({lacks_key ? "tls.keyFile" : "tls.certificateFile",
+                   lacks_key ? "is missing beside tls.certificateFile" : "is missing beside tls.keyFile",
+                   "give both, or neither to let the hub make its own certificate"});
+  }
+  if (!tls.ca_file.empty() && tls.certificate_file.empty()) {
+    out.push_back(
+        {"tls.caFile", "is given without tls.certificateFile",
+         "give certificateFile and keyFile too, or leave caFile out: the hub then makes its own CA"});
+  }
+  if (same_socket(settings.listen.mqtts, settings.listen.https)) {
+    out.push_back({"listen.https",
+                   "uses port " + std::to_string(settings.listen.https.port) + " like listen.mqtts",
+                   "choose different ports; SDKs expect 8883 for MQTT and 443 for HTTPS"});
+  }
+  return out;
+}
+
+}  // namespace kyanite

@@ -1,0 +1,96 @@
+#include "config/validate.h"
+
+#include <gmock/gmock.h>
+
+namespace kyanite {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+TEST(ListenAddress, forms_are_read_and_written_back) {
+  for (const std::string text : {"0.0.0.0:8883", "127.0.0.1:0", "[::]:443", "[::1]:65535",
+                                 "[fd00:1:2:3:4:5:6:7]:1", "[::ffff:10.0.0.1]:1", "[fe80::]:9"}) {
+    const auto parsed = parse_listen_address(text);
+    ASSERT_TRUE(parsed) << text;
+    EXPECT_EQ(to_string(*parsed), text);
+  }
+  EXPECT_EQ(to_string(*parse_listen_address("*:1")), "[::]:1");
+}
+
+TEST(ListenAddress, what_is_no_address_is_refused) {
+  for (const std::string text : {"",
+                                 ":",
+                                 "8883",
+                                 ":8883",
+                                 "localhost:1",
+                                 "127.0.0.1",
+                                 "127.0.0.1:",
+                                 "127.0.0.1:65536",
+                                 "127.0.0.1:-1",
+                                 "127.0.0.1:1x",
+                                 "256.0.0.1:1",
+                                 "1.2.3:1",
+                                 "1.2.3.4.5:1",
+                                 "::1:8883",
+                                 "[::1]",
+                                 "[::1:1",
+                                 "[:::]:1",
+                                 "[1::2::3]:1",
+                                 "[12345::]:1",
+                                 "[1:2:3:4:5:6:7]:1",
+                                 "[1:2:3:4:5:6:7:8:9]:1",
+                                 "[g::]:1",
+                                 "0001.1.1.1:1"}) {
+    EXPECT_FALSE(parse_listen_address(text)) << text;
+  }
+}
+
+TEST(HostName, names_and_addresses_are_accepted) {
+  for (const std::string name : {"hub", "hub.example.test", "127.0.0.1", "fd00::1", "a-b.c_d"}) {
+    EXPECT_FALSE(host_name_fault(name)) << name;
+  }
+}
+
+TEST(HostName, what_no_certificate_may_name_is_refused_with_a_reason) {
+  EXPECT_THAT(host_name_fault("https://hub")->what, HasSubstr("page"));
+  EXPECT_THAT(host_name_fault("hub:8883")->what, HasSubstr("port"));
+  EXPECT_THAT(host_name_fault("a..b")->what, HasSubstr("part"));
+  EXPECT_THAT(host_name_fault("*.test")->remedy, HasSubstr("wildcard"));
+  EXPECT_TRUE(host_name_fault(""));
+  EXPECT_TRUE(host_name_fault("hub."));
+  EXPECT_TRUE(host_name_fault("a b"));
+  EXPECT_TRUE(host_name_fault("[::1]"));
+  EXPECT_TRUE(host_name_fault(std::string(64, 'a')));
+}
+
+TEST(CheckSettings, certificate_and_key_go_together) {
+  Settings settings;
+  settings.tls.certificate_file = "hub.pem";
+  EXPECT_THAT(to_text(check_settings(settings)), HasSubstr("tls.keyFile is missing"));
+  settings.tls.key_file = "hub.key";
+  EXPECT_THAT(check_settings(settings), IsEmpty());
+  settings.tls.certificate_file.clear();
+  EXPECT_THAT(to_text(check_settings(settings)), HasSubstr("tls.certificateFile is missing"));
+}
+
+TEST(CheckSettings, a_ca_file_needs_a_certificate) {
+  Settings settings;
+  settings.tls.ca_file = "ca.pem";
+  EXPECT_THAT(check_settings(settings), SizeIs(1));
+}
+
+TEST(CheckSettings, one_port_cannot_serve_both_protocols) {
+  Settings settings;
+  settings.listen.https = {"127.0.0.1", 8883};
+  EXPECT_THAT(check_settings(settings), SizeIs(1));
+  settings.listen.mqtts = {"127.0.0.2", 8883};
+  EXPECT_THAT(check_settings(settings), IsEmpty());
+  settings.listen.mqtts.port = settings.listen.https.port = 0;
+  settings.listen.mqtts.address = settings.listen.https.address;
+  EXPECT_THAT(check_settings(settings), IsEmpty());
+}
+
+}  // namespace
+}  // namespace kyanite
