@@ -8,8 +8,8 @@
 
 #include "protocol/base/ids.h"
 
-// MQTT 3.1.1 control packets as values. Views point into the bytes given to the decoder and are valid until its
-// next feed().
+// MQTT 3.1.1 control packets as values. Views point into the bytes given to the decoder or its copy of them,
+// and are valid until its next call.
 namespace kyanite::mqtt {
 
 enum class QoS : std::uint8_t { at_most_once = 0, at_least_once = 1, exactly_once = 2 };
@@ -29,6 +29,7 @@ struct Will {
   bool retain = false;
 };
 
+// An empty client_id and any will topic are the caller's to judge (spec device-mqtt.md 2.8, 2.9).
 struct Connect {
   std::string_view client_id;
   bool clean_session = false;
@@ -41,6 +42,8 @@ struct Connect {
 // A CONNECT of another protocol level or name: answered with bad_protocol_version, nothing else was parsed.
 struct UnsupportedConnect {};
 
+// The topic is not empty. Wildcards in it are refused by the topic grammar (protocol/topics) and not here: an
+// identity's own id may contain '+' and '#' (spec device-mqtt.md 3.6).
 struct Publish {
   std::string_view topic;
   std::string_view payload;

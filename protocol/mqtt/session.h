@@ -131,6 +131,7 @@ class MqttSession {
 
  private:
   Error fail(Error error);
+  void close();
   Result<std::optional<SessionEvent>> on_first_packet(Packet packet);
   Result<std::optional<SessionEvent>> on_packet(Packet packet);
   Result<std::optional<SessionEvent>> on_publish(const Publish& publish);

@@ -17,16 +17,18 @@ struct Property {
 
 // The url-encoded properties at the end of a telemetry topic, decoded (spec device-mqtt.md 4.2, 4.3).
 struct PropertyBag {
-  // Service names ("message-id", "content-type", ...), from $.mid, $.ct, ...
+  // Service names ("message-id", "content-type", ...), from $.mid, $.ct, ...; always with a value, no name
+  // twice.
   std::vector<Property> system;
-  std::vector<Property> application;  // in the order sent; last one wins for names equal ignoring case
+  std::vector<Property> application;  // in the order sent; of names equal ignoring case the last wins
   // Sum of the sizes that count towards the message limit: values of system properties, names and values of
   // application properties (spec 4.5).
   std::size_t size_bytes = 0;
   std::size_t ignored_system = 0;  // unknown $.x names, for diagnostics
 };
 
-// Decodes the text after "messages/events/". Nothing a client writes here is refused.
+// Decodes the text after "messages/events/". Nothing a client writes here is refused. Text without UTF-8
+// stays as it is, also where percent-decoding would make it so.
 PropertyBag decode_property_bag(std::string_view text);
 
 }  // namespace kyanite
