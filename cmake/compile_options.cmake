@@ -8,8 +8,11 @@ add_library(kyanite_options INTERFACE)
 target_include_directories(kyanite_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(kyanite_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                                                  -Wnon-virtual-dtor -Wold-style-cast)
-if(KYANITE_WERROR)
+if(KYANITE_WERROR AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(kyanite_options INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  target_compile_options(kyanite_options INTERFACE -Wno-sign-conversion)  # part of its -Wconversion, not of g++'s
 endif()
 if(KYANITE_SANITIZE)
   add_compile_options(-fsanitize=${KYANITE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -17,6 +20,11 @@ if(KYANITE_SANITIZE)
   if(KYANITE_SANITIZE MATCHES "thread")
     add_compile_options(-Wno-tsan)  # g++ warns about the fences inside Asio
   endif()
+endif()
+if(KYANITE_FUZZ)
+  # Every library is instrumented; only the fuzz programs link the fuzzer itself (tests/fuzz).
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
 endif()
 # g++ 12 reports false positives from inlined std::string and std::variant code once sanitizers or -O2 are on.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
