@@ -9,13 +9,19 @@
 
 namespace kyanite {
 
-enum class Right : std::uint8_t { registry_read = 1, registry_write = 2, service_connect = 4, device_connect = 8 };
+enum class Right : std::uint8_t {
+  registry_read = 1,
+  registry_write = 2,
+  service_connect = 4,
+  device_connect = 8
+};
 
 // A set of rights; registry_write implies registry_read (spec service-rest.md 2.2).
 struct Rights {
   std::uint8_t bits = 0;
   constexpr Rights() = default;
-  constexpr Rights(Right right) : bits(static_cast<std::uint8_t>(right)) {}  // NOLINT(google-explicit-constructor)
+  constexpr Rights(Right right)
+      : bits(static_cast<std::uint8_t>(right)) {}  // NOLINT(google-explicit-constructor)
   constexpr bool has(Right right) const {
     const auto bit = static_cast<std::uint8_t>(right);
     if ((bits & bit) != 0) return true;

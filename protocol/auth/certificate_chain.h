@@ -24,7 +24,8 @@ Result<std::vector<std::string>> pem_to_der(std::string_view pem);  // every CER
 std::string der_to_pem(std::string_view der);
 
 // Whether the presented chain (leaf first, DER) leads to one of the trusted CAs at `now`, with dates and
-// signatures checked; the CN rule of device-mqtt.md 2.6 is the caller's. Errors: Errc::unauthorized with reason.
+// signatures checked; the CN rule of device-mqtt.md 2.6 is the caller's. Errors: Errc::unauthorized with
+// reason.
 Result<void> verify_certificate_chain(const std::vector<std::string>& chain_der,
                                       const std::vector<std::string>& trusted_ca_der, WallTime now);
 

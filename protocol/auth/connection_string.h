@@ -17,9 +17,11 @@ struct ConnectionString {
   std::string policy;
   std::string key;
   bool x509 = false;
+  friend bool operator==(const ConnectionString&, const ConnectionString&) = default;
 };
 
-// Errors: Errc::argument_invalid naming the part that is missing, unknown or repeated.
+// Errors: Errc::argument_invalid naming the part that is missing or repeated, or the place of one that is not
+// known. The text of a part is never quoted: it may be a key.
 Result<ConnectionString> parse_connection_string(std::string_view text);
 std::string to_string(const ConnectionString& value);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "protocol/base/error.h"
+#include "protocol/base/time.h"
 
 namespace kyanite {
 
@@ -34,7 +35,11 @@ struct HttpResponse {
   std::unique_ptr<ResponseStream> stream;  // instead of body
 };
 
-// Envelope A with the iothub-errorcode header (service-rest.md 3.1, 3.3).
+// Envelope A with the iothub-errorcode header (service-rest.md 3.1, 3.3). The error's detail is shown only
+// where it helps the caller to mend the request, never for a refused credential; `timestamp` as
+// to_error_time() makes it.
 HttpResponse error_response(const Error& error, const std::string& tracking_id, const std::string& timestamp);
+
+std::string to_error_time(WallTime time);  // "07/29/2026 10:11:12"
 
 }  // namespace kyanite

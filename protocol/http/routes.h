@@ -11,12 +11,24 @@ namespace kyanite {
 
 // Every operation of the REST API; one row each in the route table.
 enum class Operation {
-  get_device, put_device, delete_device, list_devices,
-  get_module, put_module, delete_module, list_modules,
-  device_statistics, service_statistics,
-  get_twin, get_module_twin,
+  get_device,
+  put_device,
+  delete_device,
+  list_devices,
+  get_module,
+  put_module,
+  delete_module,
+  list_modules,
+  device_statistics,
+  service_statistics,
+  get_twin,
+  get_module_twin,
   // Kyanite's own, under /kyanite/v1/
-  stream_events, hub_status, list_ca_certificates, add_ca_certificate, delete_ca_certificate,
+  stream_events,
+  hub_status,
+  list_ca_certificates,
+  add_ca_certificate,
+  delete_ca_certificate,
 };
 
 struct RouteMatch {

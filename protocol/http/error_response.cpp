@@ -1,0 +1,79 @@
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "protocol/base/error_catalog.h"
+#include "protocol/http/response.h"
+
+namespace kyanite {
+namespace {
+
+constexpr std::size_t kTextBytesMax = 512;
+
+// Where the detail tells the caller what to change in the request. Anything else answers with the catalogue's
+// sentence: above all a refused credential must not say which part of it failed (service-rest.md 2.5).
+bool may_show_detail(Errc code) {
+  switch (code) {
+    case Errc::argument_invalid:
+    case Errc::format_error:
+    case Errc::protocol_version_invalid:
+    case Errc::device_scope_invalid:
+    case Errc::device_not_found:
+    case Errc::module_not_found:
+    case Errc::not_found:
+    case Errc::device_already_exists:
+    case Errc::module_already_exists:
+    case Errc::conflict:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Node cuts Message at each ';' and expects exactly one, in front of the text (service-rest.md 3.2).
+std::string message_text(std::string_view text) {
+  std::string clean(text.substr(0, kTextBytesMax));
+  for (char& c : clean) {
+    if (c == ';') c = ',';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return clean;
+}
+
+}  // namespace
+
+HttpResponse error_response(const Error& error, const std::string& tracking_id,
+                            const std::string& timestamp) {
+  const ErrorRow& row = error_row(error.code);
+  const bool show = may_show_detail(error.code) && !error.detail.empty();
+  std::string message("ErrorCode:");
+  message += row.name;
+  message += ';';
+  message += message_text(show ? std::string_view(error.detail) : row.text);
+
+  nlohmann::ordered_json body;
+  body["Message"] = std::move(message);
+  body["ExceptionMessage"] = "Tracking ID:" + tracking_id + "-G:0-TimeStamp:" + timestamp;
+
+  HttpResponse response;
+  response.status = row.http_status;
+  response.headers.emplace_back("iothub-errorcode", std::string(row.name));
+  // An id from the path may hold any bytes, and a cut text may end inside a character.
+  response.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return response;
+}
+
+std::string to_error_time(WallTime time) {
+  using namespace std::chrono;
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock(floor<seconds>(time - day));
+  char text[32];
+  std::snprintf(text, sizeof text, "%02u/%02u/%04d %02d:%02d:%02d", static_cast<unsigned>(date.month()),
+                static_cast<unsigned>(date.day()), static_cast<int>(date.year()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()));
+  return text;
+}
+
+}  // namespace kyanite

@@ -1,0 +1,109 @@
+#include "protocol/http/routes.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "protocol/base/percent_encoding.h"
+
+namespace kyanite {
+namespace {
+
+constexpr std::string_view kParameter = "{}";
+
+constexpr Rights kRegistryRead{Right::registry_read};
+constexpr Rights kRegistryWrite{Right::registry_write};
+constexpr Rights kServiceConnect{Right::service_connect};
+constexpr Rights kReadOrService = kRegistryRead | kServiceConnect;
+
+// A path without its leading slash; "{}" stands for one id. `any_of` holds the rights of which one is needed.
+struct Route {
+  HttpVerb verb;
+  std::string_view path;
+  Operation operation;
+  Rights any_of;
+};
+
+// Rights as in service-rest.md 2.3 and 13. Literals stand before parameters where both could match.
+constexpr std::array kRoutes{
+    Route{HttpVerb::get, "devices", Operation::list_devices, kRegistryRead},
+    Route{HttpVerb::get, "devices/{}", Operation::get_device, kRegistryRead},
+    Route{HttpVerb::put, "devices/{}", Operation::put_device, kRegistryWrite},
+    Route{HttpVerb::del, "devices/{}", Operation::delete_device, kRegistryWrite},
+    Route{HttpVerb::get, "devices/{}/modules", Operation::list_modules, kRegistryRead},
+    Route{HttpVerb::get, "devices/{}/modules/{}", Operation::get_module, kRegistryRead},
+    Route{HttpVerb::put, "devices/{}/modules/{}", Operation::put_module, kRegistryWrite},
+    Route{HttpVerb::del, "devices/{}/modules/{}", Operation::delete_module, kRegistryWrite},
+    Route{HttpVerb::get, "statistics/devices", Operation::device_statistics, kRegistryRead},
+    Route{HttpVerb::get, "statistics/service", Operation::service_statistics, kReadOrService},
+    Route{HttpVerb::get, "twins/{}", Operation::get_twin, kServiceConnect},
+    Route{HttpVerb::get, "twins/{}/modules/{}", Operation::get_module_twin, kServiceConnect},
+    Route{HttpVerb::get, "kyanite/v1/events", Operation::stream_events, kServiceConnect},
+    Route{HttpVerb::get, "kyanite/v1/status", Operation::hub_status, kReadOrService},
+    Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},
+    Route{HttpVerb::put, "kyanite/v1/ca-certificates/{}", Operation::add_ca_certificate, kRegistryWrite},
+    Route{HttpVerb::del, "kyanite/v1/ca-certificates/{}", Operation::delete_ca_certificate, kRegistryWrite},
+};
+
+// The ids in the path when it has the route's form.
+std::optional<std::vector<std::string>> match_path(std::string_view pattern,
+                                                   const std::vector<std::string>& path) {
+  std::vector<std::string> parameters;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (pattern.empty()) return std::nullopt;
+    const std::size_t end = std::min(pattern.find('/'), pattern.size());
+    const std::string_view word = pattern.substr(0, end);
+    pattern.remove_prefix(std::min(end + 1, pattern.size()));
+    if (word == kParameter) {
+      parameters.push_back(path[i]);
+    } else if (!equals_ignoring_case(word, path[i])) {
+      return std::nullopt;
+    }
+  }
+  if (!pattern.empty()) return std::nullopt;
+  return parameters;
+}
+
+std::vector<Right> to_list(Rights rights) {
+  std::vector<Right> list;
+  for (const Right right :
+       {Right::registry_read, Right::registry_write, Right::service_connect, Right::device_connect}) {
+    if ((rights.bits & static_cast<std::uint8_t>(right)) != 0) list.push_back(right);
+  }
+  return list;
+}
+
+}  // namespace
+
+Result<RouteMatch> match_route(const HttpRequest& request) {
+  bool path_known = false;
+  for (const Route& route : kRoutes) {
+    auto parameters = match_path(route.path, request.segments);
+    if (!parameters) continue;
+    path_known = true;
+    if (route.verb != request.verb) continue;
+    RouteMatch match;
+    match.operation = route.operation;
+    match.any_of = to_list(route.any_of);
+    match.needs_api_version = !route.path.starts_with("kyanite/");
+    match.parameters = std::move(*parameters);
+    return match;
+  }
+  return Error(path_known ? Errc::method_not_allowed : Errc::route_not_found);
+}
+
+Result<void> check_api_version(const HttpRequest& request) {
+  const auto version = request.query_value("api-version");
+  if (!version) return Error(Errc::protocol_version_invalid, "The query parameter api-version is missing");
+  constexpr std::string_view form = "dddd-dd-dd";
+  constexpr std::string_view preview = "-preview";
+  bool good = version->size() >= form.size();
+  for (std::size_t i = 0; good && i < form.size(); ++i) {
+    const char c = (*version)[i];
+    good = form[i] == 'd' ? c >= '0' && c <= '9' : c == form[i];
+  }
+  if (good && (version->size() == form.size() || version->substr(form.size()) == preview)) return {};
+  return Error(Errc::protocol_version_invalid, "The api-version must be YYYY-MM-DD or YYYY-MM-DD-preview");
+}
+
+}  // namespace kyanite
