@@ -50,8 +50,12 @@ Result<void> parse_parameters(std::string_view params, MqttUsername& username) {
     params.remove_prefix(std::min(end + 1, params.size()));
     if (piece.empty()) continue;
     const std::size_t equals = piece.find('=');
-    if (equals == std::string_view::npos) return refused("a parameter has no '='");
-    const std::string_view name = piece.substr(0, equals), raw = piece.substr(equals + 1);
+    const std::string_view name = piece.substr(0, equals);
+    // A name with '/' or '?' is what remains of a module: "host/d1/m1/?..." must not open d1.
+    if (equals == std::string_view::npos || name.find_first_of("/?") != std::string_view::npos) {
+      return refused("a parameter is not of the form name=value");
+    }
+    const std::string_view raw = piece.substr(equals + 1);
     if (equals_ignoring_case(name, "api-version")) {
       keep_first(api_version, raw);
     } else if (equals_ignoring_case(name, "DeviceClientType")) {
