@@ -20,6 +20,7 @@ class ResponseStream {
     virtual void write(std::string chunk) = 0;     // never blocks
     virtual std::size_t queued_bytes() const = 0;  // stop producing while this is high
     virtual void finish() = 0;                     // end of the response
+    virtual void abort() = 0;  // the response cannot be completed; the peer sees it cut off
   };
   virtual ~ResponseStream() = default;
   virtual void start(Output& output) = 0;

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "protocol/http/response.h"
+#include "protocol/http/routes.h"
+#include "server/hub/hub_services.h"
+
+namespace kyanite {
+
+// What the hub says about itself; made once at start.
+struct HubFacts {
+  std::string version;
+  SteadyTime started{};
+  WallTime started_at{};
+};
+
+// What the operations of one shard share.
+//
+// Owner: the shard's ApiRouter, which outlives every response stream made here.
+struct ApiContext {
+  HubServices& services;
+  HubFacts facts;
+  HubSecurityPtr security;             // the present snapshot
+  std::size_t event_streams_open = 0;  // bound: limits::kEventStreamsMax
+};
+
+// One authorised request on its way to an operation; valid during the call only.
+struct ApiCall {
+  const HttpRequest& request;
+  const RouteMatch& route;
+  ApiContext& context;
+
+  // The identity named by the path: /devices/{id}[/modules/{mid}].
+  Identity identity() const {
+    const auto& ids = route.parameters;
+    return {ids.at(0), ids.size() > 1 ? ids[1] : std::string()};
+  }
+};
+
+// Turns the reply of a request into one of the hub's: an error passes through, a value becomes a response.
+template <class T, class Make>
+Reply<T> answer_with(Executor& home, Reply<HttpResponse> reply, Make make) {
+  return Reply<T>(home, [reply = std::move(reply), make = std::move(make)](Result<T> result) mutable {
+    if (!result) {
+      reply(result.error());
+    } else if constexpr (std::is_void_v<T>) {
+      reply(make());
+    } else {
+      reply(make(std::move(*result)));
+    }
+  });
+}
+
+}  // namespace kyanite

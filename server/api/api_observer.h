@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string_view>
+
+#include "protocol/base/error.h"
+#include "protocol/base/time.h"
+#include "protocol/http/request.h"
+
+namespace kyanite {
+
+// What became of one request. Views are valid during the call only.
+struct RequestOutcome {
+  HttpVerb verb = HttpVerb::other;
+  std::string_view path;  // as sent, without query
+  std::string_view peer;
+  std::string_view tracking_id;
+  int status = 0;
+  const Error* error = nullptr;  // why it was refused; its detail is for the log only
+  SteadyTime::duration took{};   // until the answer was ready, for a stream until its head was
+};
+
+// ApiObserver is told what logs and metrics want to know of requests; every 401 comes with its reason.
+//
+// Threads: called on the shard of the request, from several shards at once; must not block.
+class ApiObserver {
+ public:
+  virtual ~ApiObserver() = default;
+  virtual void on_answered(const RequestOutcome& outcome) = 0;
+};
+
+}  // namespace kyanite

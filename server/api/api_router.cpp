@@ -1,0 +1,117 @@
+#include "server/api/api_router.h"
+
+#include <utility>
+
+#include "server/api/ca_certificate_api.h"
+#include "server/api/event_stream.h"
+#include "server/api/registry_api.h"
+#include "server/api/statistics_api.h"
+#include "server/api/status_api.h"
+#include "server/api/twin_api.h"
+#include "server/hub/authenticator.h"
+
+namespace kyanite {
+namespace {
+
+using Handler = void (*)(const ApiCall&, Reply<HttpResponse>);
+
+Handler handler_of(Operation operation) {
+  switch (operation) {
+    case Operation::get_device: return get_device;
+    case Operation::put_device: return put_device;
+    case Operation::delete_device: return delete_identity;
+    case Operation::list_devices: return list_devices;
+    case Operation::get_module: return get_module;
+    case Operation::put_module: return put_module;
+    case Operation::delete_module: return delete_identity;
+    case Operation::list_modules: return list_modules;
+    case Operation::device_statistics: return device_statistics;
+    case Operation::service_statistics: return service_statistics;
+    case Operation::get_twin: return get_twin;
+    case Operation::get_module_twin: return get_twin;
+    case Operation::stream_events: return stream_events;
+    case Operation::hub_status: return hub_status;
+    case Operation::list_ca_certificates: return list_ca_certificates;
+    case Operation::add_ca_certificate: return add_ca_certificate;
+    case Operation::delete_ca_certificate: return delete_ca_certificate;
+  }
+  KYANITE_ASSERT(false);
+  return nullptr;
+}
+
+// What is told of a request after it is gone.
+struct RequestNote {
+  HttpVerb verb;
+  std::string path;
+  std::string peer;
+  std::string tracking_id;
+  SteadyTime began;
+
+  RequestNote(const HttpRequest& request, SteadyTime now)
+      : verb(request.verb),
+        path(request.target),
+        peer(request.peer.address),
+        tracking_id(request.tracking_id),
+        began(now) {}
+
+  RequestOutcome outcome(int status, const Error* error, SteadyTime now) const {
+    return {verb, path, peer, tracking_id, status, error, now - began};
+  }
+};
+
+}  // namespace
+
+ApiRouter::ApiRouter(HubServices& services, HubFacts facts, HubSecurityPtr security, ApiObserver& observer)
+    : context_{services, std::move(facts), std::move(security)}, observer_(observer) {}
+
+Result<RouteMatch> ApiRouter::admit(const HttpRequest& request) const {
+  Result<RouteMatch> route = match_route(request);
+  if (!route) return route;
+  const Result<void> authorized =
+      authorize_service(request.header("authorization").value_or(std::string_view()), route->any_of,
+                        request.segments, *context_.security, context_.services.executor.wall_now());
+  if (!authorized) return authorized.error();
+  if (route->needs_api_version) {
+    if (auto version = check_api_version(request); !version) return version.error();
+  }
+  return route;
+}
+
+HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_id) const {
+  HttpResponse response = error_response(error, tracking_id, to_error_time(context_.services.executor.wall_now()));
+  response.headers.emplace_back("x-ms-request-id", tracking_id);
+  // Back-pressure passes soon. Throttling never carries the header (service-rest.md 3.6).
+  if (error.code == Errc::busy) response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error) {
+  HttpResponse response = refusal(error, request.tracking_id);
+  const SteadyTime now = context_.services.executor.now();
+  observer_.on_answered(RequestNote(request, now).outcome(response.status, &error, now));
+  return response;
+}
+
+std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
+  const Result<RouteMatch> route = admit(head);
+  if (route) return std::nullopt;
+  return reject(head, route.error());
+}
+
+void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
+  const Result<RouteMatch> route = admit(request);
+  if (!route) return reply(reject(request, route.error()));
+  Executor& executor = context_.services.executor;
+  Reply<HttpResponse> finished(
+      executor, [this, note = RequestNote(request, executor.now()),
+                 reply = std::move(reply)](Result<HttpResponse> result) mutable {
+        const Error* error = result ? nullptr : &result.error();
+        HttpResponse response = error == nullptr ? std::move(*result) : refusal(*error, note.tracking_id);
+        if (error == nullptr) response.headers.emplace_back("x-ms-request-id", note.tracking_id);
+        observer_.on_answered(note.outcome(response.status, error, context_.services.executor.now()));
+        reply(std::move(response));
+      });
+  handler_of(route->operation)(ApiCall{request, *route, context_}, std::move(finished));
+}
+
+}  // namespace kyanite

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "protocol/http/request_handler.h"
+#include "server/api/api_call.h"
+#include "server/api/api_observer.h"
+
+namespace kyanite {
+
+// ApiRouter answers the REST requests of one shard: it finds the route, judges the credential, runs the operation
+// and turns errors into envelopes. Every response carries x-ms-request-id.
+//
+// Owner: its shard. It outlives the shard's HTTP connections and their streams.
+class ApiRouter final : public HttpRequestHandler {
+ public:
+  ApiRouter(HubServices& services, HubFacts facts, HubSecurityPtr security, ApiObserver& observer);
+
+  // A new snapshot counts for the requests that follow.
+  void set_security(HubSecurityPtr security) { context_.security = std::move(security); }
+
+  std::optional<HttpResponse> refuse_early(const HttpRequest& head) override;
+  void handle(const HttpRequest& request, Reply<HttpResponse> reply) override;
+  HttpResponse reject(const HttpRequest& request, const Error& error) override;
+
+ private:
+  Result<RouteMatch> admit(const HttpRequest& request) const;
+  HttpResponse refusal(const Error& error, const std::string& tracking_id) const;
+
+  ApiContext context_;
+  ApiObserver& observer_;
+};
+
+}  // namespace kyanite

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "server/api/api_call.h"
+
+// CA certificates that X.509 devices may chain to, under /kyanite/v1/ca-certificates (device-mqtt.md 2.6).
+namespace kyanite {
+
+// {"caCertificates":[{name, subject, thumbprint, notBefore, notAfter, isVerified, created, certificate}]}
+void list_ca_certificates(const ApiCall& call, Reply<HttpResponse> reply);
+// PUT …/{name} with the body {"certificate":…}: PEM text or base64 of DER. Answers the entry as listed.
+void add_ca_certificate(const ApiCall& call, Reply<HttpResponse> reply);
+void delete_ca_certificate(const ApiCall& call, Reply<HttpResponse> reply);
+
+}  // namespace kyanite

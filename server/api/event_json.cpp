@@ -1,0 +1,64 @@
+#include "server/api/event_json.h"
+
+#include "protocol/base/base64.h"
+#include "protocol/base/iso_time.h"
+#include "protocol/base/json_limits.h"
+#include "protocol/base/percent_encoding.h"
+
+namespace kyanite {
+namespace {
+
+void add_properties(const std::vector<Property>& properties, Json& into) {
+  for (const Property& property : properties) {
+    into[property.name] = property.value ? Json(*property.value) : Json(nullptr);
+  }
+}
+
+// The hub's own come last, so that nothing a device wrote can stand in their place.
+Json system_properties(const TelemetryRecord& record) {
+  Json json = Json::object();
+  add_properties(record.system, json);
+  json["iothub-connection-device-id"] = record.sender.device;
+  if (record.sender.is_module()) json["iothub-connection-module-id"] = record.sender.module;
+  json["iothub-connection-auth-method"] = record.auth_method;
+  json["iothub-connection-auth-generation-id"] = record.generation_id;
+  json["iothub-enqueuedtime"] = to_iso_time(record.enqueued);
+  json["iothub-message-source"] = "Telemetry";
+  if (!record.model_id.empty()) json["dt-dataschema"] = record.model_id;
+  return json;
+}
+
+}  // namespace
+
+std::string event_to_json(const TelemetryRecord& record, PartitionId partition) {
+  Json json;
+  json["deviceId"] = record.sender.device;
+  json["moduleId"] = record.sender.is_module() ? Json(record.sender.module) : Json(nullptr);
+  json["partition"] = partition.value;
+  json["offset"] = record.offset.value;
+  json["sequenceNumber"] = record.offset.value;
+  json["enqueuedTime"] = to_iso_time(record.enqueued);
+  json["systemProperties"] = system_properties(record);
+  json["properties"] = Json::object();
+  add_properties(record.application, json["properties"]);
+  if (is_valid_utf8(record.body)) {
+    json["body"] = record.body;
+  } else {
+    json["body"] = encode_base64(record.body);
+    json["bodyEncoding"] = "base64";
+  }
+  return dump_json(json);
+}
+
+std::string frame_event(const TelemetryRecord& record, PartitionId partition, EventFormat format) {
+  const std::string json = event_to_json(record, partition);
+  if (format == EventFormat::json_lines) return json + "\n";
+  return "id: " + std::to_string(partition.value) + "/" + std::to_string(record.offset.value) +
+         "\nevent: telemetry\ndata: " + json + "\n\n";
+}
+
+std::string heartbeat(EventFormat format) {
+  return format == EventFormat::json_lines ? "\n" : ": nothing new\n\n";
+}
+
+}  // namespace kyanite

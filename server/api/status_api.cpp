@@ -1,0 +1,86 @@
+#include "server/api/status_api.h"
+
+#include <memory>
+
+#include "protocol/base/iso_time.h"
+#include "server/api/api_response.h"
+#include "server/hub/registry_service.h"
+
+namespace kyanite {
+namespace {
+
+std::string_view pressure_text(StorePressure pressure) {
+  switch (pressure) {
+    case StorePressure::none: return "none";
+    case StorePressure::queue_full: return "queueFull";
+    case StorePressure::disk_low: return "diskLow";
+  }
+  return "none";
+}
+
+Json partitions_to_json(const TelemetryLog& log) {
+  Json partitions = Json::array();
+  for (std::uint32_t index = 0; index < log.partitions(); ++index) {
+    const TelemetryRange range = log.range(PartitionId{index});
+    partitions.push_back({{"partition", index},
+                          {"beginOffset", range.begin.value},
+                          {"endOffset", range.end.value},
+                          {"lastEnqueuedTime", range.last_enqueued == kNever
+                                                   ? Json(nullptr)
+                                                   : Json(to_iso_time(range.last_enqueued))}});
+  }
+  return partitions;
+}
+
+// Asks for the counts, then for the connected devices, then answers.
+class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
+ public:
+  StatusFlow(ApiContext& context, Reply<HttpResponse> reply) : context_(context), reply_(std::move(reply)) {}
+
+  void start() {
+    HubServices& hub = context_.services;
+    hub.registry.counts(Reply<IdentityCounts>(
+        hub.executor, [self = shared_from_this()](Result<IdentityCounts> counts) { self->on_counts(counts); }));
+  }
+
+ private:
+  void on_counts(const Result<IdentityCounts>& counts) {
+    if (!counts) return reply_(counts.error());
+    counts_ = *counts;
+    HubServices& hub = context_.services;
+    hub.registry.connected(Reply<ServiceStatistics>(
+        hub.executor,
+        [self = shared_from_this()](Result<ServiceStatistics> connected) { self->on_connected(connected); }));
+  }
+
+  void on_connected(const Result<ServiceStatistics>& connected) {
+    if (!connected) return reply_(connected.error());
+    HubServices& hub = context_.services;
+    const auto uptime = std::chrono::duration_cast<seconds>(hub.executor.now() - context_.facts.started);
+    Json json;
+    json["version"] = context_.facts.version;
+    json["hostNames"] = context_.security->host_names;
+    json["startTime"] = to_iso_time(context_.facts.started_at);
+    json["uptimeSeconds"] = uptime.count();
+    json["shards"] = hub.router.shard_count();
+    json["devices"] = {{"total", counts_.devices},
+                       {"enabled", counts_.devices - counts_.disabled},
+                       {"disabled", counts_.disabled},
+                       {"connected", connected->connected_devices}};
+    json["telemetry"] = {{"partitions", partitions_to_json(hub.stores.telemetry())}};
+    json["store"] = {{"pressure", pressure_text(hub.stores.pressure())}};
+    reply_(json_response(json));
+  }
+
+  ApiContext& context_;
+  Reply<HttpResponse> reply_;
+  IdentityCounts counts_;
+};
+
+}  // namespace
+
+void hub_status(const ApiCall& call, Reply<HttpResponse> reply) {
+  std::make_shared<StatusFlow>(call.context, std::move(reply))->start();
+}
+
+}  // namespace kyanite
