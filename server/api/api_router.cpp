@@ -105,10 +105,16 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
   Reply<HttpResponse> finished(
       executor, [this, note = RequestNote(request, executor.now()),
                  reply = std::move(reply)](Result<HttpResponse> result) mutable {
-        const Error* error = result ? nullptr : &result.error();
-        HttpResponse response = error == nullptr ? std::move(*result) : refusal(*error, note.tracking_id);
-        if (error == nullptr) response.headers.emplace_back("x-ms-request-id", note.tracking_id);
-        observer_.on_answered(note.outcome(response.status, error, context_.services.executor.now()));
+        const SteadyTime now = context_.services.executor.now();
+        if (!result) {
+          const Error error = result.error();
+          HttpResponse response = refusal(error, note.tracking_id);
+          observer_.on_answered(note.outcome(response.status, &error, now));
+          return reply(std::move(response));
+        }
+        HttpResponse response = std::move(*result);
+        response.headers.emplace_back("x-ms-request-id", note.tracking_id);
+        observer_.on_answered(note.outcome(response.status, nullptr, now));
         reply(std::move(response));
       });
   handler_of(route->operation)(ApiCall{request, *route, context_}, std::move(finished));
