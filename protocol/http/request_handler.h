@@ -15,8 +15,8 @@ class HttpRequestHandler {
  public:
   virtual ~HttpRequestHandler() = default;
 
-  // Called for a request with a body once its head was read: a response refuses it before the body costs memory,
-  // so that only callers with a valid credential can make the hub hold one.
+  // Called for a request with a body once its head was read: a response refuses it before the body costs
+  // memory, so that only callers with a valid credential can make the hub hold one.
   virtual std::optional<HttpResponse> refuse_early(const HttpRequest& head) = 0;
 
   // Answers a whole request, which is valid during the call only. Never blocks.

@@ -17,23 +17,40 @@ using Handler = void (*)(const ApiCall&, Reply<HttpResponse>);
 
 Handler handler_of(Operation operation) {
   switch (operation) {
-    case Operation::get_device: return get_device;
-    case Operation::put_device: return put_device;
-    case Operation::delete_device: return delete_identity;
-    case Operation::list_devices: return list_devices;
-    case Operation::get_module: return get_module;
-    case Operation::put_module: return put_module;
-    case Operation::delete_module: return delete_identity;
-    case Operation::list_modules: return list_modules;
-    case Operation::device_statistics: return device_statistics;
-    case Operation::service_statistics: return service_statistics;
-    case Operation::get_twin: return get_twin;
-    case Operation::get_module_twin: return get_twin;
-    case Operation::stream_events: return stream_events;
-    case Operation::hub_status: return hub_status;
-    case Operation::list_ca_certificates: return list_ca_certificates;
-    case Operation::add_ca_certificate: return add_ca_certificate;
-    case Operation::delete_ca_certificate: return delete_ca_certificate;
+    case Operation::get_device:
+      return get_device;
+    case Operation::put_device:
+      return put_device;
+    case Operation::delete_device:
+      return delete_identity;
+    case Operation::list_devices:
+      return list_devices;
+    case Operation::get_module:
+      return get_module;
+    case Operation::put_module:
+      return put_module;
+    case Operation::delete_module:
+      return delete_identity;
+    case Operation::list_modules:
+      return list_modules;
+    case Operation::device_statistics:
+      return device_statistics;
+    case Operation::service_statistics:
+      return service_statistics;
+    case Operation::get_twin:
+      return get_twin;
+    case Operation::get_module_twin:
+      return get_twin;
+    case Operation::stream_events:
+      return stream_events;
+    case Operation::hub_status:
+      return hub_status;
+    case Operation::list_ca_certificates:
+      return list_ca_certificates;
+    case Operation::add_ca_certificate:
+      return add_ca_certificate;
+    case Operation::delete_ca_certificate:
+      return delete_ca_certificate;
   }
   KYANITE_ASSERT(false);
   return nullptr;
@@ -78,7 +95,8 @@ Result<RouteMatch> ApiRouter::admit(const HttpRequest& request) const {
 }
 
 HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_id) const {
-  HttpResponse response = error_response(error, tracking_id, to_error_time(context_.services.executor.wall_now()));
+  HttpResponse response =
+      error_response(error, tracking_id, to_error_time(context_.services.executor.wall_now()));
   response.headers.emplace_back("x-ms-request-id", tracking_id);
   // Back-pressure passes soon. Throttling never carries the header (service-rest.md 3.6).
   if (error.code == Errc::busy) response.headers.emplace_back("Retry-After", "1");
@@ -102,21 +120,20 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
   const Result<RouteMatch> route = admit(request);
   if (!route) return reply(reject(request, route.error()));
   Executor& executor = context_.services.executor;
-  Reply<HttpResponse> finished(
-      executor, [this, note = RequestNote(request, executor.now()),
-                 reply = std::move(reply)](Result<HttpResponse> result) mutable {
-        const SteadyTime now = context_.services.executor.now();
-        if (!result) {
-          const Error error = result.error();
-          HttpResponse response = refusal(error, note.tracking_id);
-          observer_.on_answered(note.outcome(response.status, &error, now));
-          return reply(std::move(response));
-        }
-        HttpResponse response = std::move(*result);
-        response.headers.emplace_back("x-ms-request-id", note.tracking_id);
-        observer_.on_answered(note.outcome(response.status, nullptr, now));
-        reply(std::move(response));
-      });
+  Reply<HttpResponse> finished(executor, [this, note = RequestNote(request, executor.now()),
+                                          reply = std::move(reply)](Result<HttpResponse> result) mutable {
+    const SteadyTime now = context_.services.executor.now();
+    if (!result) {
+      const Error error = result.error();
+      HttpResponse response = refusal(error, note.tracking_id);
+      observer_.on_answered(note.outcome(response.status, &error, now));
+      return reply(std::move(response));
+    }
+    HttpResponse response = std::move(*result);
+    response.headers.emplace_back("x-ms-request-id", note.tracking_id);
+    observer_.on_answered(note.outcome(response.status, nullptr, now));
+    reply(std::move(response));
+  });
   handler_of(route->operation)(ApiCall{request, *route, context_}, std::move(finished));
 }
 

@@ -6,8 +6,8 @@
 
 namespace kyanite {
 
-// ApiRouter answers the REST requests of one shard: it finds the route, judges the credential, runs the operation
-// and turns errors into envelopes. Every response carries x-ms-request-id.
+// ApiRouter answers the REST requests of one shard: it finds the route, judges the credential, runs the
+// operation and turns errors into envelopes. Every response carries x-ms-request-id.
 //
 // Owner: its shard. It outlives the shard's HTTP connections and their streams.
 class ApiRouter final : public HttpRequestHandler {

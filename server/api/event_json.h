@@ -9,8 +9,9 @@
 namespace kyanite {
 
 // One event as a JSON object without line breaks: deviceId, moduleId, partition, offset, sequenceNumber,
-// enqueuedTime, systemProperties, properties, body. System properties are those of device-mqtt.md 4.7; a property
-// without a value is null. The body is text when it is valid UTF-8, else base64 beside "bodyEncoding":"base64".
+// enqueuedTime, systemProperties, properties, body. System properties are those of device-mqtt.md 4.7; a
+// property without a value is null. The body is text when it is valid UTF-8, else base64 beside
+// "bodyEncoding":"base64".
 std::string event_to_json(const TelemetryRecord& record, PartitionId partition);
 
 // The event as one piece of the stream: a line, or a server-sent event with the id "partition/offset".

@@ -8,7 +8,7 @@
 namespace kyanite {
 namespace {
 
-constexpr std::uint64_t kMillisecondsMin = 100'000'000'000;  // smaller numbers are offsets
+constexpr std::uint64_t kMillisecondsMin = 100'000'000'000;      // smaller numbers are offsets
 constexpr std::uint64_t kMillisecondsMax = 253'402'300'799'999;  // the end of the year 9999
 constexpr std::uint64_t kTimeoutMax = 86'400;
 
@@ -36,7 +36,8 @@ Result<EventStart> parse_start(std::string_view text) {
     return EventStart(WallTime(milliseconds(*number)));
   }
   if (const auto time = parse_iso_time(text)) return EventStart(*time);
-  return invalid("from must be start, now, an offset, a UTC time like 2026-01-05T10:00:01Z, or unix milliseconds");
+  return invalid(
+      "from must be start, now, an offset, a UTC time like 2026-01-05T10:00:01Z, or unix milliseconds");
 }
 
 EventFormat accepted_format(const HttpRequest& request) {

@@ -12,8 +12,8 @@
 
 namespace kyanite {
 
-// Where a reader of events begins: the oldest event kept, what comes from now on, an offset of every partition
-// read, or the first event enqueued at a time or later.
+// Where a reader of events begins: the oldest event kept, what comes from now on, an offset of every
+// partition read, or the first event enqueued at a time or later.
 struct FromStart {};
 struct FromNow {};
 using EventStart = std::variant<FromStart, FromNow, TelemetryOffset, WallTime>;
@@ -29,15 +29,16 @@ struct EventQuery {
   std::optional<std::string> module;  // only events of modules with this id
   std::optional<PartitionId> partition;
   EventStart start = FromNow{};
-  std::optional<std::uint64_t> count;     // the stream ends after so many events
-  std::optional<seconds> idle_timeout;    // the stream ends when no event was sent for so long
+  std::optional<std::uint64_t> count;   // the stream ends after so many events
+  std::optional<seconds> idle_timeout;  // the stream ends when no event was sent for so long
   EventFormat format = EventFormat::json_lines;
 };
 
 // Query parameters (names ignore case):
 //   device, module, partition
 //   from     start | now (default) | OFFSET | UTC time like 2026-01-05T10:00:01Z | unix milliseconds.
-//            A number of at least 100,000,000,000 is taken as milliseconds (1973 and later), a smaller one as offset.
+//            A number of at least 100,000,000,000 is taken as milliseconds (1973 and later), a smaller one as
+//            offset.
 //   count    at least 1
 //   timeout  seconds without an event, at most 86,400; 0 waits for ever (default)
 // The header Accept chooses the format. Errors: Errc::argument_invalid with a sentence.

@@ -80,10 +80,12 @@ void EventStream::advance(std::size_t index) {
   Cursor& cursor = cursors_[index];
   if (!cursor.located) {
     reading_ = true;
-    log.find_time(cursor.partition, std::get<WallTime>(query_.start), reply_to(&EventStream::on_located, index));
+    log.find_time(cursor.partition, std::get<WallTime>(query_.start),
+                  reply_to(&EventStream::on_located, index));
   } else if (log.range(cursor.partition).end > cursor.next) {
     reading_ = true;
-    log.read(cursor.partition, cursor.next, kPageRecordsMax, kPageBytesMax, reply_to(&EventStream::on_page, index));
+    log.read(cursor.partition, cursor.next, kPageRecordsMax, kPageBytesMax,
+             reply_to(&EventStream::on_page, index));
   } else {
     cursor.waiting = true;
     cursor.wait = log.wait_past(cursor.partition, cursor.next, reply_to(&EventStream::on_new_records, index));
@@ -137,7 +139,8 @@ void EventStream::arm_timer() {
   SteadyTime due = last_write_ + kHeartbeatEvery;
   if (query_.idle_timeout) due = std::min(due, last_event_ + *query_.idle_timeout);
   // Rounded up, so that what is due is due when the timer runs.
-  const auto delay = std::chrono::ceil<milliseconds>(std::max(due - executor.now(), SteadyTime::duration::zero()));
+  const auto delay =
+      std::chrono::ceil<milliseconds>(std::max(due - executor.now(), SteadyTime::duration::zero()));
   timer_ = executor.after(delay, [self = std::weak_ptr<EventStream*>(self_)] {
     if (const auto stream = self.lock()) (*stream)->on_timer();
   });
@@ -180,7 +183,8 @@ void stream_events(const ApiCall& call, Reply<HttpResponse> reply) {
   if (call.context.event_streams_open >= limits::kEventStreamsMax) {
     return reply(Error(Errc::busy, "the shard has its maximum of open event streams"));
   }
-  Result<EventQuery> query = parse_event_query(call.request, call.context.services.stores.telemetry().partitions());
+  Result<EventQuery> query =
+      parse_event_query(call.request, call.context.services.stores.telemetry().partitions());
   if (!query) return reply(query.error());
   HttpResponse response;
   response.content_type =

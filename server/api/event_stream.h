@@ -11,13 +11,14 @@
 
 namespace kyanite {
 
-// EventStream sends the events of the telemetry log to one reader: it reads page by page, partition by partition
-// in turn, and waits for new records where a partition is read up. The order within a partition is the log's.
+// EventStream sends the events of the telemetry log to one reader: it reads page by page, partition by
+// partition in turn, and waits for new records where a partition is read up. The order within a partition is
+// the log's.
 //
 // Owner: the HTTP connection; the ApiContext outlives it. Destruction cancels what it waits for.
-// Bound: one page in memory beyond limits::kOutputHighBytes of output; at most limits::kEventStreamsMax streams a
-// shard. When retention overtakes the reader it goes on with the oldest record kept; the offsets show the gap.
-// A failed read cuts the response off, a store that closes ends it.
+// Bound: one page in memory beyond limits::kOutputHighBytes of output; at most limits::kEventStreamsMax
+// streams a shard. When retention overtakes the reader it goes on with the oldest record kept; the offsets
+// show the gap. A failed read cuts the response off, a store that closes ends it.
 class EventStream final : public ResponseStream {
  public:
   static constexpr seconds kHeartbeatEvery{15};
@@ -61,8 +62,8 @@ class EventStream final : public ResponseStream {
   ApiContext& context_;
   EventQuery query_;
   std::vector<Cursor> cursors_;
-  std::size_t turn_ = 0;   // the cursor that is read next
-  bool reading_ = false;   // one page or one search at a time
+  std::size_t turn_ = 0;  // the cursor that is read next
+  bool reading_ = false;  // one page or one search at a time
   bool ended_ = false;
   std::uint64_t sent_ = 0;
   SteadyTime last_event_{};

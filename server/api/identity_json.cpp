@@ -109,8 +109,10 @@ Result<void> read_authentication(const Json& body, IdentityRecord& into) {
   const auto thumbprints = read_object(**authentication, "x509Thumbprint");
   if (!thumbprints) return thumbprints.error();
   if (*thumbprints != nullptr) {
-    if (auto read = read_text(**thumbprints, "primaryThumbprint", into.primary_thumbprint); !read) return read;
-    if (auto read = read_text(**thumbprints, "secondaryThumbprint", into.secondary_thumbprint); !read) return read;
+    if (auto read = read_text(**thumbprints, "primaryThumbprint", into.primary_thumbprint); !read)
+      return read;
+    if (auto read = read_text(**thumbprints, "secondaryThumbprint", into.secondary_thumbprint); !read)
+      return read;
   }
   if (auto read = read_type(**authentication, into.id.is_module(), into); !read) return read;
   drop_unused_secrets(into);
@@ -151,10 +153,14 @@ Result<void> read_device_fields(const Json& body, IdentityRecord& into) {
 
 std::string_view authentication_type_text(AuthenticationType type) {
   switch (type) {
-    case AuthenticationType::sas: return "sas";
-    case AuthenticationType::self_signed: return "selfSigned";
-    case AuthenticationType::certificate_authority: return "certificateAuthority";
-    case AuthenticationType::none: return "none";
+    case AuthenticationType::sas:
+      return "sas";
+    case AuthenticationType::self_signed:
+      return "selfSigned";
+    case AuthenticationType::certificate_authority:
+      return "certificateAuthority";
+    case AuthenticationType::none:
+      return "none";
   }
   return "none";
 }

@@ -18,10 +18,10 @@ std::string_view connection_state_text(bool connected);
 // {"primaryThumbprint":…,"secondaryThumbprint":…} with null for absent ones.
 Json thumbprints_to_json(const IdentityRecord& record);
 
-// Reads the writable fields of a PUT body; names and enum values ignore case, read-only and unknown members are
-// ignored, null means absent (service-rest.md 1.8, 4.4, 4.5). `path` is the identity named by the path.
-// Errors: Errc::format_error for text that is not JSON; Errc::argument_invalid with a sentence for the rest. What
-// needs no JSON to judge (ids, keys, thumbprints) is judged by validate_identity().
+// Reads the writable fields of a PUT body; names and enum values ignore case, read-only and unknown members
+// are ignored, null means absent (service-rest.md 1.8, 4.4, 4.5). `path` is the identity named by the path.
+// Errors: Errc::format_error for text that is not JSON; Errc::argument_invalid with a sentence for the rest.
+// What needs no JSON to judge (ids, keys, thumbprints) is judged by validate_identity().
 Result<IdentityRecord> parse_identity_body(std::string_view body, const Identity& path);
 
 }  // namespace kyanite

@@ -67,8 +67,9 @@ void list_devices(const ApiCall& call, Reply<HttpResponse> reply) {
   const Result<std::size_t> size = list_size(call.request);
   if (!size) return reply(size.error());
   HubServices& hub = call.context.services;
-  hub.registry.list({}, *size,
-                    answer_with<std::vector<IdentityView>>(hub.executor, std::move(reply), as_array(device_to_json)));
+  hub.registry.list(
+      {}, *size,
+      answer_with<std::vector<IdentityView>>(hub.executor, std::move(reply), as_array(device_to_json)));
 }
 
 void get_module(const ApiCall& call, Reply<HttpResponse> reply) {

@@ -7,12 +7,11 @@ namespace kyanite {
 
 void device_statistics(const ApiCall& call, Reply<HttpResponse> reply) {
   HubServices& hub = call.context.services;
-  hub.registry.counts(
-      answer_with<IdentityCounts>(hub.executor, std::move(reply), [](IdentityCounts counts) {
-        return json_response({{"totalDeviceCount", counts.devices},
-                              {"enabledDeviceCount", counts.devices - counts.disabled},
-                              {"disabledDeviceCount", counts.disabled}});
-      }));
+  hub.registry.counts(answer_with<IdentityCounts>(hub.executor, std::move(reply), [](IdentityCounts counts) {
+    return json_response({{"totalDeviceCount", counts.devices},
+                          {"enabledDeviceCount", counts.devices - counts.disabled},
+                          {"disabledDeviceCount", counts.disabled}});
+  }));
 }
 
 void service_statistics(const ApiCall& call, Reply<HttpResponse> reply) {

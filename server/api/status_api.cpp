@@ -11,9 +11,12 @@ namespace {
 
 std::string_view pressure_text(StorePressure pressure) {
   switch (pressure) {
-    case StorePressure::none: return "none";
-    case StorePressure::queue_full: return "queueFull";
-    case StorePressure::disk_low: return "diskLow";
+    case StorePressure::none:
+      return "none";
+    case StorePressure::queue_full:
+      return "queueFull";
+    case StorePressure::disk_low:
+      return "diskLow";
   }
   return "none";
 }
@@ -22,12 +25,12 @@ Json partitions_to_json(const TelemetryLog& log) {
   Json partitions = Json::array();
   for (std::uint32_t index = 0; index < log.partitions(); ++index) {
     const TelemetryRange range = log.range(PartitionId{index});
-    partitions.push_back({{"partition", index},
-                          {"beginOffset", range.begin.value},
-                          {"endOffset", range.end.value},
-                          {"lastEnqueuedTime", range.last_enqueued == kNever
-                                                   ? Json(nullptr)
-                                                   : Json(to_iso_time(range.last_enqueued))}});
+    partitions.push_back(
+        {{"partition", index},
+         {"beginOffset", range.begin.value},
+         {"endOffset", range.end.value},
+         {"lastEnqueuedTime",
+          range.last_enqueued == kNever ? Json(nullptr) : Json(to_iso_time(range.last_enqueued))}});
   }
   return partitions;
 }
@@ -40,7 +43,8 @@ class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
   void start() {
     HubServices& hub = context_.services;
     hub.registry.counts(Reply<IdentityCounts>(
-        hub.executor, [self = shared_from_this()](Result<IdentityCounts> counts) { self->on_counts(counts); }));
+        hub.executor,
+        [self = shared_from_this()](Result<IdentityCounts> counts) { self->on_counts(counts); }));
   }
 
  private:

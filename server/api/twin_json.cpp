@@ -19,8 +19,8 @@ Result<Json> stored_object(const std::string& text) {
 }
 
 // One of desired and reported: the properties, then $metadata and $version.
-Result<Json> section_to_json(const std::string& properties, const std::string& metadata, std::uint64_t version,
-                             WallTime created) {
+Result<Json> section_to_json(const std::string& properties, const std::string& metadata,
+                             std::uint64_t version, WallTime created) {
   Result<Json> section = stored_object(properties);
   if (!section) return section;
   if (metadata.empty()) {
@@ -40,9 +40,11 @@ Result<Json> twin_to_json(const IdentityView& view, const TwinRecord& twin) {
   const IdentityRecord& record = view.record;
   Result<Json> tags = stored_object(twin.tags);
   if (!tags) return tags;
-  Result<Json> desired = section_to_json(twin.desired, twin.desired_metadata, twin.desired_version, twin.created);
+  Result<Json> desired =
+      section_to_json(twin.desired, twin.desired_metadata, twin.desired_version, twin.created);
   if (!desired) return desired;
-  Result<Json> reported = section_to_json(twin.reported, twin.reported_metadata, twin.reported_version, twin.created);
+  Result<Json> reported =
+      section_to_json(twin.reported, twin.reported_metadata, twin.reported_version, twin.created);
   if (!reported) return reported;
 
   Json json;

@@ -25,7 +25,8 @@ using boost::system::error_code;
 
 // Beast parses in place, so the buffer must hold a whole head, and reads ahead into what is left.
 constexpr std::size_t kBufferBytesMax = 2 * limits::kHttpHeaderBytesMax;
-// A peer that sends while a stream goes out is read up to here; beyond, only writing finds out that it is gone.
+// A peer that sends while a stream goes out is read up to here; beyond, only writing finds out that it is
+// gone.
 constexpr std::size_t kReadAheadBytesMax = 16 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr int kHeaderFieldsTooLarge = 431;
@@ -39,7 +40,8 @@ std::string new_tracking_id() {
 // "Wed, 29 Jul 2026 10:11:12 GMT", whatever the locale.
 std::string http_date(WallTime time) {
   constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(std::chrono::floor<seconds>(time - day));
@@ -62,7 +64,8 @@ std::optional<Error> refusal_of(error_code error) {
   }
   if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
   if (error.category() == http::make_error_code(http::error::bad_target).category()) {
-    return Error(Errc::argument_invalid, "The bytes received are not an HTTP/1.1 request: " + error.message());
+    return Error(Errc::argument_invalid,
+                 "The bytes received are not an HTTP/1.1 request: " + error.message());
   }
   return std::nullopt;
 }
@@ -104,7 +107,9 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   void cut() override { drop(); }
 
  private:
-  std::shared_ptr<BeastConnection> self() { return std::static_pointer_cast<BeastConnection>(shared_from_this()); }
+  std::shared_ptr<BeastConnection> self() {
+    return std::static_pointer_cast<BeastConnection>(shared_from_this());
+  }
 
   auto then(void (BeastConnection::*step)(error_code)) {
     return [self = self(), step](error_code error, std::size_t) { ((*self).*step)(error); };
@@ -169,10 +174,10 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
     request_.body = std::move(parser_->get().body());
     parser_.reset();
     const bool is_head = request_.verb == HttpVerb::head;
-    home_->handler.handle(request_, Reply<HttpResponse>(home_->shard, [self = self(), is_head](
-                                                                          Result<HttpResponse> response) {
-                            self->on_response(std::move(response), is_head);
-                          }));
+    home_->handler.handle(
+        request_, Reply<HttpResponse>(home_->shard, [self = self(), is_head](Result<HttpResponse> response) {
+          self->on_response(std::move(response), is_head);
+        }));
     request_.body.clear();
     request_.body.shrink_to_fit();
   }
@@ -283,7 +288,8 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
     arm_timer(home_->limits.write_time);
     in_flight_ = std::exchange(queued_, {});
     if (chunked_) {
-      asio::async_write(*stream_, http::make_chunk(asio::buffer(in_flight_)), then(&BeastConnection::on_piece_sent));
+      asio::async_write(*stream_, http::make_chunk(asio::buffer(in_flight_)),
+                        then(&BeastConnection::on_piece_sent));
     } else {
       asio::async_write(*stream_, asio::buffer(in_flight_), then(&BeastConnection::on_piece_sent));
     }
@@ -333,14 +339,14 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
 
   void linger() {
     const auto scratch = home_->shard.read_buffer();
-    stream_->socket().async_read_some(asio::buffer(scratch.data(), scratch.size()),
-                                      [self = self()](error_code error, std::size_t bytes) {
-                                        self->lingered_bytes_ += bytes;
-                                        if (error || self->lingered_bytes_ > self->home_->limits.linger_bytes_max) {
-                                          return self->drop();
-                                        }
-                                        self->linger();
-                                      });
+    stream_->socket().async_read_some(
+        asio::buffer(scratch.data(), scratch.size()), [self = self()](error_code error, std::size_t bytes) {
+          self->lingered_bytes_ += bytes;
+          if (error || self->lingered_bytes_ > self->home_->limits.linger_bytes_max) {
+            return self->drop();
+          }
+          self->linger();
+        });
   }
 
   void drop() {

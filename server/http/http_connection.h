@@ -7,8 +7,8 @@
 
 namespace kyanite {
 
-// One HTTP connection as its shard sees it. It keeps itself alive by what it waits for (a socket operation or the
-// handler's reply) and by nothing else; it leaves the set when it goes.
+// One HTTP connection as its shard sees it. It keeps itself alive by what it waits for (a socket operation or
+// the handler's reply) and by nothing else; it leaves the set when it goes.
 class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
  public:
   virtual ~HttpConnection() = default;

@@ -21,7 +21,8 @@ std::vector<std::shared_ptr<HttpConnection>> all_of(const HttpConnections& conne
 }  // namespace
 
 HttpShard::HttpShard(Shard& shard, HttpRequestHandler& handler, HttpLimits limits)
-    : connections_(std::make_shared<HttpConnections>(HttpConnections{shard, handler, limits, {}, {}, {}, {}})) {}
+    : connections_(
+          std::make_shared<HttpConnections>(HttpConnections{shard, handler, limits, {}, {}, {}, {}})) {}
 
 HttpShard::~HttpShard() {
   connections_->on_empty = {};

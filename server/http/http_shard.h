@@ -13,11 +13,11 @@ namespace kyanite {
 // Bounds of the connections of one shard.
 struct HttpLimits {
   std::size_t connections_max = 10'000;
-  milliseconds idle_time{120'000};    // between requests
-  milliseconds head_time{30'000};     // from the first byte of a request to the end of its head
-  milliseconds body_time{60'000};     // from there to the end of its body
-  milliseconds write_time{60'000};    // for one response, or one piece of a stream, to leave
-  milliseconds linger_time{5'000};    // after our end was sent, for the peer to finish
+  milliseconds idle_time{120'000};                 // between requests
+  milliseconds head_time{30'000};                  // from the first byte of a request to the end of its head
+  milliseconds body_time{60'000};                  // from there to the end of its body
+  milliseconds write_time{60'000};                 // for one response, or one piece of a stream, to leave
+  milliseconds linger_time{5'000};                 // after our end was sent, for the peer to finish
   std::size_t linger_bytes_max = 8 * 1024 * 1024;  // what is read and dropped meanwhile
 };
 
@@ -46,8 +46,8 @@ class HttpShard {
   // Takes a stream whose handshake has finished, on this shard.
   void accept(std::unique_ptr<TlsStream> stream);
 
-  // Closes idle connections, lets the others finish their request, ends response streams; new ones are refused.
-  // `done` runs once when none is left; it may be called again before that only after cut().
+  // Closes idle connections, lets the others finish their request, ends response streams; new ones are
+  // refused. `done` is posted once when none is left. Bound: the time limits above; cut() ends the wait.
   void drain(Task done);
   // Closes everything at once.
   void cut();
