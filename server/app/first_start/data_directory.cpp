@@ -1,0 +1,83 @@
+#include "server/app/first_start/data_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "server/app/first_start/files.h"
+
+namespace kyanite {
+namespace {
+
+constexpr mode_t kOwnerOnly = 0700;
+
+Error refused(const std::filesystem::path& path, const std::string& why) {
+  return Error(Errc::io_failed, "data directory " + path.string() + " " + why);
+}
+
+std::string remedy() { return "; choose another one with --data DIR or make it writable for this user"; }
+
+// Whoever holds the lock wrote its process id into the file.
+std::string holder(int lock) {
+  char digits[32];
+  const ssize_t got = ::pread(lock, digits, sizeof digits, 0);
+  std::string text(digits, got > 0 ? static_cast<std::size_t>(got) : 0);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.empty() ? std::string() : " (process " + text + ")";
+}
+
+}  // namespace
+
+Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::absolute(wanted, error).lexically_normal();
+  if (error) return refused(wanted, "has no absolute name: " + error.message());
+  if (const auto parent = path.parent_path(); !parent.empty())
+    std::filesystem::create_directories(parent, error);
+  if (error) return refused(path, "cannot be made: " + error.message() + remedy());
+  if (::mkdir(path.c_str(), kOwnerOnly) != 0 && errno != EEXIST) {
+    return refused(path, "cannot be made: " + system_reason(errno) + remedy());
+  }
+  struct stat facts {};
+  if (::stat(path.c_str(), &facts) != 0) return refused(path, "cannot be read: " + system_reason(errno));
+  if (!S_ISDIR(facts.st_mode)) return refused(path, "is no directory; choose another one with --data DIR");
+
+  const std::filesystem::path lock_path = path / "lock";
+  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (lock < 0) return refused(path, "cannot be written: " + system_reason(errno) + remedy());
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    Error busy = refused(path, "is in use by another hub" + holder(lock) +
+                                   "; stop that one or choose another with --data DIR");
+    ::close(lock);
+    return busy;
+  }
+  DataDirectory out(path, lock);
+  const std::string id = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, id.data(), id.size(), 0) < 0) {
+    return refused(path, "cannot be written: " + system_reason(errno) + remedy());
+  }
+  if ((facts.st_mode & 077) != 0) {
+    out.was_open_to_others_ = true;
+    if (::chmod(path.c_str(), kOwnerOnly) != 0) {
+      return refused(path, "is open to other users and its mode cannot be changed: " + system_reason(errno) +
+                               "; run chmod 700 on it");
+    }
+  }
+  return out;
+}
+
+DataDirectory::DataDirectory(DataDirectory&& other) noexcept
+    : path_(std::move(other.path_)),
+      lock_(std::exchange(other.lock_, -1)),
+      was_open_to_others_(other.was_open_to_others_) {}
+
+DataDirectory::~DataDirectory() {
+  if (lock_ >= 0) ::close(lock_);  // the lock goes with it
+}
+
+}  // namespace kyanite

@@ -1,0 +1,80 @@
+#include "server/app/first_start/data_directory.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "server/app/first_start/files.h"
+#include "temporary_directory.h"
+
+namespace kyanite {
+namespace {
+
+using testing::HasSubstr;
+
+unsigned mode_of(const std::filesystem::path& path) {
+  struct stat facts {};
+  return ::stat(path.c_str(), &facts) == 0 ? facts.st_mode & 0777u : 0;
+}
+
+TEST(DataDirectory, it_is_made_with_its_parents_for_the_owner_alone) {
+  const TemporaryDirectory directory;
+  const auto opened = DataDirectory::open(directory.path() / "a" / "b");
+  ASSERT_TRUE(opened) << opened.error().detail;
+  EXPECT_EQ(mode_of(directory.path() / "a" / "b"), 0700u);
+  EXPECT_FALSE(opened->was_open_to_others());
+}
+
+TEST(DataDirectory, one_that_others_could_enter_is_closed_to_them) {
+  const TemporaryDirectory directory;
+  ASSERT_EQ(::chmod(directory.path().c_str(), 0755), 0);
+  const auto opened = DataDirectory::open(directory.path());
+  ASSERT_TRUE(opened);
+  EXPECT_TRUE(opened->was_open_to_others());
+  EXPECT_EQ(mode_of(directory.path()), 0700u);
+}
+
+TEST(DataDirectory, a_second_hub_on_it_is_refused_with_the_first_ones_process_id) {
+  const TemporaryDirectory directory;
+  {
+    const auto first = DataDirectory::open(directory.path());
+    ASSERT_TRUE(first);
+    const auto second = DataDirectory::open(directory.path());
+    ASSERT_FALSE(second);
+    EXPECT_THAT(second.error().detail, HasSubstr("in use by another hub"));
+    EXPECT_THAT(second.error().detail, HasSubstr(std::to_string(::getpid())));
+  }
+  EXPECT_TRUE(DataDirectory::open(directory.path()));
+}
+
+TEST(DataDirectory, a_file_in_its_place_is_refused) {
+  const TemporaryDirectory directory;
+  std::ofstream(directory.path() / "file") << "x";
+  EXPECT_THAT(DataDirectory::open(directory.path() / "file").error().detail, HasSubstr("is no directory"));
+  EXPECT_THAT(DataDirectory::open(directory.path() / "file" / "below").error().detail,
+              HasSubstr("cannot be made"));
+}
+
+TEST(Files, a_file_is_replaced_whole_and_gets_its_mode) {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "f";
+  ASSERT_TRUE(write_file(path, "one", 0644));
+  ASSERT_TRUE(write_file(path, "two", 0600));
+  EXPECT_EQ(*read_file(path), "two");
+  EXPECT_EQ(mode_of(path), 0600u);
+  EXPECT_FALSE(std::filesystem::exists(directory.path() / "f.new"));
+}
+
+TEST(Files, an_absent_or_too_large_file_is_an_error_that_names_it) {
+  const TemporaryDirectory directory;
+  const auto path = directory.path() / "f";
+  EXPECT_THAT(read_file(path).error().detail, HasSubstr(path.string()));
+  ASSERT_TRUE(write_file(path, "12345", 0600));
+  EXPECT_THAT(read_file(path, 4).error().detail, HasSubstr("too large"));
+  EXPECT_FALSE(write_file(directory.path() / "none" / "f", "x", 0600));
+}
+
+}  // namespace
+}  // namespace kyanite
