@@ -25,6 +25,8 @@ class ShardGroup {
   Shard& shard(unsigned index) { return *shards_[index]; }
 
   void start();
+  // True from start() to join(), for the thread that calls those.
+  bool is_running() const { return !threads_.empty(); }
   // Asks every shard to end after the tasks posted so far.
   void stop();
   // Waits for the threads, then drops the tasks that came too late to run.

@@ -1,0 +1,69 @@
+#include "server/net/handshake.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace kyanite {
+namespace {
+
+constexpr unsigned char kTlsHandshakeRecord = 0x16;
+
+}  // namespace
+
+void Handshake::begin(milliseconds time_limit) {
+  timer_ = stream_->shard().after(time_limit, [self = Self(this)] { self->end(HandshakeEnd::timed_out); });
+  wait_first_byte();
+}
+
+void Handshake::wait_first_byte() {
+  stream_->wait_readable([self = Self(this)](const TlsStream::error_code& error) {
+    const Shard::Turn turn(self->stream_->shard());
+    self->on_first_byte(error);
+  });
+}
+
+void Handshake::on_first_byte(const TlsStream::error_code& error) {
+  if (ended_) return;
+  if (error) return end(HandshakeEnd::failed);
+  unsigned char first = 0;
+  const ssize_t size = ::recv(stream_->socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return wait_first_byte();
+  if (size <= 0) return end(HandshakeEnd::failed);
+  if (first != kTlsHandshakeRecord) return end(HandshakeEnd::plain_text);
+  step();
+}
+
+void Handshake::step() {
+  if (ended_) return;
+  const auto again = [self = Self(this)](const TlsStream::error_code& error) {
+    const Shard::Turn turn(self->stream_->shard());
+    if (error) return self->end(HandshakeEnd::failed);
+    self->step();
+  };
+  switch (stream_->try_handshake().status) {
+    case TlsStream::Status::ok:
+      return end(HandshakeEnd::finished);
+    case TlsStream::Status::want_read:
+      return stream_->wait_readable(again);
+    case TlsStream::Status::want_write:
+      return stream_->wait_writable(again);
+    case TlsStream::Status::closed:
+    case TlsStream::Status::failed:
+      return end(HandshakeEnd::failed);
+  }
+}
+
+// The stream of a failed handshake stays until its aborted operations have come back.
+void Handshake::end(HandshakeEnd how) {
+  if (std::exchange(ended_, true)) return;
+  const Self guard(this);
+  unlink();
+  stream_->shard().cancel(timer_);
+  if (how != HandshakeEnd::finished) stream_->close();
+  Done done = std::move(done_);
+  done(how, how == HandshakeEnd::finished ? std::move(stream_) : nullptr);
+}
+
+}  // namespace kyanite

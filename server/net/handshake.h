@@ -1,0 +1,47 @@
+#pragma once
+
+#include <atomic>
+#include <boost/intrusive/list.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <functional>
+#include <memory>
+
+#include "server/net/tls_stream.h"
+
+namespace kyanite {
+
+enum class HandshakeEnd { finished, failed, plain_text, timed_out, cut };
+
+// Handshake takes one accepted socket through TLS, within a time limit. A peer whose first byte starts no TLS
+// record is not TLS: it is closed before OpenSSL sees it, so that it gets no alert [device-mqtt.md 1.1].
+//
+// Owner: its own pending operations; the listing per shard is only there to cut it. Used on its shard alone.
+class Handshake final
+    : public boost::intrusive_ref_counter<Handshake, boost::thread_unsafe_counter>,
+      public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  // Called once, inside a turn, with the stream only when finished.
+  using Done = UniqueFunction<void(HandshakeEnd end, std::unique_ptr<TlsStream> stream)>;
+
+  Handshake(std::unique_ptr<TlsStream> stream, Done done)
+      : stream_(std::move(stream)), done_(std::move(done)) {}
+
+  void begin(milliseconds time_limit);
+  void cut() { end(HandshakeEnd::cut); }
+
+ private:
+  using Self = boost::intrusive_ptr<Handshake>;
+
+  void wait_first_byte();
+  void on_first_byte(const TlsStream::error_code& error);
+  void step();
+  void end(HandshakeEnd how);
+
+  std::unique_ptr<TlsStream> stream_;
+  Done done_;
+  TimerId timer_;
+  bool ended_ = false;
+};
+
+}  // namespace kyanite

@@ -1,0 +1,148 @@
+#include "server/net/tls_stream.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <boost/asio/ip/v6_only.hpp>
+#include <cerrno>
+#include <limits>
+
+namespace kyanite {
+namespace {
+
+std::string der_of(X509* certificate) {
+  const int size = i2d_X509(certificate, nullptr);
+  if (size <= 0) return {};
+  std::string der(static_cast<std::size_t>(size), '\0');
+  auto* out = reinterpret_cast<unsigned char*>(der.data());
+  i2d_X509(certificate, &out);
+  return der;
+}
+
+}  // namespace
+
+void TlsStream::FreeSsl::operator()(SSL* ssl) const { SSL_free(ssl); }
+
+TlsStream::TlsStream(Shard& shard, Socket socket, const TlsContext& context)
+    : shard_(shard), socket_(std::move(socket)), ssl_(SSL_new(context.native())) {
+  KYANITE_ASSERT(ssl_ != nullptr);
+  // Errors here mean that the peer has gone; the handshake will find out.
+  error_code ignored;
+  socket_.native_non_blocking(true, ignored);
+  socket_.set_option(boost::asio::ip::tcp::no_delay(true),
+                     ignored);  // before the handshake: tickets wait otherwise
+  if (const auto endpoint = socket_.remote_endpoint(ignored); !ignored) {
+    const auto address = endpoint.address();
+    const bool mapped = address.is_v6() && address.to_v6().is_v4_mapped();
+    peer_.address =
+        mapped ? boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6()).to_string()
+               : address.to_string();
+    peer_.port = endpoint.port();
+  }
+  SSL_set_accept_state(ssl_.get());
+  KYANITE_ASSERT(SSL_set_fd(ssl_.get(), socket_.native_handle()) == 1);
+}
+
+TlsStream::~TlsStream() = default;
+
+bool TlsStream::resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
+
+TlsStream::Outcome TlsStream::try_handshake() {
+  if (failed_) return {Status::failed};
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl_.get());
+  if (result == 1) describe_peer();
+  return outcome(result, 0);
+}
+
+TlsStream::Outcome TlsStream::try_read(void* data, std::size_t size) {
+  if (failed_) return {Status::failed};
+  ERR_clear_error();
+  std::size_t bytes = 0;
+  const int result = SSL_read_ex(ssl_.get(), data, size, &bytes);
+  return outcome(result, bytes);
+}
+
+TlsStream::Outcome TlsStream::try_write(const void* data, std::size_t size) {
+  if (failed_ || close_notify_sent_) return {Status::failed};
+  ERR_clear_error();
+  std::size_t bytes = 0;
+  const int result = SSL_write_ex(ssl_.get(), data, size, &bytes);
+  const Outcome done = outcome(result, bytes);
+  write_blocked_ = done.status == Status::want_write || done.status == Status::want_read;
+  return done;
+}
+
+bool TlsStream::has_pending() const { return SSL_has_pending(ssl_.get()) == 1; }
+
+void TlsStream::send_close_notify() {
+  if (write_blocked_) return;
+  static_cast<void>(try_shutdown());
+}
+
+TlsStream::Outcome TlsStream::try_shutdown() {
+  if (failed_ || SSL_is_init_finished(ssl_.get()) != 1) return {Status::failed};
+  if (close_notify_sent_) return {Status::ok};
+  ERR_clear_error();
+  const int result = SSL_shutdown(ssl_.get());
+  if (result >= 0) {  // 0: sent, the peer's is not here yet
+    close_notify_sent_ = true;
+    return {Status::ok};
+  }
+  return outcome(result, 0);
+}
+
+void TlsStream::close() {
+  error_code ignored;
+  socket_.close(ignored);
+  failed_ = true;  // OpenSSL must not touch a descriptor number that may be somebody else's by now
+}
+
+TlsStream::Outcome TlsStream::outcome(int result, std::size_t bytes) {
+  if (result > 0) return {Status::ok, bytes};
+  const int saved_errno = errno;
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      return {Status::want_read};
+    case SSL_ERROR_WANT_WRITE:
+      return {Status::want_write};
+    case SSL_ERROR_ZERO_RETURN:
+      return {Status::closed};
+    case SSL_ERROR_SYSCALL:
+      error_number_ = saved_errno;
+      break;
+    default:
+      break;
+  }
+  failed_ = true;
+  return {Status::failed};
+}
+
+TlsStream::error_code TlsStream::to_error(Status status) const {
+  switch (status) {
+    case Status::ok:
+      return {};
+    case Status::closed:
+      return boost::asio::error::eof;
+    default:
+      break;
+  }
+  if (!socket_.is_open()) return boost::asio::error::operation_aborted;
+  if (error_number_ != 0) return {error_number_, boost::system::system_category()};
+  return boost::asio::error::connection_reset;
+}
+
+void TlsStream::describe_peer() {
+  peer_.tls_version = SSL_get_version(ssl_.get());
+  if (const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name)) peer_.server_name = name;
+  X509* const leaf = SSL_get0_peer_certificate(ssl_.get());
+  if (!leaf) return;
+  peer_.certificate_chain.push_back(der_of(leaf));
+  // On the server side OpenSSL keeps the leaf apart from the rest.
+  const STACK_OF(X509)* rest = SSL_get_peer_cert_chain(ssl_.get());
+  for (int i = 0; rest && i < sk_X509_num(rest); ++i)
+    peer_.certificate_chain.push_back(der_of(sk_X509_value(rest, i)));
+}
+
+}  // namespace kyanite
