@@ -10,10 +10,12 @@
 
 #include "tests/support/test_certificates.h"
 
+struct ssl_session_st;  // SSL_SESSION
+
 namespace kyanite::test {
 
 // A saved TLS session, for resumption.
-using TlsSession = std::shared_ptr<SSL_SESSION>;
+using TlsSession = std::shared_ptr<ssl_session_st>;
 
 struct TlsClientOptions {
   int version = 0;  // TLS1_2_VERSION or TLS1_3_VERSION; 0: the best of both
