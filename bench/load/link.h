@@ -1,0 +1,89 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "bench/load/event_loop.h"
+#include "bench/load/fleet.h"
+#include "bench/load/tls_client.h"
+
+namespace kyanite::load {
+
+class Link;
+
+// What a scenario hears of its links. A link may be opened again from on_closed.
+class LinkObserver {
+ public:
+  virtual void on_ready(Link& link) = 0;  // CONNACK accepted
+  virtual void on_puback(Link& link, std::uint16_t packet_id) = 0;
+  // Not after close(). link.was_ready() tells whether it had been open.
+  virtual void on_closed(Link& link, std::string_view reason) = 0;
+
+ protected:
+  ~LinkObserver() = default;
+};
+
+// What all links of a worker share.
+struct LinkContext {
+  EventLoop& loop;
+  const TlsClient& tls;
+  const Target& target;
+  LinkObserver& observer;
+  std::uint16_t keep_alive_seconds;
+};
+
+// Link is one device's MQTT connection: TCP, TLS, CONNECT, and then packets both ways.
+//
+// Owner: a scenario, on its worker's thread. Bound: the output grows with what the scenario queues (its
+// window); an incomplete packet of the server keeps at most 64 KiB.
+class Link final : public Pollable {
+ public:
+  Link(LinkContext& context, Device& device, std::size_t index);
+  ~Link();
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  void open();                      // the outcome is on_ready or on_closed, never from inside this call
+  void close(bool say_disconnect);  // silent: no on_closed
+  std::string& output();            // append packets here; written at the end of the turn
+  void ping_if_due(std::chrono::steady_clock::time_point now);
+
+  bool is_ready() const { return state_ == State::ready; }
+  bool is_closed() const { return state_ == State::closed; }
+  bool was_ready() const { return was_ready_; }
+  bool was_resumed() const { return resumed_; }
+  std::chrono::steady_clock::time_point opened_at() const { return opened_at_; }
+  const Device& device() const { return device_; }
+  std::size_t index() const { return index_; }
+
+ private:
+  enum class State { closed, connecting, handshaking, greeting, ready };
+
+  void on_socket_ready() override;
+  void flush() override;
+  void continue_handshake();
+  void send_connect();
+  void read_packets();
+  bool handle_packet(std::uint8_t first, std::string_view body);  // false: the link was closed
+  void fail(std::string_view reason);
+  void release();
+
+  LinkContext& context_;
+  Device& device_;
+  std::size_t index_;
+  State state_ = State::closed;
+  int socket_ = -1;
+  SslPtr ssl_;
+  std::string output_;
+  std::string input_;    // an incomplete packet
+  std::string failure_;  // of open(), told on the next turn
+  bool dirty_ = false;
+  bool resumed_ = false;
+  bool was_ready_ = false;
+  std::chrono::steady_clock::time_point opened_at_;
+  std::chrono::steady_clock::time_point written_at_;
+};
+
+}  // namespace kyanite::load

@@ -1,0 +1,90 @@
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "bench/load/fleet.h"
+#include "bench/load/latency.h"
+#include "bench/load/target.h"
+
+namespace kyanite::load {
+namespace {
+
+using std::chrono::microseconds;
+
+TEST(LoadTarget, loopback_addresses_are_accepted) {
+  for (const char* text : {"127.0.0.1:8883", "127.9.8.7:1", "[::1]:65535", "localhost:443"}) {
+    EXPECT_TRUE(parse_loopback_address(text).has_value()) << text;
+  }
+}
+
+TEST(LoadTarget, every_other_address_is_refused) {
+  for (const char* text : {"10.0.0.1:8883", "0.0.0.0:8883", "128.0.0.1:8883", "[::]:8883",
+                           "[2001:db8::1]:8883", "[::ffff:127.0.0.1]:8883", "hub.example.test:8883",
+                           "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:8883x", ":8883", ""}) {
+    EXPECT_FALSE(parse_loopback_address(text).has_value()) << text;
+  }
+}
+
+TEST(LoadTarget, a_hub_file_gives_addresses_on_the_loopback) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "kyanite_load_hub_file";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "hub.json") << R"({"hostName":"127.0.0.1","ports":{"mqtts":18883,"https":18443},
+      "serviceConnectionString":"HostName=127.0.0.1","caFile":"/ca.pem","pid":42})";
+  const Result<Target> target = read_hub_file(folder);
+  ASSERT_TRUE(target.has_value());
+  EXPECT_EQ(target->mqtts.port, 18883);
+  EXPECT_EQ(target->mqtts.host, "127.0.0.1");
+  EXPECT_EQ(target->https.port, 18443);
+  EXPECT_EQ(target->pid, 42);
+}
+
+TEST(LoadTarget, a_hub_file_without_the_mqtt_port_is_refused) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "kyanite_load_bad_hub_file";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "hub.json") << R"({"hostName":"127.0.0.1","ports":{},"caFile":"/ca.pem"})";
+  EXPECT_FALSE(read_hub_file(folder).has_value());
+}
+
+TEST(LoadFleet, a_device_list_splits_at_the_last_comma) {
+  const Result<std::vector<Device>> devices = parse_device_list("# list\nd,1,QUJD\r\n\nd2,REVG\n", 10);
+  ASSERT_TRUE(devices.has_value());
+  ASSERT_EQ(devices->size(), 2U);
+  EXPECT_EQ(devices->front().id, "d,1");
+  EXPECT_EQ(devices->front().key, "QUJD");
+  EXPECT_EQ(devices->back().id, "d2");
+}
+
+TEST(LoadFleet, a_line_without_a_key_is_refused_with_its_number) {
+  const Result<std::vector<Device>> devices = parse_device_list("d1,QUJD\nd2\n", 10);
+  ASSERT_FALSE(devices.has_value());
+  EXPECT_NE(devices.error().detail.find("line 2"), std::string::npos);
+}
+
+TEST(LoadLatency, percentiles_are_right_within_a_bucket) {
+  Latency latency;
+  for (int i = 1; i <= 1000; ++i) latency.record(microseconds(i * 10));
+  EXPECT_NEAR(static_cast<double>(latency.percentile_us(0.5)), 5000, 100);
+  EXPECT_NEAR(static_cast<double>(latency.percentile_us(0.99)), 9900, 200);
+  EXPECT_EQ(latency.percentile_us(1), 10000U);
+}
+
+TEST(LoadLatency, values_beyond_the_last_bucket_are_counted) {
+  Latency latency;
+  latency.record(std::chrono::hours(1000));
+  EXPECT_EQ(latency.count(), 1U);
+  EXPECT_GT(latency.percentile_us(0.5), 0U);
+}
+
+TEST(LoadLatency, adding_joins_two_histograms) {
+  Latency a;
+  Latency b;
+  a.record(microseconds(10));
+  b.record(microseconds(1'000'000));
+  a.add(b);
+  EXPECT_EQ(a.count(), 2U);
+  EXPECT_EQ(a.percentile_us(0.5), 10U);
+  EXPECT_EQ(a.percentile_us(1), 1'000'000U);
+}
+
+}  // namespace
+}  // namespace kyanite::load
