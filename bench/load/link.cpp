@@ -1,6 +1,7 @@
 #include "bench/load/link.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "protocol/mqtt/encoder.h"
 
@@ -59,7 +61,7 @@ void Link::open() {
     setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const int outcome = ::connect(socket_, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
     if (outcome == 0 || errno == EINPROGRESS) {
-      ssl_ = context_.tls.make(socket_, &device_.session);
+      ssl_ = context_.tls.make(socket_, context_.resume ? &device_.session : nullptr);
       if (ssl_ && context_.loop.add(socket_, *this)) return;
       failure_ = "no TLS connection: " + take_tls_error();
     } else {

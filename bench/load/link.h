@@ -32,6 +32,7 @@ struct LinkContext {
   const Target& target;
   LinkObserver& observer;
   std::uint16_t keep_alive_seconds;
+  bool resume;  // offer the device's newest TLS session
 };
 
 // Link is one device's MQTT connection: TCP, TLS, CONNECT, and then packets both ways.

@@ -91,6 +91,8 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
   idle->add_flag("--drop", options.drop, "Close without DISCONNECT");
 
   CLI::App* demo = app.add_subcommand("demo", "One simulated thermometer, until stopped");
+  demo->add_option("--device-list", options.fleet.list_file,
+                   "CSV file: deviceId,key; its first device is used");
   demo->add_option("--device", options.demo_device, "Device id");
   demo->add_option("--interval", options.interval_seconds, "Seconds between two messages")
       ->check(CLI::Range(0.05, kDurationSecondsMax));

@@ -20,13 +20,20 @@ constexpr long kRequestSeconds = 30;
 constexpr std::int64_t kTokenSeconds = 3600;
 constexpr const char* kQuery = "?api-version=2021-04-12";
 
-struct CurlDelete {
+// CURL and CURLM are both void, so each has a deleter of its own.
+struct EasyDelete {
   void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+};
+struct MultiDelete {
   void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
+};
+struct ListDelete {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+struct TextDelete {
   void operator()(char* text) const { curl_free(text); }
 };
-using ListPtr = std::unique_ptr<curl_slist, CurlDelete>;
+using ListPtr = std::unique_ptr<curl_slist, ListDelete>;
 
 std::size_t append_body(char* bytes, std::size_t, std::size_t count, void* body) {
   static_cast<std::string*>(body)->append(bytes, count);
@@ -117,14 +124,14 @@ class DeviceCreation {
 
   void prepare() {
     answer_.clear();
-    const std::unique_ptr<char, CurlDelete> escaped(
+    const std::unique_ptr<char, TextDelete> escaped(
         curl_easy_escape(handle_.get(), id_.c_str(), static_cast<int>(id_.size())));
     const std::string url = base_url_ + "/devices/" + escaped.get() + kQuery;
     curl_easy_setopt(handle_.get(), CURLOPT_URL, url.c_str());
   }
 
   std::string base_url_;
-  std::unique_ptr<CURL, CurlDelete> handle_;
+  std::unique_ptr<CURL, EasyDelete> handle_;
   ListPtr connect_to_;
   std::size_t device_ = 0;
   std::string id_;
@@ -196,7 +203,7 @@ Result<std::vector<std::string>> create_devices(const Target& target, const std:
   for (std::size_t i = 0; i < std::min(kRequestsAtOnce, ids.size()); ++i) {
     flows.push_back(std::make_unique<DeviceCreation>(target, headers.get(), base_url));
   }
-  const std::unique_ptr<CURLM, CurlDelete> multi(curl_multi_init());
+  const std::unique_ptr<CURLM, MultiDelete> multi(curl_multi_init());
   Result<std::vector<std::string>> keys = run_all(multi.get(), flows, ids);
   for (const auto& flow : flows) curl_multi_remove_handle(multi.get(), flow->handle());
   return keys;

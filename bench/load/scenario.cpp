@@ -13,7 +13,7 @@ Scenario::Scenario(const Options& options, const TlsClient& tls, std::span<Devic
                    RunControl& control)
     : options_(options),
       control_(control),
-      context_{loop_, tls, options.target, *this, options.keep_alive_seconds} {
+      context_{loop_, tls, options.target, *this, options.keep_alive_seconds, options.resume} {
   links_.reserve(devices.size());
   for (std::size_t i = 0; i < devices.size(); ++i) {
     links_.push_back(std::make_unique<Link>(context_, devices[i], i));

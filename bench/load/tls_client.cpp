@@ -7,9 +7,11 @@
 namespace kyanite::load {
 namespace {
 
+constexpr int kSessionSlot = 0;  // OpenSSL's application data
+
 // Called by OpenSSL for each ticket; taking it means returning 1.
 int keep_session(SSL* ssl, SSL_SESSION* session) {
-  auto* slot = static_cast<SslSessionPtr*>(SSL_get_app_data(ssl));
+  auto* slot = static_cast<SslSessionPtr*>(SSL_get_ex_data(ssl, kSessionSlot));
   if (slot == nullptr) return 0;
   slot->reset(session);
   return 1;
@@ -51,11 +53,13 @@ SslPtr TlsClient::make(int socket, SslSessionPtr* session) const {
   if (is_numeric_address(host_name_)) {
     X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl.get()), host_name_.c_str());
   } else {
-    SSL_set_tlsext_host_name(ssl.get(), host_name_.c_str());
+    // What the macro SSL_set_tlsext_host_name says, without its C cast.
+    SSL_ctrl(ssl.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+             const_cast<char*>(host_name_.c_str()));
     SSL_set1_host(ssl.get(), host_name_.c_str());
   }
   if (session != nullptr && *session) SSL_set_session(ssl.get(), session->get());
-  SSL_set_app_data(ssl.get(), session);
+  SSL_set_ex_data(ssl.get(), kSessionSlot, session);
   SSL_set_connect_state(ssl.get());
   return ssl;
 }
