@@ -56,7 +56,7 @@ std::optional<WallTime> parse_iso_time(std::string_view text) {
       scale /= 10;
     }
   }
-  if (pos != text.size() - 1) return std::nullopt;
+  if (pos != text.size() - 1 || text[pos - 1] == '.') return std::nullopt;
   return WallTime{std::chrono::sys_days{date} + std::chrono::hours{*hour} + std::chrono::minutes{*minute} +
                   seconds{*second} + milliseconds{fraction_ms}};
 }
