@@ -22,12 +22,12 @@ void append_publish(std::string& out, std::string_view topic, std::string_view p
 
 // Client packets: the load generator and tests speak them.
 struct ConnectFields {
-  std::string_view client_id;
-  std::string_view username;
-  std::string_view password;  // empty sends none
+  std::string_view client_id = {};
+  std::string_view username = {};
+  std::string_view password = {};  // empty sends none
   std::uint16_t keep_alive_seconds = 60;
   bool clean_session = false;
-  std::optional<Will> will;
+  std::optional<Will> will = std::nullopt;
 };
 void append_connect(std::string& out, const ConnectFields& fields);
 void append_client_publish(std::string& out, std::string_view topic, std::string_view payload, QoS qos,

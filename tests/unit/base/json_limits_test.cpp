@@ -1,0 +1,61 @@
+#include "protocol/base/json_limits.h"
+
+#include <gtest/gtest.h>
+
+namespace kyanite {
+namespace {
+
+std::string nested(std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
+
+TEST(ParseJson, keeps_members_in_the_order_written) {
+  const auto json = parse_json(R"({"b":1,"a":[true,null,"x"]})");
+  ASSERT_TRUE(json);
+  EXPECT_EQ(dump_json(*json), R"({"b":1,"a":[true,null,"x"]})");
+}
+
+TEST(ParseJson, reads_scalars) {
+  EXPECT_EQ(parse_json(" 17 ")->get<int>(), 17);
+  EXPECT_TRUE(parse_json("null")->is_null());
+}
+
+TEST(ParseJson, skips_a_byte_order_mark) { EXPECT_TRUE(parse_json("\xef\xbb\xbf{}")); }
+
+TEST(ParseJson, refuses_bad_syntax) {
+  for (const auto text :
+       {"", " ", "{", "{bad", "[1,]", "{\"a\":1,}", "01", "'a'", "1 2", "nul", "{\"a\" 1}", "\"a"}) {
+    const auto json = parse_json(text);
+    ASSERT_FALSE(json) << text;
+    EXPECT_EQ(json.error().code, Errc::format_error);
+  }
+}
+
+TEST(ParseJson, refuses_text_that_is_not_utf8) {
+  EXPECT_FALSE(parse_json("\"\xff\""));
+  EXPECT_FALSE(parse_json("\"\xed\xa0\x80\""));
+}
+
+TEST(ParseJson, bounds_nesting) {
+  EXPECT_TRUE(parse_json(nested(limits::kJsonDepthMax)));
+  EXPECT_FALSE(parse_json(nested(limits::kJsonDepthMax + 1)));
+  EXPECT_FALSE(parse_json(nested(100000)));
+  EXPECT_FALSE(parse_json(std::string(100000, '[')));
+  EXPECT_FALSE(parse_json(R"({"a":{"b":{}}})", 2));
+  EXPECT_TRUE(parse_json(R"({"a":{"b":1},"c":[2]})", 2));
+}
+
+TEST(DumpJson, replaces_bytes_that_are_not_utf8) { EXPECT_EQ(dump_json(Json("a\xff")), "\"a\xef\xbf\xbd\""); }
+
+TEST(FindMember, ignores_case) {
+  const Json object = {{"deviceId", "d1"}};
+  ASSERT_NE(find_member(object, "DEVICEID"), nullptr);
+  EXPECT_EQ(*find_member(object, "DEVICEID"), "d1");
+  EXPECT_EQ(find_member(object, "device"), nullptr);
+}
+
+TEST(FindMember, finds_nothing_in_other_values) {
+  EXPECT_EQ(find_member(Json::array({1}), "a"), nullptr);
+  EXPECT_EQ(find_member(Json(nullptr), "a"), nullptr);
+}
+
+}  // namespace
+}  // namespace kyanite
