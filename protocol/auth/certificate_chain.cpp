@@ -30,7 +30,6 @@ struct FreeBy {
 };
 using Certificate = std::unique_ptr<X509, FreeBy<X509_free>>;
 using Bio = std::unique_ptr<BIO, FreeBy<BIO_free>>;
-using Store = std::unique_ptr<X509_STORE, FreeBy<X509_STORE_free>>;
 using StoreContext = std::unique_ptr<X509_STORE_CTX, FreeBy<X509_STORE_CTX_free>>;
 
 struct CertificatesFree {
@@ -95,16 +94,6 @@ std::optional<WallTime> to_wall_time(const ASN1_TIME* time) {
 }
 
 Error refused(std::string reason) { return {Errc::unauthorized, "client certificate: " + std::move(reason)}; }
-
-// Trust anchors that no longer parse are left out, so that one of them cannot lock out every device.
-Store make_store(const std::vector<std::string>& trusted_ca_der) {
-  Store store(X509_STORE_new());
-  KYANITE_ASSERT(store != nullptr);
-  for (const std::string& der : trusted_ca_der) {
-    if (const Certificate ca = parse_der(der)) X509_STORE_add_cert(store.get(), ca.get());
-  }
-  return store;
-}
 
 void set_parameters(X509_STORE_CTX* context, WallTime now) {
   X509_VERIFY_PARAM* const parameters = X509_STORE_CTX_get0_param(context);
@@ -175,11 +164,20 @@ std::string der_to_pem(std::string_view der) {
   return written > 0 ? bio_text(bio.get()) : std::string();
 }
 
-Result<void> verify_certificate_chain(const std::vector<std::string>& chain_der,
-                                      const std::vector<std::string>& trusted_ca_der, WallTime now) {
+TrustStore::TrustStore(const std::vector<std::string>& trusted_ca_der)
+    : store_(X509_STORE_new(), X509_STORE_free) {
+  const ErrorQueueGuard guard;
+  KYANITE_ASSERT(store_ != nullptr);
+  for (const std::string& der : trusted_ca_der) {
+    if (const Certificate ca = parse_der(der)) X509_STORE_add_cert(store_.get(), ca.get());
+  }
+}
+
+Result<void> TrustStore::verify(const std::vector<std::string>& chain_der, WallTime now) const {
   const ErrorQueueGuard guard;
   if (chain_der.empty()) return refused("none was presented");
   if (chain_der.size() > limits::kCertificateChainMax) return refused("the chain is too long");
+  if (!store_) return refused("no CA is registered");
   const Certificate leaf = parse_der(chain_der.front());
   if (!leaf) return refused("malformed");
   const Certificates untrusted(sk_X509_new_null());
@@ -189,15 +187,19 @@ Result<void> verify_certificate_chain(const std::vector<std::string>& chain_der,
     if (!certificate) return refused("a certificate of the chain is malformed");
     if (sk_X509_push(untrusted.get(), certificate.get()) > 0) static_cast<void>(certificate.release());
   }
-  const Store store = make_store(trusted_ca_der);
   const StoreContext context(X509_STORE_CTX_new());
   KYANITE_ASSERT(context != nullptr &&
-                 X509_STORE_CTX_init(context.get(), store.get(), leaf.get(), untrusted.get()) == 1);
+                 X509_STORE_CTX_init(context.get(), store_.get(), leaf.get(), untrusted.get()) == 1);
   set_parameters(context.get(), now);
   if (X509_verify_cert(context.get()) == 1) return {};
   return refused(std::string(X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()))) +
                  " (certificate " + std::to_string(X509_STORE_CTX_get_error_depth(context.get())) +
                  " of the chain)");
+}
+
+Result<void> verify_certificate_chain(const std::vector<std::string>& chain_der,
+                                      const std::vector<std::string>& trusted_ca_der, WallTime now) {
+  return TrustStore(trusted_ca_der).verify(chain_der, now);
 }
 
 }  // namespace kyanite

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "protocol/base/result.h"
 #include "protocol/base/time.h"
+
+struct x509_store_st;  // libcrypto's X509_STORE
 
 namespace kyanite {
 
@@ -23,9 +26,24 @@ Result<CertificateFacts> read_certificate(std::string_view der);
 Result<std::vector<std::string>> pem_to_der(std::string_view pem);  // every CERTIFICATE block, in order
 std::string der_to_pem(std::string_view der);
 
-// Whether the presented chain (leaf first, DER) leads to one of the trusted CAs at `now`, with dates and
-// signatures checked; the CN rule of device-mqtt.md 2.6 is the caller's. Errors: Errc::unauthorized with
-// reason.
+// The CAs that a hub trusts, parsed once: parsing one costs more than a tenth of a millisecond. Copies share
+// the parsed certificates, and verify() may be called from several threads.
+class TrustStore {
+ public:
+  TrustStore() = default;  // trusts nobody
+  // Entries that are no certificate are left out, so that one of them cannot lock out every device.
+  explicit TrustStore(const std::vector<std::string>& trusted_ca_der);
+
+  // Whether the presented chain (leaf first, DER) leads to one of the CAs at `now`, with dates and signatures
+  // checked; the CN rule of device-mqtt.md 2.6 is the caller's. Errors: Errc::unauthorized with reason.
+  // Bound: limits::kCertificateChainMax certificates.
+  Result<void> verify(const std::vector<std::string>& chain_der, WallTime now) const;
+
+ private:
+  std::shared_ptr<x509_store_st> store_;
+};
+
+// TrustStore::verify() with a store made for this one call.
 Result<void> verify_certificate_chain(const std::vector<std::string>& chain_der,
                                       const std::vector<std::string>& trusted_ca_der, WallTime now);
 

@@ -135,6 +135,20 @@ TEST_F(CertificateChain, an_absent_or_overlong_chain_is_refused) {
   EXPECT_TRUE(verify_certificate_chain(chain, {root_.der}, kNow));
 }
 
+TEST_F(CertificateChain, the_extended_key_usage_of_a_device_does_not_matter) {
+  const auto device = make_certificate({"d1", false, kBefore, kAfter, &root_, "serverAuth"});
+  EXPECT_TRUE(verify_certificate_chain({device.der}, {root_.der}, kNow));
+}
+
+TEST_F(CertificateChain, a_trust_store_is_used_many_times_and_shared_by_copies) {
+  TrustStore store({intermediate_.der});
+  const TrustStore copy = store;
+  store = TrustStore();
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(copy.verify({leaf_.der}, kNow));
+  EXPECT_FALSE(store.verify({leaf_.der}, kNow));
+  EXPECT_EQ(ERR_peek_error(), 0u);
+}
+
 TEST_F(CertificateChain, a_damaged_trust_anchor_does_not_spoil_the_others) {
   EXPECT_TRUE(verify_certificate_chain({leaf_.der, intermediate_.der}, {"junk", root_.der}, kNow));
 }

@@ -47,6 +47,9 @@ MadeCertificate make_certificate(const CertificateWish& wish) {
   X509_set_pubkey(certificate, made.key.get());
   add_extension(certificate, issuer != nullptr ? issuer : certificate, NID_basic_constraints,
                 wish.is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+  if (!wish.extended_key_usage.empty()) {
+    add_extension(certificate, nullptr, NID_ext_key_usage, wish.extended_key_usage.c_str());
+  }
   EVP_PKEY* const signer = wish.issuer != nullptr ? wish.issuer->key.get() : made.key.get();
   KYANITE_ASSERT(X509_sign(certificate, signer, EVP_sha256()) > 0);
   unsigned char* bytes = nullptr;

@@ -21,6 +21,7 @@ struct CertificateWish {
   WallTime not_before{};
   WallTime not_after{};
   const MadeCertificate* issuer = nullptr;  // null: signed by itself
+  std::string extended_key_usage = {};      // "serverAuth"; empty for none
 };
 
 // ECDSA P-256, SHA-256.
