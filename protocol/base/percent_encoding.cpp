@@ -19,18 +19,21 @@ constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c
 std::string percent_decode(std::string_view text) {
   std::string bytes;
   bytes.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      const int high = hex_value(text[i + 1]), low = hex_value(text[i + 2]);
-      if (high >= 0 && low >= 0) {
-        bytes += static_cast<char>(high * 16 + low);
-        i += 2;
-        continue;
-      }
+  while (true) {
+    const std::size_t plain = std::min(text.find('%'), text.size());
+    bytes.append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) return bytes;
+    const int high = text.size() > 2 ? hex_value(text[1]) : -1;
+    const int low = text.size() > 2 ? hex_value(text[2]) : -1;
+    if (high >= 0 && low >= 0) {
+      bytes += static_cast<char>(high * 16 + low);
+      text.remove_prefix(3);
+    } else {
+      bytes += '%';
+      text.remove_prefix(1);
     }
-    bytes += text[i];
   }
-  return bytes;
 }
 
 std::string percent_encode(std::string_view text) {
@@ -38,8 +41,8 @@ std::string percent_encode(std::string_view text) {
   std::string out;
   out.reserve(text.size() + 16);
   for (const char c : text) {
-    const bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '.' || c == '_' || c == '~';
+    const bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_' || c == '~';
     if (plain) {
       out += c;
     } else {

@@ -38,6 +38,7 @@ constexpr std::array kSystemNames{
 };
 
 const SystemName* find_system_name(std::string_view wire) {
+  if (!wire.starts_with("$.") && !wire.starts_with("iothub-")) return nullptr;
   const auto found = std::find_if(kSystemNames.begin(), kSystemNames.end(),
                                   [wire](const SystemName& name) { return name.wire == wire; });
   return found == kSystemNames.end() ? nullptr : &*found;
