@@ -252,9 +252,14 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
     if (home_->draining) finish();
   }
 
-  // Reads only to learn that the peer went.
+  // Reads only to learn that the peer went; this is also what keeps the connection while nothing is written.
   void watch_peer() {
-    if (buffer_.size() >= kReadAheadBytesMax) return;
+    if (buffer_.size() >= kReadAheadBytesMax) {
+      stream_->socket().async_wait(TlsStream::Socket::wait_error, [self = self()](error_code) {
+        if (self->producer_) self->drop();
+      });
+      return;
+    }
     stream_->async_read_some(buffer_.prepare(1024), [self = self()](error_code error, std::size_t bytes) {
       if (!self->producer_) return;
       if (error) return self->drop();

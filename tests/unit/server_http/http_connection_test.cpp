@@ -70,14 +70,17 @@ TEST_F(HttpConnectionTest, R4_a_lone_percent_sign_in_the_path_is_taken_literally
 TEST_F(HttpConnectionTest, R6_a_post_with_the_override_header_is_a_patch) {
   serve();
   RawClient client = connect();
-  client.send("POST /twins/d1 HTTP/1.1\r\nHost: h\r\nX-HTTP-Method-Override: PATCH\r\nContent-Length: 2\r\n\r\n{}");
+  client.send(
+      "POST /twins/d1 HTTP/1.1\r\nHost: h\r\nX-HTTP-Method-Override: PATCH\r\nContent-Length: 2\r\n\r\n{}");
   EXPECT_EQ(client.receive().body, "PATCH /twins/d1 {}");
 }
 
 TEST_F(HttpConnectionTest, R11_a_chunked_body_arrives_joined) {
   serve();
   RawClient client = connect();
-  client.send("PUT /devices/d2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{\"a\"\r\n3\r\n:1}\r\n0\r\n\r\n");
+  client.send(
+      "PUT /devices/d2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n4\r\n{\"a\"\r\n3\r\n:1}\r\n0\r\n\r\n");
   EXPECT_EQ(client.receive().body, "PUT /devices/d2 {\"a\":1}");
 }
 
@@ -158,7 +161,9 @@ TEST_F(HttpConnectionTest, pipelined_requests_are_answered_in_order) {
 
 TEST_F(HttpConnectionTest, the_next_pipelined_request_waits_for_the_answer_to_the_first) {
   std::vector<Reply<HttpResponse>> held;
-  handler_.on_handle = [&](const HttpRequest&, Reply<HttpResponse> reply) { held.push_back(std::move(reply)); };
+  handler_.on_handle = [&](const HttpRequest&, Reply<HttpResponse> reply) {
+    held.push_back(std::move(reply));
+  };
   serve();
   RawClient client = connect();
   client.send(std::string(kGet) + std::string(kGet));

@@ -60,7 +60,8 @@ TEST_F(HttpLimitsTest, a_head_over_the_limit_is_431) {
   serve();
   RawClient client = connect();
   RawResponse response =
-      ask(client, "GET /d HTTP/1.1\r\nHost: h\r\nX-Long: " + std::string(limits::kHttpHeaderBytesMax, 'x') + "\r\n\r\n");
+      ask(client, "GET /d HTTP/1.1\r\nHost: h\r\nX-Long: " + std::string(limits::kHttpHeaderBytesMax, 'x') +
+                      "\r\n\r\n");
   EXPECT_EQ(response.status, 431);
   EXPECT_TRUE(client.ended_cleanly());
 }
@@ -85,9 +86,9 @@ TEST_F(HttpLimitsTest, a_head_of_30_kilobytes_is_taken) {
 TEST_F(HttpLimitsTest, bytes_that_are_not_http_get_400_with_an_envelope_and_the_end) {
   serve();
   for (const std::string_view bytes :
-       {"\x16\x03\x01\x02\r\n\r\n", "GET\r\n\r\n", "GET /d HTTP/2.0\r\nHost: h\r\n\r\n", "GET /d d HTTP/1.1\r\n\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /d HTTP/1.1\r\nno colon\r\n\r\n",
-        "PUT /d HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
+       {"\x16\x03\x01\x02\r\n\r\n", "GET\r\n\r\n", "GET /d HTTP/2.0\r\nHost: h\r\n\r\n",
+        "GET /d d HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /d HTTP/1.1\r\nno colon\r\n\r\n", "PUT /d HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
         "PUT /d HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "PUT /d HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
     RawClient client = connect();

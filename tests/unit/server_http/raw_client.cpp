@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "protocol/base/percent_encoding.h"
 
@@ -31,21 +32,25 @@ int connect_to(std::uint16_t port) {
   return fd;
 }
 
+SSL_CTX* shared_context() {
+  static const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_client_method()),
+                                                                         &SSL_CTX_free);
+  return context.get();
+}
+
 }  // namespace
 
 void RawClient::FreeSsl::operator()(SSL* ssl) const { SSL_free(ssl); }
-void RawClient::FreeContext::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 
-RawClient::RawClient(std::uint16_t port) : context_(SSL_CTX_new(TLS_client_method())), socket_(connect_to(port)) {
+RawClient::RawClient(std::uint16_t port) : socket_(connect_to(port)) {
   if (socket_ < 0) return;
-  ssl_.reset(SSL_new(context_.get()));
+  ssl_.reset(SSL_new(shared_context()));
   SSL_set_fd(ssl_.get(), socket_);
   if (SSL_connect(ssl_.get()) != 1) ssl_.reset();
 }
 
 RawClient::RawClient(RawClient&& other) noexcept
-    : context_(std::move(other.context_)),
-      ssl_(std::move(other.ssl_)),
+    : ssl_(std::move(other.ssl_)),
       socket_(std::exchange(other.socket_, -1)),
       buffer_(std::move(other.buffer_)) {}
 
@@ -63,7 +68,8 @@ void RawClient::shrink_receive_buffer() {
 
 bool RawClient::send(std::string_view bytes) {
   if (bytes.empty()) return true;
-  return ssl_ && SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
+  return ssl_ && SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size())) ==
+                     static_cast<int>(bytes.size());
 }
 
 bool RawClient::fill() {
@@ -110,7 +116,8 @@ RawResponse RawClient::receive_head() {
     const std::size_t line_end = head.find("\r\n", at);
     const std::string line = head.substr(at, line_end - at);
     const std::size_t colon = line.find(": ");
-    if (colon != std::string::npos) response.headers[to_lower_ascii(line.substr(0, colon))] = line.substr(colon + 2);
+    if (colon != std::string::npos)
+      response.headers[to_lower_ascii(line.substr(0, colon))] = line.substr(colon + 2);
     at = line_end + 2;
   }
   return response;

@@ -44,12 +44,8 @@ class RawClient {
   struct FreeSsl {
     void operator()(SSL* ssl) const;
   };
-  struct FreeContext {
-    void operator()(SSL_CTX* context) const;
-  };
   bool fill();  // reads more into buffer_
 
-  std::unique_ptr<SSL_CTX, FreeContext> context_;
   std::unique_ptr<SSL, FreeSsl> ssl_;
   int socket_ = -1;
   std::string buffer_;
