@@ -32,6 +32,7 @@ inline constexpr std::size_t kUnackedBytesMax = 4 * 1024 * 1024;
 inline constexpr std::size_t kOutputHighBytes = 64 * 1024;      // per connection, then reading stops
 inline constexpr std::size_t kOutputHardBytes = 1024 * 1024;    // per connection, then it is closed as slow
 inline constexpr std::size_t kJsonDepthMax = 32;
+inline constexpr std::size_t kJsonMembersMax = 4096;  // per object; finding one compares with all before it
 inline constexpr std::size_t kSasTokenBytesMax = 4096;
 inline constexpr std::size_t kUsernameBytesMax = 4096;
 inline constexpr std::size_t kHttpHeaderBytesMax = 32 * 1024;

@@ -43,6 +43,18 @@ TEST(ParseJson, bounds_nesting) {
   EXPECT_TRUE(parse_json(R"({"a":{"b":1},"c":[2]})", 2));
 }
 
+std::string object_of(std::size_t members) {
+  std::string text = "{";
+  for (std::size_t i = 0; i < members; ++i) text += (i ? ",\"k" : "\"k") + std::to_string(i) + "\":{\"a\":1}";
+  return text + "}";
+}
+
+TEST(ParseJson, bounds_the_members_of_an_object) {
+  EXPECT_TRUE(parse_json(object_of(limits::kJsonMembersMax)));
+  EXPECT_FALSE(parse_json(object_of(limits::kJsonMembersMax + 1)));
+  EXPECT_TRUE(parse_json("[" + object_of(3000) + "," + object_of(3000) + "]"));
+}
+
 TEST(DumpJson, replaces_bytes_that_are_not_utf8) { EXPECT_EQ(dump_json(Json("a\xff")), "\"a\xef\xbf\xbd\""); }
 
 TEST(FindMember, ignores_case) {
