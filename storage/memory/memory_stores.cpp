@@ -29,6 +29,7 @@ HubStore& MemoryStores::hub() { return *hub_; }
 TelemetryLog& MemoryStores::telemetry() { return *telemetry_; }
 
 void MemoryStores::on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) {
+  if (pressure_ != StorePressure::none) home.post([listener, pressure = pressure_] { listener(pressure); });
   listeners_.push_back({&home, std::move(listener)});
 }
 

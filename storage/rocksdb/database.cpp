@@ -1,0 +1,171 @@
+#include "storage/rocksdb/database.h"
+
+#include <openssl/rand.h>
+
+#include <array>
+#include <set>
+#include <system_error>
+#include <utility>
+
+#include "protocol/base/base64.h"
+#include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/options.h"
+#include "storage/rocksdb/status_error.h"
+
+namespace kyanite {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string telemetry_name(std::uint32_t partition) { return "telemetry." + std::to_string(partition); }
+
+rocksdb::ColumnFamilyDescriptor describe(const std::string& name) {
+  const bool log = name.starts_with("telemetry.");
+  return {name, log ? telemetry_family_options() : record_family_options()};
+}
+
+std::vector<std::string> wanted_families(std::uint32_t partitions) {
+  std::vector<std::string> names{"default", "identity", "twin", "hub"};
+  for (std::uint32_t p = 0; p < partitions; ++p) names.push_back(telemetry_name(p));
+  return names;
+}
+
+Result<void> prepare_directory(const fs::path& directory) {
+  std::error_code error;
+  const bool made = fs::create_directories(directory, error);
+  if (error) {
+    return Error(Errc::io_failed, "cannot make the directory " + directory.string() + ": " + error.message());
+  }
+  if (!made) {
+    if (!fs::is_directory(directory, error)) {
+      return Error(Errc::io_failed, directory.string() + " is not a directory");
+    }
+    return {};
+  }
+  fs::permissions(directory, fs::perms::owner_all, error);
+  if (error) {
+    return Error(Errc::io_failed,
+                 "cannot protect the directory " + directory.string() + ": " + error.message());
+  }
+  return {};
+}
+
+Error open_error(const fs::path& directory, const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  if (status.IsIOError() && text.find("lock") != std::string::npos &&
+      (text.find("temporarily unavailable") != std::string::npos ||
+       text.find("lock hold") != std::string::npos)) {
+    return Error(Errc::config_invalid, "another process is using the store in " + directory.string() +
+                                           "; stop it or choose another data directory");
+  }
+  if (status.IsCorruption())
+    return storage_error("the store in " + directory.string() + " is damaged", status);
+  return Error(Errc::io_failed, "cannot open the store in " + directory.string() + ": " + text);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> Database::open(const fs::path& directory, const Options& options) {
+  if (const Result<void> prepared = prepare_directory(directory); !prepared) return prepared.error();
+  std::unique_ptr<Database> database(new Database);
+  if (const Result<void> opened = database->open_families(directory, options); !opened) return opened.error();
+  if (const Result<void> checked = database->check_format(directory, options); !checked)
+    return checked.error();
+  database->base_ = database->find("default");
+  database->identity_ = database->find("identity");
+  database->twin_ = database->find("twin");
+  database->hub_ = database->find("hub");
+  for (std::uint32_t p = 0; p < options.partitions; ++p) {
+    database->telemetry_.push_back(database->find(telemetry_name(p)));
+    KYANITE_ASSERT(database->telemetry_.back() != nullptr);
+  }
+  return database;
+}
+
+Database::~Database() {
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
+  if (db_) db_->Close();
+}
+
+// Opens what is there and nothing more: whether the store fits the settings is asked before it is changed.
+Result<void> Database::open_families(const fs::path& directory, const Options& options) {
+  rocksdb::DBOptions tuning = database_options();
+  if (options.env) tuning.env = options.env;
+  std::vector<std::string> names;
+  std::error_code error;
+  if (fs::exists(directory / "CURRENT", error)) {
+    const auto status = rocksdb::DB::ListColumnFamilies(tuning, directory.string(), &names);
+    if (!status.ok()) return open_error(directory, status);
+  } else {
+    names = wanted_families(options.partitions);
+    tuning.create_missing_column_families = true;
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const std::string& name : names) families.push_back(describe(name));
+  rocksdb::DB* db = nullptr;
+  const auto status = rocksdb::DB::Open(tuning, directory.string(), families, &handles_, &db);
+  if (!status.ok()) return open_error(directory, status);
+  db_.reset(db);
+  return {};
+}
+
+Result<void> Database::check_format(const fs::path& directory, const Options& options) {
+  std::string bytes;
+  const auto status = db_->Get(rocksdb::ReadOptions(), std::string(keys::kFormat), &bytes);
+  // Without a format the store was never finished: the first start ended before its one write.
+  if (status.IsNotFound()) return create_contents(options);
+  if (!status.ok()) return storage_error("reading the format", status);
+  const Result<FormatRecord> found = decode_format(bytes);
+  if (!found) return found.error();
+  if (found->version > options.format_version) {
+    return Error(Errc::config_invalid,
+                 "the store in " + directory.string() + " has format " + std::to_string(found->version) +
+                     " and this program reads up to format " + std::to_string(options.format_version) +
+                     "; use the program that wrote it or a newer one");
+  }
+  if (found->partitions != options.partitions) {
+    return Error(Errc::config_invalid,
+                 "storage.telemetryPartitions is " + std::to_string(options.partitions) +
+                     " but the store in " + directory.string() + " was made with " +
+                     std::to_string(found->partitions) +
+                     ", which cannot change; set it back or start with an empty data directory");
+  }
+  if (const Result<void> created = create_missing_families(options); !created) return created;
+  return migrate(*db_, *found, options.format_version, options.steps);
+}
+
+Result<void> Database::create_missing_families(const Options& options) {
+  for (const std::string& name : wanted_families(options.partitions)) {
+    if (find(name)) continue;
+    rocksdb::ColumnFamilyHandle* handle = nullptr;
+    const auto status = db_->CreateColumnFamily(describe(name).options, name, &handle);
+    if (!status.ok()) return storage_error("making the column family " + name, status);
+    handles_.push_back(handle);
+  }
+  return {};
+}
+
+Result<void> Database::create_contents(const Options& options) {
+  if (const Result<void> created = create_missing_families(options); !created) return created;
+  std::array<unsigned char, 16> random{};
+  if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {
+    return Error(Errc::io_failed, "the system gives no random bytes");
+  }
+  rocksdb::WriteBatch batch;
+  batch.Put(std::string(keys::kHubId), encode_hex(std::string(random.begin(), random.end())));
+  batch.Put(std::string(keys::kFormat), encode_format({options.format_version, options.partitions}));
+  rocksdb::WriteOptions durable;
+  durable.sync = true;
+  if (const auto status = db_->Write(durable, &batch); !status.ok())
+    return storage_error("making the store", status);
+  return {};
+}
+
+rocksdb::ColumnFamilyHandle* Database::find(std::string_view name) const {
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    if (handle->GetName() == name) return handle;
+  }
+  return nullptr;
+}
+
+}  // namespace kyanite

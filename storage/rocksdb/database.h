@@ -1,0 +1,61 @@
+#pragma once
+
+#include <rocksdb/db.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/result.h"
+#include "storage/rocksdb/migrations.h"
+
+namespace kyanite {
+
+// Database is the opened RocksDB: its directory, column families and format.
+//
+// Owner: RocksdbStores. Its handles may be used from any thread; only the commit thread writes.
+// Bound: options.cpp bounds log, memtables, cache and open files.
+class Database {
+ public:
+  struct Options {
+    std::uint32_t partitions = 4;
+    rocksdb::Env* env = nullptr;  // null: the default; must outlive the database
+    std::uint32_t format_version = kFormatVersion;
+    std::vector<MigrationStep> steps = migration_steps();
+  };
+
+  // Errors as open_rocksdb_stores() promises them.
+  static Result<std::unique_ptr<Database>> open(const std::filesystem::path& directory,
+                                                const Options& options);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  rocksdb::DB& db() { return *db_; }
+  std::uint32_t partitions() const { return static_cast<std::uint32_t>(telemetry_.size()); }
+  rocksdb::ColumnFamilyHandle* base() const { return base_; }  // the family named "default"
+  rocksdb::ColumnFamilyHandle* identity() const { return identity_; }
+  rocksdb::ColumnFamilyHandle* twin() const { return twin_; }
+  rocksdb::ColumnFamilyHandle* hub() const { return hub_; }
+  rocksdb::ColumnFamilyHandle* telemetry(std::uint32_t partition) const { return telemetry_[partition]; }
+
+ private:
+  Database() = default;
+  Result<void> open_families(const std::filesystem::path& directory, const Options& options);
+  Result<void> check_format(const std::filesystem::path& directory, const Options& options);
+  Result<void> create_contents(const Options& options);
+  Result<void> create_missing_families(const Options& options);
+  rocksdb::ColumnFamilyHandle* find(std::string_view name) const;
+
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all, released in the destructor
+  rocksdb::ColumnFamilyHandle* base_ = nullptr;
+  rocksdb::ColumnFamilyHandle* identity_ = nullptr;
+  rocksdb::ColumnFamilyHandle* twin_ = nullptr;
+  rocksdb::ColumnFamilyHandle* hub_ = nullptr;
+  std::vector<rocksdb::ColumnFamilyHandle*> telemetry_;
+};
+
+}  // namespace kyanite

@@ -1,0 +1,159 @@
+#include "storage/rocksdb/identity_store.h"
+
+#include <memory>
+#include <utility>
+
+#include "storage/record_codec.h"
+#include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/staged_group.h"
+#include "storage/rocksdb/status_error.h"
+
+namespace kyanite {
+namespace {
+
+std::unique_ptr<rocksdb::Iterator> identities_until(Database& database, const rocksdb::Slice* bound) {
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = bound;
+  return std::unique_ptr<rocksdb::Iterator>(database.db().NewIterator(options, database.identity()));
+}
+
+Result<DeviceRecords> read_device(Database& database, const std::string& device) {
+  const std::string last = keys::after_device(device);
+  const rocksdb::Slice bound(last);
+  const auto row = identities_until(database, &bound);
+  DeviceRecords records;
+  bool found = false;
+  for (row->Seek(keys::of_identity({device, ""})); row->Valid(); row->Next()) {
+    Result<IdentityRecord> record = decode_identity(row->value().ToStringView());
+    if (!record) return record.error();
+    if (keys::is_device(row->key().ToStringView())) {
+      records.device = std::move(*record);
+      found = true;
+    } else {
+      records.modules.push_back(std::move(*record));
+    }
+  }
+  if (!row->status().ok()) return storage_error("reading a device", row->status());
+  if (!found) return Error(Errc::device_not_found);
+  return records;
+}
+
+Result<TwinRecord> read_twin(Database& database, const Identity& id) {
+  rocksdb::PinnableSlice bytes;
+  const auto status =
+      database.db().Get(rocksdb::ReadOptions(), database.twin(), keys::of_identity(id), &bytes);
+  if (status.IsNotFound()) return Error(id.is_module() ? Errc::module_not_found : Errc::device_not_found);
+  if (!status.ok()) return storage_error("reading a twin", status);
+  return decode_twin(bytes.ToStringView());
+}
+
+Result<std::vector<IdentityRecord>> read_devices(Database& database, const std::string& after,
+                                                 std::size_t limit) {
+  std::vector<IdentityRecord> page;
+  const auto row = identities_until(database, nullptr);
+  row->Seek(after.empty() ? std::string() : keys::after_device(after));
+  while (row->Valid() && page.size() < limit) {
+    const std::string key = row->key().ToString();
+    if (!keys::is_device(key)) {
+      row->Next();
+      continue;
+    }
+    Result<IdentityRecord> record = decode_identity(row->value().ToStringView());
+    if (!record) return record.error();
+    const std::string past = keys::after_device(record->id.device);
+    page.push_back(std::move(*record));
+    // Modules stand between this device and the next; mostly there are none.
+    row->Next();
+    if (row->Valid() && row->key().compare(past) < 0) row->Seek(past);
+  }
+  if (!row->status().ok()) return storage_error("listing devices", row->status());
+  return page;
+}
+
+std::size_t estimated_bytes(const IdentityChange& change) {
+  return 512 * (change.writes.size() + change.erases.size());
+}
+
+}  // namespace
+
+void StoreContext::write(StoreStep step, std::size_t bytes, Reply<void> reply) const {
+  switch (gauge.value()) {
+    case StorePressure::queue_full:
+      return reply(Error(Errc::busy, "the commit queue is full"));
+    case StorePressure::disk_low:
+      return reply(Error(Errc::busy, "the disk is nearly full"));
+    case StorePressure::none:
+      break;
+  }
+  queue.write(std::move(step), bytes, std::move(reply));
+}
+
+Result<void> stage_identity_change(StagedGroup& group, const IdentityChange& change) {
+  std::vector<std::optional<StagedGroup::Row>> before;
+  for (const IdentityChange::Write& write : change.writes) {
+    const auto row = group.find(keys::of_identity(write.record.id));
+    if (!row) return row.error();
+    const std::optional<std::uint64_t> etag = *row ? std::optional((*row)->etag) : std::nullopt;
+    if (etag != write.expected_etag) {
+      return Error(Errc::precondition_failed, "the identity is not as its owner saw it");
+    }
+    before.push_back(*row);
+  }
+  std::vector<std::string> erased;
+  for (const IdentityChange::Erase& erase : change.erases) {
+    erased.push_back(keys::of_identity(erase.id));
+    if (erase.id.is_module()) continue;
+    const auto of_device = group.keys_of_device(erase.id.device);
+    if (!of_device) return of_device.error();
+    erased.insert(erased.end(), of_device->begin(), of_device->end());
+  }
+  for (std::size_t i = 0; i < change.writes.size(); ++i) {
+    const IdentityChange::Write& write = change.writes[i];
+    const std::string key = keys::of_identity(write.record.id);
+    group.put(key, write.record, before[i]);
+    if (write.new_twin) group.batch().Put(group.database().twin(), key, encode_twin(*write.new_twin));
+  }
+  for (const std::string& key : erased) {
+    if (const Result<void> done = group.erase(key); !done) return done;
+  }
+  return {};
+}
+
+Result<IdentityCounts> read_counts(Database& database) {
+  std::string bytes;
+  const auto status = database.db().Get(rocksdb::ReadOptions(), std::string(keys::kIdentityCounts), &bytes);
+  if (status.IsNotFound()) return IdentityCounts{};
+  if (!status.ok()) return storage_error("reading the identity counts", status);
+  return decode_counts(bytes);
+}
+
+void RocksdbIdentityStore::load(std::string device, Reply<DeviceRecords> reply) {
+  context_.readers.run<DeviceRecords>(std::move(reply), [this, device = std::move(device)] {
+    return read_device(context_.database, device);
+  });
+}
+
+void RocksdbIdentityStore::load_twin(Identity id, Reply<TwinRecord> reply) {
+  context_.readers.run<TwinRecord>(std::move(reply),
+                                   [this, id = std::move(id)] { return read_twin(context_.database, id); });
+}
+
+void RocksdbIdentityStore::commit(IdentityChange change, Reply<void> reply) {
+  const std::size_t bytes = estimated_bytes(change);
+  context_.write(
+      [change = std::move(change)](StagedGroup& group) { return stage_identity_change(group, change); },
+      bytes, std::move(reply));
+}
+
+void RocksdbIdentityStore::scan(std::string after, std::size_t limit,
+                                Reply<std::vector<IdentityRecord>> reply) {
+  context_.readers.run<std::vector<IdentityRecord>>(
+      std::move(reply),
+      [this, after = std::move(after), limit] { return read_devices(context_.database, after, limit); });
+}
+
+void RocksdbIdentityStore::counts(Reply<IdentityCounts> reply) {
+  context_.readers.run<IdentityCounts>(std::move(reply), [this] { return read_counts(context_.database); });
+}
+
+}  // namespace kyanite

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "protocol/base/ids.h"
+
+// Keys as format.md describes them: integers big-endian, device and module ids separated by a zero byte,
+// which no id can hold.
+namespace kyanite::keys {
+
+inline constexpr std::string_view kFormat = "format";
+inline constexpr std::string_view kHubId = "hub_id";
+inline constexpr std::string_view kIdentityCounts = "identity_counts";
+inline constexpr std::string_view kPolicies = "policies";
+inline constexpr std::string_view kCaPrefix = "ca/";
+
+inline std::string of_number(std::uint64_t number) {
+  std::string key(8, '\0');
+  for (std::size_t at = 8; at-- > 0; number >>= 8) key[at] = static_cast<char>(number & 0xff);
+  return key;
+}
+
+inline std::optional<std::uint64_t> to_number(std::string_view key) {
+  if (key.size() != 8) return std::nullopt;
+  std::uint64_t number = 0;
+  for (const char c : key) number = number << 8 | static_cast<std::uint8_t>(c);
+  return number;
+}
+
+inline std::string of_identity(const Identity& id) {
+  std::string key;
+  key.reserve(id.device.size() + 1 + id.module.size());
+  key.append(id.device).push_back('\0');
+  key.append(id.module);
+  return key;
+}
+
+// The first key after a device and all its modules.
+inline std::string after_device(std::string_view device) {
+  std::string key(device);
+  key.push_back('\1');
+  return key;
+}
+
+// Whether the key names a device itself, not one of its modules.
+inline bool is_device(std::string_view key) { return !key.empty() && key.back() == '\0'; }
+
+inline std::string migration(std::uint32_t version) { return "migration/" + std::to_string(version); }
+
+// Where a partition's log begins now; written before anything of it is removed.
+inline std::string log_begin(std::uint32_t partition) {
+  return "telemetry." + std::to_string(partition) + ".begin";
+}
+
+}  // namespace kyanite::keys

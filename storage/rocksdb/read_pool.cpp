@@ -1,0 +1,77 @@
+#include "storage/rocksdb/read_pool.h"
+
+#include <chrono>
+#include <utility>
+
+namespace kyanite {
+
+ReadPool::ReadPool(Options options, std::function<void()> housekeeping)
+    : options_(options), housekeeping_(std::move(housekeeping)) {
+  for (std::size_t i = 0; i < options_.threads; ++i) {
+    threads_.emplace_back([this, i] { work(i == 0 && housekeeping_ != nullptr); });
+  }
+}
+
+ReadPool::~ReadPool() { close(); }
+
+void ReadPool::submit(Job job) {
+  Error refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) {
+      refusal = Error(Errc::shutting_down, "the store is closed");
+    } else if (waiting_.size() >= options_.capacity) {
+      refusal = Error(Errc::busy, "the storage readers have too much to do");
+    } else {
+      waiting_.push_back(std::move(job));
+      job = nullptr;
+    }
+  }
+  if (job) {
+    job(&refusal);
+  } else {
+    wake_.notify_one();
+  }
+}
+
+void ReadPool::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+}
+
+void ReadPool::work(bool housekeeper) {
+  auto next_tick = std::chrono::steady_clock::now() + options_.housekeeping_interval;
+  const auto has_news = [&] { return closed_ || !waiting_.empty(); };
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (!housekeeper) {
+      wake_.wait(lock, has_news);
+    } else if (!wake_.wait_until(lock, next_tick, has_news) ||
+               std::chrono::steady_clock::now() >= next_tick) {
+      if (!closed_) {
+        lock.unlock();
+        housekeeping_();
+        next_tick = std::chrono::steady_clock::now() + options_.housekeeping_interval;
+        lock.lock();
+      }
+    }
+    if (waiting_.empty()) {
+      if (closed_) return;
+      continue;
+    }
+    Job job = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    job(nullptr);
+    job = nullptr;
+    lock.lock();
+  }
+}
+
+}  // namespace kyanite

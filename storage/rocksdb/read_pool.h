@@ -1,0 +1,58 @@
+#pragma once
+
+// Shared between threads: any shard submits, the readers take; one mutex guards the queue.
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "protocol/base/reply.h"
+
+namespace kyanite {
+
+// ReadPool runs reads that may block on its own threads, and a housekeeping task every so often on one of
+// them.
+//
+// Owner: RocksdbStores. Reply: run() answers what the work returns. Bound: `capacity` waiting reads, then
+// Errc::busy; housekeeping never runs twice at a time.
+class ReadPool {
+ public:
+  struct Options {
+    std::size_t threads = 2;
+    std::size_t capacity = 1024;
+    milliseconds housekeeping_interval{1000};
+  };
+  ReadPool(Options options, std::function<void()> housekeeping);
+  ~ReadPool();
+
+  template <class T>
+  void run(Reply<T> reply, UniqueFunction<Result<T>()> work) {
+    Job job = [reply = std::move(reply), work = std::move(work)](const Error* refusal) mutable {
+      if (refusal) return reply(*refusal);
+      reply(work());
+    };
+    submit(std::move(job));
+  }
+
+  // Answers what waits, ends the threads. Later reads are answered shutting_down.
+  void close();
+
+ private:
+  using Job = UniqueFunction<void(const Error* refusal)>;
+  void submit(Job job);
+  void work(bool housekeeper);
+
+  const Options options_;
+  const std::function<void()> housekeeping_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> waiting_;  // guarded by mutex_
+  bool closed_ = false;      // guarded by mutex_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace kyanite

@@ -1,0 +1,144 @@
+#include "storage/rocksdb/rocksdb_stores.h"
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <system_error>
+#include <utility>
+
+#include "storage/rocksdb/database.h"
+#include "storage/rocksdb/group_writer.h"
+#include "storage/rocksdb/hub_store.h"
+#include "storage/rocksdb/identity_store.h"
+#include "storage/rocksdb/retention.h"
+
+namespace kyanite {
+namespace {
+
+constexpr unsigned kRetentionEvery = 30;  // housekeeping ticks
+
+WallTime system_wall_time() {
+  return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
+}
+
+// RocksdbStores owns the engine's parts; members are destroyed in reverse order of use.
+class RocksdbStores final : public Stores {
+ public:
+  static Result<std::unique_ptr<Stores>> open(const std::filesystem::path& directory,
+                                              const Settings::Storage& settings, RocksdbHooks hooks);
+  ~RocksdbStores() override { close(); }
+
+  IdentityStore& identities() override { return identities_; }
+  HubStore& hub() override { return hub_; }
+  TelemetryLog& telemetry() override { return *log_; }
+  StorePressure pressure() const override { return gauge_->value(); }
+  void on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) override {
+    gauge_->add_listener(home, std::move(listener));
+  }
+  void close() override;
+
+ private:
+  struct Parts {
+    std::unique_ptr<rocksdb::Env> env;
+    std::unique_ptr<Database> database;
+    std::unique_ptr<RocksdbTelemetryLog> log;
+    IdentityCounts counts;
+  };
+  RocksdbStores(Parts parts, const Settings::Storage& settings, RocksdbHooks hooks);
+  void housekeep();
+  void watch_disk();
+
+  const RocksdbHooks hooks_;
+  const std::uint64_t free_bytes_floor_;
+  const std::shared_ptr<PressureGauge> gauge_ = std::make_shared<PressureGauge>();
+  const std::unique_ptr<rocksdb::Env> env_;
+  const std::unique_ptr<Database> database_;
+  const std::unique_ptr<RocksdbTelemetryLog> log_;
+  GroupWriter writer_;
+  CommitQueue queue_;
+  Retention retention_;
+  unsigned ticks_ = 0;
+  ReadPool readers_;
+  const StoreContext context_;
+  RocksdbIdentityStore identities_;
+  RocksdbHubStore hub_;
+};
+
+Result<std::unique_ptr<Stores>> RocksdbStores::open(const std::filesystem::path& directory,
+                                                    const Settings::Storage& settings, RocksdbHooks hooks) {
+  Parts parts;
+  Database::Options options;
+  options.partitions = settings.telemetry_partitions;
+  if (hooks.file_system) {
+    parts.env = rocksdb::NewCompositeEnv(hooks.file_system);
+    options.env = parts.env.get();
+  }
+  Result<std::unique_ptr<Database>> database = Database::open(directory, options);
+  if (!database) return database.error();
+  parts.database = std::move(*database);
+  Result<std::unique_ptr<RocksdbTelemetryLog>> log = RocksdbTelemetryLog::recover(*parts.database);
+  if (!log) return log.error();
+  parts.log = std::move(*log);
+  const Result<IdentityCounts> counts = read_counts(*parts.database);
+  if (!counts) return counts.error();
+  parts.counts = *counts;
+  if (!hooks.wall_clock) hooks.wall_clock = system_wall_time;
+  if (!hooks.free_bytes) {
+    hooks.free_bytes = [directory] {
+      std::error_code error;
+      const auto space = std::filesystem::space(directory, error);
+      return error ? UINT64_MAX : space.available;  // a file system that cannot say is not called full
+    };
+  }
+  return std::unique_ptr<Stores>(new RocksdbStores(std::move(parts), settings, std::move(hooks)));
+}
+
+RocksdbStores::RocksdbStores(Parts parts, const Settings::Storage& settings, RocksdbHooks hooks)
+    : hooks_(std::move(hooks)),
+      free_bytes_floor_(settings.free_bytes_floor),
+      env_(std::move(parts.env)),
+      database_(std::move(parts.database)),
+      log_(std::move(parts.log)),
+      writer_(*database_, *log_, settings.durability, parts.counts, hooks_.wall_clock),
+      queue_(writer_, gauge_, CommitQueue::Limits{.pace = settings.commit_pace}, hooks_.on_fatal),
+      retention_(*database_, *log_, queue_, settings, hooks_.wall_clock),
+      readers_(ReadPool::Options{.housekeeping_interval = hooks_.housekeeping_interval},
+               [this] { housekeep(); }),
+      context_{*database_, queue_, readers_, *gauge_},
+      identities_(context_),
+      hub_(context_) {
+  log_->connect(queue_, readers_);
+  watch_disk();
+}
+
+void RocksdbStores::close() {
+  queue_.close();
+  log_->end_waits(Error(Errc::shutting_down, "the store is closed"));
+  readers_.close();
+}
+
+void RocksdbStores::housekeep() {
+  watch_disk();
+  if (ticks_++ % kRetentionEvery == 0) retention_.run();
+}
+
+// Writes are refused while the file system still has room, since RocksDB cannot go on from a failed one. An
+// eighth more than the floor must be free again before they are taken, so that the state does not flap.
+void RocksdbStores::watch_disk() {
+  const std::uint64_t free = hooks_.free_bytes();
+  const bool was_low = gauge_->disk_low.load();
+  const std::uint64_t wanted = was_low ? free_bytes_floor_ + free_bytes_floor_ / 8 : free_bytes_floor_;
+  const bool low = free < wanted;
+  if (low == was_low) return;
+  gauge_->disk_low.store(low);
+  gauge_->notify();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Stores>> open_rocksdb_stores(const std::filesystem::path& directory,
+                                                    const Settings::Storage& settings, RocksdbHooks hooks) {
+  return RocksdbStores::open(directory, settings, std::move(hooks));
+}
+
+}  // namespace kyanite

@@ -1,0 +1,90 @@
+#include "storage/rocksdb/staged_group.h"
+
+#include <memory>
+
+#include "storage/record_codec.h"
+#include "storage/rocksdb/keys.h"
+#include "storage/rocksdb/status_error.h"
+
+namespace kyanite {
+
+std::string encode_counts(const IdentityCounts& counts) {
+  return keys::of_number(counts.devices) + keys::of_number(counts.disabled);
+}
+
+Result<IdentityCounts> decode_counts(std::string_view bytes) {
+  if (bytes.size() != 16) return Error(Errc::storage_failed, "the identity counts are damaged");
+  return IdentityCounts{*keys::to_number(bytes.substr(0, 8)), *keys::to_number(bytes.substr(8))};
+}
+
+Result<std::optional<StagedGroup::Row>> StagedGroup::find(const std::string& key) {
+  if (const auto staged = rows_.find(key); staged != rows_.end()) return staged->second;
+  rocksdb::PinnableSlice bytes;
+  const auto status = database_.db().Get(rocksdb::ReadOptions(), database_.identity(), key, &bytes);
+  if (status.IsNotFound()) return std::optional<Row>();
+  if (!status.ok()) return storage_error("reading an identity", status);
+  const Result<IdentityRecord> record = decode_identity(bytes.ToStringView());
+  if (!record) return record.error();
+  return std::optional(Row{record->etag_counter, record->status == IdentityStatus::disabled});
+}
+
+Result<std::vector<std::string>> StagedGroup::keys_of_device(const std::string& device) {
+  const std::string first = keys::of_identity({device, ""});
+  const std::string last = keys::after_device(device);
+  std::map<std::string, bool> present;
+  rocksdb::ReadOptions options;
+  const rocksdb::Slice bound(last);
+  options.iterate_upper_bound = &bound;
+  const std::unique_ptr<rocksdb::Iterator> row(database_.db().NewIterator(options, database_.identity()));
+  for (row->Seek(first); row->Valid(); row->Next()) present[row->key().ToString()] = true;
+  if (!row->status().ok()) return storage_error("reading the identities of a device", row->status());
+  for (auto staged = rows_.lower_bound(first); staged != rows_.end() && staged->first < last; ++staged) {
+    present[staged->first] = staged->second.has_value();
+  }
+  std::vector<std::string> found;
+  for (const auto& [key, exists] : present) {
+    if (exists) found.push_back(key);
+  }
+  return found;
+}
+
+void StagedGroup::put(const std::string& key, const IdentityRecord& record,
+                      const std::optional<Row>& before) {
+  const Row after{record.etag_counter, record.status == IdentityStatus::disabled};
+  batch_.Put(database_.identity(), key, encode_identity(record));
+  rows_[key] = after;
+  count(key, before, after);
+}
+
+Result<void> StagedGroup::erase(const std::string& key) {
+  const Result<std::optional<Row>> before = find(key);
+  if (!before) return before.error();
+  batch_.Delete(database_.identity(), key);
+  batch_.Delete(database_.twin(), key);
+  rows_[key] = std::nullopt;
+  count(key, *before, std::nullopt);
+  return {};
+}
+
+void StagedGroup::count(const std::string& key, const std::optional<Row>& before,
+                        const std::optional<Row>& after) {
+  if (!keys::is_device(key)) return;
+  const auto bit = [](bool set) { return static_cast<std::uint64_t>(set); };
+  const IdentityCounts was = counts_;
+  counts_.devices = counts_.devices + bit(after.has_value()) - bit(before.has_value());
+  counts_.disabled = counts_.disabled + bit(after.has_value() && after->disabled) -
+                     bit(before.has_value() && before->disabled);
+  counts_changed_ = counts_changed_ || was != counts_;
+}
+
+void StagedGroup::add_counts_when_changed() {
+  if (counts_changed_) batch_.Put(std::string(keys::kIdentityCounts), encode_counts(counts_));
+}
+
+void StagedGroup::clear() {
+  batch_.Clear();
+  rows_.clear();
+  counts_changed_ = false;
+}
+
+}  // namespace kyanite
