@@ -32,8 +32,8 @@ class TelemetryContract : public testing::TestWithParam<EngineKind> {
   }
   std::vector<std::string> bodies(std::uint32_t partition, std::uint64_t from = 0) {
     std::vector<std::string> found;
-    for (const auto& record : read_page(home(), stores(), partition, from)->records)
-      found.push_back(record.body);
+    const auto page = read_page(home(), stores(), partition, from);
+    for (const auto& record : page->records) found.push_back(record.body);
     return found;
   }
   Result<TelemetryOffset> find_time(std::uint32_t partition, WallTime time) {
@@ -144,7 +144,8 @@ TEST_P(TelemetryContract, enqueued_time_does_not_run_back_when_the_clock_does_no
   home().set_wall(start + seconds(1));
   append(0, {"d"});
   std::vector<WallTime> times;
-  for (const auto& record : read_page(home(), stores(), 0, 0)->records) times.push_back(record.enqueued);
+  const auto page = read_page(home(), stores(), 0, 0);
+  for (const auto& record : page->records) times.push_back(record.enqueued);
   EXPECT_EQ(times, (std::vector{start, start, start, start + seconds(1)}));
 }
 
