@@ -66,6 +66,8 @@ void TcpTestClient::close() {
   fd_ = -1;
 }
 
+void TcpTestClient::finish() { ::shutdown(fd_, SHUT_WR); }
+
 void TcpTestClient::reset() {
   const linger hard{1, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
@@ -196,5 +198,11 @@ bool TlsTestClient::read_close_notify(std::string* rest) {
 }
 
 void TlsTestClient::shutdown() { SSL_shutdown(ssl_); }
+
+bool TlsTestClient::update_keys() {
+  return SSL_key_update(ssl_, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(ssl_) == 1;
+}
+
+bool TlsTestClient::renegotiate() { return SSL_renegotiate(ssl_) == 1 && SSL_do_handshake(ssl_) == 1; }
 
 }  // namespace kyanite::test

@@ -19,12 +19,12 @@ using TlsSession = std::shared_ptr<ssl_session_st>;
 
 struct TlsClientOptions {
   int version = 0;  // TLS1_2_VERSION or TLS1_3_VERSION; 0: the best of both
-  std::string server_name;
-  std::vector<std::string> alpn;
+  std::string server_name{};
+  std::vector<std::string> alpn{};
   std::vector<TestCertificate>
-      certificate_chain;         // leaf first, its key is used; empty: no client certificate
-  std::string cipher_list;       // TLS 1.2
-  TlsSession session;            // offered when set
+      certificate_chain{};       // leaf first, its key is used; empty: no client certificate
+  std::string cipher_list{};     // TLS 1.2
+  TlsSession session{};          // offered when set
   int receive_buffer_bytes = 0;  // 0: the system's
 };
 
@@ -41,7 +41,8 @@ class TcpTestClient {
   bool send(std::string_view bytes);
   // All bytes until the peer closes or resets; `ended` tells whether it did so in time.
   std::string read_to_end(bool& ended);
-  void reset();  // closes with RST
+  void finish();  // sends FIN, still reads
+  void reset();   // closes with RST
   void close();
 
  private:
@@ -73,7 +74,9 @@ class TlsTestClient {
   std::string read_exactly(std::size_t bytes);
   // True when the server ended the stream with close_notify; what it sent before goes to `rest`.
   bool read_close_notify(std::string* rest = nullptr);
-  void shutdown();  // sends close_notify
+  void shutdown();     // sends close_notify
+  bool update_keys();  // TLS 1.3, asking the server to update as well
+  bool renegotiate();  // TLS 1.2; true when the server went along
   TcpTestClient& tcp() { return tcp_; }
 
  private:

@@ -1,0 +1,204 @@
+#include "server/net/listener.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <openssl/ssl.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <random>
+#include <thread>
+
+#include "tests/unit/net/net_fixture.h"
+
+namespace kyanite::test {
+namespace {
+
+TEST(Listener, deals_connections_round_robin_to_the_shards) {
+  TestServer server(echo);
+  for (int i = 0; i < 6; ++i) {
+    TlsTestClient client(server.port());
+    ASSERT_TRUE(client.connected());
+    ASSERT_TRUE(client.write("x"));
+    ASSERT_EQ(client.read_exactly(1), "x");
+  }
+  unsigned on_first = 0;
+  for (std::size_t i = 0; i < 6; ++i) on_first += server.connection(i).shard.index() == 0 ? 1 : 0;
+  EXPECT_EQ(on_first, 3U);
+}
+
+TEST(Listener, closes_a_plain_text_peer_without_a_single_byte) {
+  TestServer server;
+  for (const char* text : {"\x10\x0c MQTT", "GET / HTTP/1.1\r\n\r\n", "\x80\x2e\x01", "\x15"}) {
+    TcpTestClient client(server.port());
+    ASSERT_TRUE(client.send(text));
+    bool ended = false;
+    EXPECT_EQ(client.read_to_end(ended), "");
+    EXPECT_TRUE(ended);
+  }
+  EXPECT_TRUE(eventually([&] { return server.counters().plain_text == 4; }));
+  EXPECT_EQ(server.connection_count(), 0U);
+}
+
+TEST(Listener, random_bytes_after_a_tls_looking_start_end_the_connection) {
+  TestServer server;
+  std::mt19937 random(7);
+  for (int round = 0; round < 50; ++round) {
+    std::string bytes("\x16\x03\x01", 3);
+    for (int i = 0; i < 200; ++i) bytes += static_cast<char>(random());
+    TcpTestClient client(server.port());
+    ASSERT_TRUE(client.send(bytes.substr(0, 3 + random() % 200)));
+    client.close();
+  }
+  EXPECT_TRUE(eventually([&] { return server.counters().failed == 50; }));
+}
+
+TEST(Listener, cuts_a_handshake_that_takes_too_long_silent_or_trickling) {
+  ListenerSettings listening;
+  listening.handshake_time = milliseconds(150);
+  TestServer server(nullptr, {}, listening);
+  TcpTestClient silent(server.port());
+  TcpTestClient trickling(server.port());
+  ASSERT_TRUE(trickling.send(std::string("\x16\x03\x01\x01", 4)));
+  bool ended = false;
+  EXPECT_EQ(silent.read_to_end(ended), "");
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(trickling.read_to_end(ended), "");
+  EXPECT_TRUE(ended);
+  EXPECT_TRUE(eventually([&] { return server.counters().timed_out == 2; }));
+}
+
+TEST(Listener, accepting_pauses_while_every_shard_has_its_handshakes) {
+  ListenerSettings listening;
+  listening.handshakes_per_shard = 1;
+  TestServer server(echo, {}, listening);
+  TcpTestClient first(server.port());
+  TcpTestClient second(server.port());
+  ASSERT_TRUE(eventually([&] { return server.counters().paused_full > 0; }));
+  EXPECT_EQ(server.counters().accepted, 2U);
+  // A third waits in the backlog and is served as soon as one of the two is gone.
+  std::thread leaver([&] { first.close(); });
+  TlsTestClient third(server.port());
+  leaver.join();
+  EXPECT_TRUE(third.connected());
+}
+
+TEST(Listener, waits_for_descriptors_instead_of_spinning_or_dropping) {
+  TestServer server(echo);
+  server.listener->pause();
+  run_on(server.shards.shard(0), [] {});
+  TcpTestClient waiting(server.port());
+  ASSERT_TRUE(waiting.connected());
+  const int highest = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(highest, 0);
+  ::close(highest);
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
+  rlimit low = old;
+  low.rlim_cur = static_cast<rlim_t>(highest);  // not one more
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  server.listener->resume();
+  const bool paused = eventually([&] { return server.counters().paused_descriptors > 1; });
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+  EXPECT_TRUE(paused);
+  EXPECT_LT(server.counters().paused_descriptors, 150U) << "it spins";
+  EXPECT_TRUE(eventually([&] { return server.counters().accepted == 1; }));
+}
+
+TEST(Listener, pause_leaves_peers_in_the_backlog_until_resume) {
+  TestServer server(echo);
+  server.listener->pause();
+  run_on(server.shards.shard(0), [] {});
+  TcpTestClient early(server.port());
+  ASSERT_TRUE(early.connected());
+  run_on(server.shards.shard(0), [] {});
+  // The event that was already armed may take the first one; a second pause check is exact.
+  const auto taken = server.counters().accepted.load();
+  EXPECT_EQ(taken, 0U);
+  server.listener->resume();
+  EXPECT_TRUE(eventually([&] { return server.counters().accepted == 1; }));
+}
+
+TEST(Listener, stop_closes_the_port_and_half_made_handshakes_but_not_connections) {
+  TestServer server(echo);
+  TlsTestClient established(server.port());
+  ASSERT_TRUE(established.connected());
+  server.connection();
+  TcpTestClient half(server.port());
+  ASSERT_TRUE(eventually([&] { return server.counters().accepted == 2; }));
+  server.listener->stop();
+  bool ended = false;
+  EXPECT_EQ(half.read_to_end(ended), "");
+  EXPECT_TRUE(ended);
+  EXPECT_TRUE(eventually([&] { return !TcpTestClient(server.port()).connected(); }));
+  ASSERT_TRUE(established.write("still here"));
+  EXPECT_EQ(established.read_exactly(10), "still here");
+}
+
+TEST(Listener, names_the_address_when_the_port_is_taken) {
+  TestServer server;
+  ListenerSettings listening;
+  listening.address = "127.0.0.1:" + std::to_string(server.port());
+  int error_number = 0;
+  const auto second = Listener::open(
+      server.shards, listening, server.contexts, [](Shard&, auto) {}, &error_number);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, Errc::io_failed);
+  EXPECT_EQ(second.error().detail, "cannot listen on " + listening.address + ": Address already in use");
+  EXPECT_EQ(error_number, EADDRINUSE);
+}
+
+TEST(Listener, an_unreadable_address_is_a_configuration_error) {
+  TestServer server;
+  ListenerSettings listening;
+  listening.address = "everywhere";
+  const auto opened = Listener::open(server.shards, listening, server.contexts, [](Shard&, auto) {});
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, Errc::config_invalid);
+}
+
+TEST(Listener, the_ipv6_wildcard_takes_ipv4_peers_and_names_them_as_such) {
+  ListenerSettings listening;
+  listening.address = "[::]:0";
+  ShardGroup probe_group(1);
+  const auto probe = Listener::open(probe_group, listening, nullptr, [](Shard&, auto) {});
+  if (!probe) GTEST_SKIP() << "no IPv6 on this machine: " << probe.error().detail;
+  TestServer server(nullptr, {}, listening);
+  TlsTestClient client(server.port());
+  ASSERT_TRUE(client.connected());
+  TestConnection& connection = server.connection();
+  run_on(connection.shard, [&] { EXPECT_EQ(connection.channel->peer().address, "127.0.0.1"); });
+}
+
+TEST(Listener, a_thousand_connections_come_and_go_without_a_trace) {
+  TestServer server([](TestConnection& connection) {
+    echo(connection);
+    connection.keep_received = false;
+  });
+  constexpr int kThreads = 4;
+  constexpr int kEach = 250;
+  std::vector<std::thread> threads;
+  std::atomic<int> fine{0};
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      TlsSession session;
+      for (int i = 0; i < kEach; ++i) {
+        TlsTestClient client(server.port(), {.session = session});
+        if (!client.connected() || !client.write("hello") || client.read_exactly(5) != "hello") continue;
+        fine.fetch_add(1);
+        session = client.session();
+        if ((t + i) % 3 == 0) client.tcp().reset();
+        if ((t + i) % 3 == 1) client.shutdown();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(fine, kThreads * kEach);
+  EXPECT_EQ(server.counters().handshakes, std::uint64_t{kThreads} * kEach);
+  for (std::size_t i = 0; i < std::size_t{kThreads} * kEach; ++i) {
+    ASSERT_TRUE(server.connection(i).wait_closed().has_value());
+  }
+}
+
+}  // namespace
+}  // namespace kyanite::test
