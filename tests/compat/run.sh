@@ -1,0 +1,85 @@
+#!/bin/sh
+# Official device SDKs, Paho and mosquitto_pub against a kyanite program. Builds nothing.
+#   tests/compat/run.sh PROGRAM [python|node ...]
+# 8883 on 127.0.0.1 must be free: the SDKs cannot be told another port. COMPAT_CACHE names the folder for the
+# installed SDKs (default build/compat). Exit status: 0 all passed, 1 some failed, 2 the SDKs could not be installed.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+[ $# -ge 1 ] && [ -x "$1" ] || { echo "usage: $0 PROGRAM [python|node ...]" >&2; exit 2; }
+COMPAT_BINARY=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+export COMPAT_BINARY
+shift
+suites=${*:-python node}
+cache=${COMPAT_CACHE:-$root/build/compat}
+results=$cache/results
+mkdir -p "$results"
+
+cannot() {
+  echo "compat: $1; see $2" >&2
+  exit 2
+}
+
+# The system's own interpreter: another one found first in PATH may lack venv.
+python=/usr/bin/python3
+[ -x $python ] || python=python3
+
+install_python() {
+  if ! cmp -s "$here/requirements.txt" "$cache/venv/requirements.txt"; then
+    rm -rf "$cache/venv"
+    { $python -m venv "$cache/venv" && "$cache/venv/bin/pip" install --quiet -r "$here/requirements.txt"; } \
+      > "$cache/pip.log" 2>&1 || cannot "the Python SDK could not be installed" "$cache/pip.log"
+    cp "$here/requirements.txt" "$cache/venv/requirements.txt"
+  fi
+}
+
+install_node() {
+  mkdir -p "$cache/node"
+  if ! cmp -s "$here/node/package-lock.json" "$cache/node/installed-lock.json"; then
+    cp "$here/node/package.json" "$here/node/package-lock.json" "$here/node/.npmrc" "$cache/node/"
+    (cd "$cache/node" && npm ci) > "$cache/npm.log" 2>&1 ||
+      cannot "the Node SDK could not be installed" "$cache/npm.log"
+    cp "$here/node/package-lock.json" "$cache/node/installed-lock.json"
+  fi
+  cp "$here"/node/*.js "$cache/node/"  # beside node_modules, where require() looks
+}
+
+passed=0
+failed=0
+# Adds up a suite; one that ended before it could count itself is one failure.
+count() {
+  passed=$((passed + ${1:-0}))
+  failed=$((failed + ${2:-0}))
+  if [ "$3" -ne 0 ] && [ "${2:-0}" -eq 0 ]; then
+    failed=$((failed + 1))
+    echo "compat: the $4 suite ended with status $3" >&2
+  fi
+}
+
+for suite in $suites; do
+  case $suite in
+    python)
+      install_python
+      timeout 420 "$cache/venv/bin/python" -m pytest -p no:cacheprovider -v --tb=short --color=no \
+        "$here/python" > "$results/python.txt" 2>&1
+      status=$?
+      grep -E ' (PASSED|FAILED|ERROR|SKIPPED)' "$results/python.txt" | sed "s|^.*/||"
+      [ $status -eq 0 ] || sed -n '/= \(FAILURES\|ERRORS\) =/,$p' "$results/python.txt"
+      summary=$(grep -E '^=+ .*(passed|failed|error)' "$results/python.txt" | tail -1)
+      number() { echo "$summary" | grep -oE "[0-9]+ $1" | grep -oE '[0-9]+' || echo 0; }
+      count "$(number passed)" $(($(number failed) + $(number error))) $status python
+      ;;
+    node)
+      install_node
+      (cd "$cache/node" && timeout 300 node --test --test-reporter=tap sdk.test.js) > "$results/node.txt" 2>&1
+      status=$?
+      grep -E '^ *(not )?ok [0-9]+ - ' "$results/node.txt"
+      [ $status -eq 0 ] || grep -vE '^ *(ok|# Subtest|duration_ms|type:)' "$results/node.txt"
+      # Tests stand at the top level or one level under the file, depending on Node's version.
+      count "$(sed -n 's/^# pass //p' "$results/node.txt")" "$(sed -n 's/^# fail //p' "$results/node.txt")" $status node
+      ;;
+    *) echo "compat: no suite $suite" >&2; exit 2 ;;
+  esac
+done
+echo "compat: $passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

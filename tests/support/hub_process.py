@@ -1,0 +1,200 @@
+"""A kyanite process for black-box tests: starts, kills and restarts it, and speaks its REST API.
+
+Knows only hub.json, which the hub writes when it is ready, and the public interfaces. Everything is on the loopback.
+"""
+import base64
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import time
+import urllib.parse
+from pathlib import Path
+
+API = "api-version=2021-04-12"
+
+
+def make_sas(resource, key, policy=None, lifetime=3600, expiry=None):
+    """A SharedAccessSignature as the SDKs make it; `expiry` in unix seconds goes over `lifetime`."""
+    resource = urllib.parse.quote(resource, safe="")
+    expiry = int(time.time()) + lifetime if expiry is None else int(expiry)
+    digest = hmac.new(base64.b64decode(key), f"{resource}\n{expiry}".encode(), hashlib.sha256).digest()
+    token = f"SharedAccessSignature sr={resource}&sig={urllib.parse.quote(base64.b64encode(digest), safe='')}&se={expiry}"
+    return token + (f"&skn={policy}" if policy else "")
+
+
+def parse_connection_string(text):
+    return dict(part.split("=", 1) for part in text.split(";") if part)
+
+
+class HubDidNotStart(Exception):
+    """Carries what the hub printed."""
+
+
+class Hub:
+    """One hub on one data directory. `start` waits until it is ready; `kill` is SIGKILL; `stop` is SIGTERM."""
+
+    def __init__(self, binary, data, mqtts="127.0.0.1:0", https="127.0.0.1:0", environment=None, arguments=()):
+        self.data = Path(data)
+        self.log_file = self.data.with_name(self.data.name + ".log")
+        self.command = [str(binary), "serve", "--data", str(self.data), "--mqtts", mqtts, "--https", https, *arguments]
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("KYANITE_")}
+        self.environment.update(environment or {})
+        self.process = None
+        self.info = {}
+        self.seconds_to_ready = None
+
+    def start(self, timeout=20):
+        hub_file = self.data / "hub.json"
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            hub_file.unlink()
+        began = time.monotonic()
+        with open(self.log_file, "ab") as log:
+            self.process = subprocess.Popen(self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        while time.monotonic() - began < timeout:
+            if self.process.poll() is not None:
+                raise HubDidNotStart(f"exit status {self.process.returncode}: {self.log_tail()}")
+            try:
+                self.info = json.loads(hub_file.read_text())
+                if self.info["pid"] == self.process.pid:
+                    self.seconds_to_ready = time.monotonic() - began
+                    return self
+            except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, KeyError):
+                pass
+            time.sleep(0.002)
+        self.kill()
+        raise HubDidNotStart(f"not ready after {timeout} s: {self.log_tail()}")
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self, timeout=20):
+        """SIGTERM; returns the exit status. A hub that does not end is killed, which shows as -9."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        return self.process.returncode
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def log_tail(self, lines=20):
+        try:
+            return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+        except FileNotFoundError:
+            return "(no log)"
+
+    def resident_bytes(self):
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        return 0
+
+    # What hub.json says.
+
+    @property
+    def host_name(self):
+        return self.info["hostName"]
+
+    @property
+    def mqtts_port(self):
+        return self.info["ports"]["mqtts"]
+
+    @property
+    def ca_file(self):
+        return self.info["caFile"]
+
+    # The service REST API.
+
+    def _connection(self, timeout):
+        context = ssl.create_default_context(cafile=self.ca_file)
+        return http.client.HTTPSConnection("127.0.0.1", self.info["ports"]["https"], context=context, timeout=timeout)
+
+    def _authorization(self):
+        login = parse_connection_string(self.info["serviceConnectionString"])
+        return make_sas(login["HostName"], login["SharedAccessKey"], login["SharedAccessKeyName"])
+
+    def rest(self, method, path, body=None, headers=None, timeout=10):
+        """Returns (status, body): parsed when it is JSON, else bytes."""
+        connection = self._connection(timeout)
+        try:
+            send = {"Authorization": self._authorization(), **(headers or {})}
+            if body is not None:
+                send["Content-Type"] = "application/json; charset=utf-8"
+                body = json.dumps(body)
+            connection.request(method, path, body=body, headers=send)
+            answer = connection.getresponse()
+            content = answer.read()
+            is_json = "json" in (answer.getheader("Content-Type") or "")
+            return answer.status, json.loads(content) if is_json and content else content
+        finally:
+            connection.close()
+
+    def _expect(self, wanted, method, path, body=None, headers=None):
+        status, answer = self.rest(method, path, body, headers)
+        assert status in wanted, f"{method} {path}: {status} {answer}"
+        return answer
+
+    def create_device(self, device_id, thumbprint=None, ca_signed=False, status="enabled"):
+        document = {"deviceId": device_id, "status": status, "authentication": _authentication(thumbprint, ca_signed)}
+        return self._expect((200, 201), "PUT", f"/devices/{quote(device_id)}?{API}", document)
+
+    def create_module(self, device_id, module_id):
+        document = {"deviceId": device_id, "moduleId": module_id, "authentication": _authentication(None, False)}
+        return self._expect((200, 201), "PUT", f"/devices/{quote(device_id)}/modules/{quote(module_id)}?{API}", document)
+
+    def update_device(self, device_id, **changes):
+        device = self._expect((200,), "GET", f"/devices/{quote(device_id)}?{API}")
+        device.update(changes)
+        return self._expect((200,), "PUT", f"/devices/{quote(device_id)}?{API}", device, {"If-Match": '"*"'})
+
+    def add_ca_certificate(self, name, pem):
+        return self._expect((200, 201), "PUT", f"/kyanite/v1/ca-certificates/{name}", {"certificate": pem})
+
+    # Telemetry.
+
+    def events(self, device=None, start="start", count=None, timeout=1):
+        """Stored events, oldest first in each partition. Ends after `count`, or after `timeout` idle seconds."""
+        query = {"from": start, "timeout": timeout}
+        if device:
+            query["device"] = device
+        if count:
+            query["count"] = count
+        connection = self._connection(timeout=60)
+        try:
+            connection.request("GET", "/kyanite/v1/events?" + urllib.parse.urlencode(query), headers={"Authorization": self._authorization()})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise AssertionError(f"events: {answer.status} {answer.read()}")
+            while line := answer.readline():
+                if line.strip():
+                    yield json.loads(line)
+        finally:
+            connection.close()
+
+    def expect_events(self, device, count, timeout=10):
+        found = list(self.events(device, count=count, timeout=timeout))
+        assert len(found) == count, f"{len(found)} events of {device}, expected {count}"
+        return found
+
+
+def quote(identifier):
+    return urllib.parse.quote(identifier, safe="")
+
+
+def _authentication(thumbprint, ca_signed):
+    if thumbprint:
+        return {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint, "secondaryThumbprint": thumbprint}}
+    if ca_signed:
+        return {"type": "certificateAuthority"}
+    return {"type": "sas"}
