@@ -1,0 +1,65 @@
+#include "storage/rocksdb/read_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+#include "tests/support/manual_executor.h"
+
+namespace kyanite {
+namespace {
+
+TEST(ReadPool, answers_what_the_work_returns) {
+  ManualExecutor home;
+  ReadPool pool({}, nullptr);
+  const auto answer =
+      await<int>(home, [&](auto reply) { pool.run<int>(std::move(reply), [] { return 7; }); });
+  EXPECT_EQ(answer.value(), 7);
+}
+
+TEST(ReadPool, refuses_as_busy_when_its_queue_is_full_and_as_shutting_down_when_closed) {
+  ManualExecutor home;
+  ReadPool pool({.threads = 1, .capacity = 2}, nullptr);
+  std::promise<void> started, release;
+  std::vector<Result<int>> answers;
+  const auto record = [&] {
+    return Reply<int>(home, [&](Result<int> result) { answers.push_back(result); });
+  };
+  pool.run<int>(record(), [&] {
+    started.set_value();
+    release.get_future().wait();
+    return 0;
+  });
+  started.get_future().wait();
+  for (int i = 1; i <= 3; ++i) pool.run<int>(record(), [i] { return i; });
+  home.run_ready();
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].error().code, Errc::busy);
+  release.set_value();
+  pool.close();  // answers what waits
+  home.run_ready();
+  ASSERT_EQ(answers.size(), 4u);
+  EXPECT_EQ(answers[3].value(), 2);
+  pool.run<int>(record(), [] { return 9; });
+  home.run_ready();
+  EXPECT_EQ(answers[4].error().code, Errc::shutting_down);
+}
+
+TEST(ReadPool, housekeeping_runs_while_reads_are_idle_and_while_they_are_not) {
+  ManualExecutor home;
+  std::promise<void> third;
+  int ticks = 0;
+  ReadPool pool({.threads = 1, .housekeeping_interval = milliseconds(1)}, [&] {
+    if (++ticks == 3) third.set_value();
+  });
+  auto reached = third.get_future();
+  while (reached.wait_for(milliseconds(0)) != std::future_status::ready) {
+    ASSERT_TRUE(await<int>(home, [&](auto reply) { pool.run<int>(std::move(reply), [] { return 1; }); }));
+  }
+  pool.close();
+  EXPECT_GE(ticks, 3);
+}
+
+}  // namespace
+}  // namespace kyanite

@@ -1,0 +1,105 @@
+#include "storage/rocksdb/retention.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "storage/rocksdb/rocksdb_stores.h"
+#include "tests/support/store_helpers.h"
+
+// Retention on the whole engine: its tick runs each millisecond here, the clock is the test's.
+namespace kyanite {
+namespace {
+
+class RetentionTest : public testing::Test {
+ protected:
+  void open() {
+    RocksdbHooks hooks;
+    hooks.wall_clock = [this] { return home_.wall_now(); };
+    hooks.free_bytes = [this] { return free_bytes_.load(); };
+    hooks.housekeeping_interval = milliseconds(1);
+    auto opened = open_rocksdb_stores(directory_.path(), settings_, std::move(hooks));
+    ASSERT_TRUE(opened) << opened.error().detail;
+    stores_ = std::move(*opened);
+  }
+  void append(std::size_t count, const std::string& body) {
+    const std::uint64_t end = range().end.value + count;
+    TelemetryBatch batch{&sink_, {}};
+    for (std::size_t i = 0; i < count; ++i) batch.appends.push_back(make_append(0, "d", i, body));
+    stores_->telemetry().append(std::move(batch));
+    ASSERT_TRUE(eventually([&] { return range().end.value == end; }));
+  }
+  TelemetryRange range() { return stores_->telemetry().range(PartitionId{0}); }
+  template <class Condition>
+  bool eventually(Condition condition) {
+    const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
+  TemporaryDirectory directory_;
+  ManualExecutor home_;
+  std::atomic<std::uint64_t> free_bytes_ = UINT64_MAX;
+  RecordingSink sink_;
+  Settings::Storage settings_;
+  std::unique_ptr<Stores> stores_;
+};
+
+TEST_F(RetentionTest, records_older_than_the_retention_go_and_readers_are_told) {
+  open();
+  append(10, "old");
+  home_.advance(std::chrono::hours(23));
+  append(5, "new");
+  home_.advance(std::chrono::hours(2));
+  ASSERT_TRUE(eventually([&] { return range().begin.value == 10; }));
+  const auto page = read_page(home_, *stores_, 0, 3);
+  ASSERT_EQ(page->records.size(), 5u);
+  EXPECT_EQ(page->records[0].offset.value, 10u);
+  EXPECT_EQ(page->first_available.value, 10u);
+}
+
+TEST_F(RetentionTest, an_emptied_partition_goes_on_with_its_offsets_after_a_restart) {
+  open();
+  append(10, "old");
+  home_.advance(std::chrono::hours(25));
+  ASSERT_TRUE(eventually([&] { return range().begin.value == 10; }));
+  EXPECT_EQ(range().end.value, 10u);
+  stores_.reset();
+  open();
+  EXPECT_EQ(range().begin.value, 10u);
+  EXPECT_EQ(range().end.value, 10u);
+  append(1, "new");
+  const auto page = read_page(home_, *stores_, 0, 0);
+  ASSERT_EQ(page->records.size(), 1u);
+  EXPECT_EQ(page->records[0].offset.value, 10u);
+}
+
+TEST_F(RetentionTest, a_partition_over_its_bytes_loses_its_oldest) {
+  settings_.retention_bytes = 1 << 20;
+  open();
+  for (int i = 0; i < 8; ++i) append(256, std::string(2048, static_cast<char>('a' + i)));
+  ASSERT_TRUE(eventually([&] { return range().begin.value > 512; }));
+  const std::uint64_t kept = range().end.value - range().begin.value;
+  EXPECT_GT(kept, 128u);  // RocksDB estimates the size of its memtable
+  EXPECT_EQ(read_page(home_, *stores_, 0, 0)->records.size(), kept);
+}
+
+TEST_F(RetentionTest, a_disk_under_its_floor_refuses_writes_until_there_is_room_again) {
+  open();
+  std::vector<StorePressure> heard;
+  stores_->on_pressure_change(home_, [&](StorePressure pressure) { heard.push_back(pressure); });
+  free_bytes_ = settings_.free_bytes_floor - 1;
+  ASSERT_TRUE(home_.run_until([&] { return heard.size() == 1; }));
+  EXPECT_EQ(heard[0], StorePressure::disk_low);
+  EXPECT_EQ(stores_->pressure(), StorePressure::disk_low);
+  EXPECT_EQ(create(home_, *stores_, make_identity("d")).error().code, Errc::busy);
+  free_bytes_ = settings_.free_bytes_floor * 2;
+  ASSERT_TRUE(home_.run_until([&] { return heard.size() == 2; }));
+  EXPECT_TRUE(create(home_, *stores_, make_identity("d")));
+}
+
+}  // namespace
+}  // namespace kyanite
