@@ -87,6 +87,9 @@ struct DeleteIdentity {
 using DeviceMessage =
     std::variant<Attach, Detached, Active, GetIdentity, ListModules, PutIdentity, DeleteIdentity>;
 
+// The device a message is for: its owner shard follows from it.
+const std::string& device_of(const DeviceMessage& message);
+
 // Questions to a shard about all of its devices at once.
 struct LiveState {
   bool connected = false;

@@ -30,6 +30,7 @@ class DeviceRouter {
     DeviceDirectory* directory = nullptr;
     ConnectionPort* connections = nullptr;
   };
+  // Binds itself to each directory; `connections` may be bound later.
   explicit DeviceRouter(std::vector<ShardPorts> shards);
   // The tables exist only after the router: set once during composition.
   void bind_connections(ShardIndex shard, ConnectionPort& port);

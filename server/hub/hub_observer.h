@@ -33,9 +33,9 @@ inline constexpr std::size_t kEndReasonCount = 14;
 // snake_case, for logs and metrics.
 std::string_view to_string(EndReason reason);
 // The service's number for it in operations records, 0 for an orderly end (spec device-mqtt.md 10.1).
-std::uint32_t status_type(EndReason reason);
+int status_type(EndReason reason);
 // The same for a refused CONNECT.
-std::uint32_t refusal_status_type(const Error& error);
+int refusal_status_type(const Error& error);
 
 // What is told of a connection. Views are valid during the call only; nothing here is a secret.
 struct ConnectionFacts {

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "protocol/base/reply.h"
@@ -30,9 +33,13 @@ class RegistryService {
   void list(std::string after, std::size_t limit, Reply<std::vector<IdentityView>> reply);
   void counts(Reply<IdentityCounts> reply);
   void connected(Reply<ServiceStatistics> reply);
+  // A module's twin that is missing is device_not_found, as the service has it (service-rest.md 15, 71).
   void twin(Identity id, Reply<std::pair<IdentityView, TwinRecord>> reply);
 
  private:
+  struct Listing;
+  void ask_live_states(std::shared_ptr<Listing> listing);
+
   Executor& executor_;
   DeviceRouter& router_;
   IdentityStore& identities_;

@@ -7,6 +7,7 @@
 #include "config/settings.h"
 #include "protocol/base/executor.h"
 #include "protocol/base/ids.h"
+#include "protocol/base/shard_check.h"
 #include "protocol/topics/property_bag.h"
 #include "server/hub/device_messages.h"
 #include "storage/telemetry_log.h"
@@ -52,6 +53,7 @@ class TelemetryIngest {
  private:
   TelemetryLog& log_;
   TelemetryAckSink& sink_;
+  ShardCheck shard_check_;
   Settings::Mqtt settings_;
   Task schedule_flush_;
   TelemetryBatch batch_;

@@ -1,0 +1,165 @@
+#include "server/hub/authenticator.h"
+
+#include <algorithm>
+
+#include "protocol/auth/certificate_chain.h"
+#include "protocol/auth/sas_token.h"
+#include "protocol/auth/thumbprint.h"
+#include "protocol/base/limits.h"
+
+namespace kyanite {
+namespace {
+
+Error refused(std::string reason) { return Error(Errc::unauthorized, std::move(reason)); }
+
+// Far future expiries saturate, so the grace is taken off `now` instead of being added to the expiry.
+bool is_expired(WallTime expiry, seconds grace, WallTime now) { return now - grace > expiry; }
+
+bool matches_either_key(const SasToken& token, const std::string& primary, const std::string& secondary) {
+  return (!primary.empty() && sas_signature_matches(token, primary)) ||
+         (!secondary.empty() && sas_signature_matches(token, secondary));
+}
+
+// A policy's token, proven but for its scope (spec device-mqtt.md 2.5, 3.5).
+Result<const AccessPolicy*> check_policy_token(const SasToken& token, const HubSecurity& security) {
+  const AccessPolicy* policy = find_policy(security.policies, token.policy);
+  if (!policy) return refused("unknown policy");
+  if (!matches_either_key(token, policy->primary_key, policy->secondary_key))
+    return refused("wrong signature");
+  return policy;
+}
+
+// The identity's own token opens the identity's own resource and nothing wider (spec device-mqtt.md 3.4).
+Result<AuthScope> check_own_token(const SasToken& token, const SasResource& resource,
+                                  const IdentityRecord& identity, const HubSecurity& security) {
+  const bool is_module = identity.id.is_module();
+  if (is_module ? security.rules.disable_module_sas : security.rules.disable_device_sas) {
+    return refused("SAS tokens are switched off");
+  }
+  if (!matches_either_key(token, identity.primary_key, identity.secondary_key))
+    return refused("wrong signature");
+  const std::size_t own_segments = is_module ? 5 : 3;  // host/devices/{d}[/modules/{m}]
+  if (resource.segments.size() < own_segments) return refused("scope wider than the identity");
+  return is_module ? AuthScope::module : AuthScope::device;
+}
+
+Result<AuthVerdict> check_sas(const IdentityRecord& identity, const Credentials& credentials,
+                              const HubSecurity& security, WallTime now) {
+  if (!credentials.sas_token || credentials.sas_token->empty()) return refused("no password");
+  const Result<SasToken> token = parse_sas_token(*credentials.sas_token);
+  if (!token) return token.error();
+  if (is_expired(token->expiry, security.rules.sas_grace, now)) return refused("token expired");
+  const Result<SasResource> resource = parse_sas_resource(token->resource_raw);
+  if (!resource) return resource.error();
+
+  AuthVerdict verdict{AuthScope::hub, AuthKind::sas, token->expiry};
+  if (token->policy.empty()) {
+    const Result<AuthScope> scope = check_own_token(*token, *resource, identity, security);
+    if (!scope) return scope.error();
+    verdict.scope = *scope;
+  } else {
+    const Result<const AccessPolicy*> policy = check_policy_token(*token, security);
+    if (!policy) return policy.error();
+    if (!(*policy)->rights.has(Right::device_connect)) return refused("policy without DeviceConnect");
+  }
+  std::vector<std::string> hosts = security.host_names;
+  // Where any host is accepted in a user name, the same goes for tokens (2.3).
+  if (!security.rules.strict_host && !resource->segments.empty()) hosts.push_back(resource->segments.front());
+  if (!sas_scope_covers(*resource, identity.id, hosts)) return refused("scope does not cover the identity");
+  return verdict;
+}
+
+// The leaf that was presented, in its dates (spec device-mqtt.md 2.6).
+Result<CertificateFacts> check_leaf(const Credentials& credentials, WallTime now) {
+  if (credentials.certificate_chain.empty()) return refused("no client certificate");
+  Result<CertificateFacts> leaf = read_certificate(credentials.certificate_chain.front());
+  if (!leaf) return refused("unreadable client certificate");
+  if (now < leaf->not_before) return refused("client certificate not yet valid");
+  if (now > leaf->not_after) return refused("client certificate expired");
+  return leaf;
+}
+
+AuthVerdict certificate_verdict(const IdentityRecord& identity, const CertificateFacts& leaf) {
+  return {identity.id.is_module() ? AuthScope::module : AuthScope::device, AuthKind::x509, leaf.not_after};
+}
+
+Result<AuthVerdict> check_thumbprint(const IdentityRecord& identity, const Credentials& credentials,
+                                     WallTime now) {
+  const Result<CertificateFacts> leaf = check_leaf(credentials, now);
+  if (!leaf) return leaf.error();
+  const std::string& der = credentials.certificate_chain.front();
+  if (!thumbprint_matches(identity.primary_thumbprint, der) &&
+      !thumbprint_matches(identity.secondary_thumbprint, der)) {
+    return refused("thumbprint is not the registered one");
+  }
+  return certificate_verdict(identity, *leaf);
+}
+
+Result<AuthVerdict> check_chain(const IdentityRecord& identity, const Credentials& credentials,
+                                const HubSecurity& security, WallTime now) {
+  const Result<CertificateFacts> leaf = check_leaf(credentials, now);
+  if (!leaf) return leaf.error();
+  const std::string expected =
+      identity.id.is_module() ? identity.id.device + "/" + identity.id.module : identity.id.device;
+  if (leaf->common_name != expected) return refused("common name is not the identity");
+  std::vector<std::string> trusted;
+  for (const CaCertificateRecord& ca : security.ca_certificates) {
+    if (ca.verified) trusted.push_back(ca.der);
+  }
+  if (const Result<void> chain = verify_certificate_chain(credentials.certificate_chain, trusted, now);
+      !chain) {
+    return chain.error();
+  }
+  return certificate_verdict(identity, *leaf);
+}
+
+// The registered type decides; a credential of another kind is ignored (spec device-mqtt.md 2.6).
+Result<AuthVerdict> check_credentials(const IdentityRecord& identity, const Credentials& credentials,
+                                      const HubSecurity& security, WallTime now) {
+  switch (identity.auth_type) {
+    case AuthenticationType::sas:
+      return check_sas(identity, credentials, security, now);
+    case AuthenticationType::self_signed:
+      return check_thumbprint(identity, credentials, now);
+    case AuthenticationType::certificate_authority:
+      return check_chain(identity, credentials, security, now);
+    case AuthenticationType::none:
+      break;
+  }
+  return refused("the identity has no credentials");
+}
+
+}  // namespace
+
+Result<AuthVerdict> authenticate_device(const IdentityRecord& identity, IdentityStatus device_status,
+                                        const Credentials& credentials, const HubSecurity& security,
+                                        WallTime now) {
+  Result<AuthVerdict> verdict = check_credentials(identity, credentials, security, now);
+  // Only who proved itself may learn that the device is disabled (spec device-mqtt.md 2.7).
+  if (verdict && device_status == IdentityStatus::disabled) return Error(Errc::device_disabled);
+  return verdict;
+}
+
+Result<void> authorize_service(std::string_view authorization, const std::vector<Right>& any_of,
+                               const std::vector<std::string>& path_segments, const HubSecurity& security,
+                               WallTime now) {
+  if (authorization.empty()) return refused("no Authorization");
+  const Result<SasToken> token = parse_sas_token(authorization);
+  if (!token) return token.error();
+  if (token->policy.empty()) return refused("a device's token does not open the service");
+  if (is_expired(token->expiry, limits::kClockSkew, now)) return refused("token expired");
+  const Result<SasResource> resource = parse_sas_resource(token->resource_raw);
+  if (!resource) return resource.error();
+  const Result<const AccessPolicy*> policy = check_policy_token(*token, security);
+  if (!policy) return policy.error();
+  const Rights rights = (*policy)->rights;
+  if (std::none_of(any_of.begin(), any_of.end(), [rights](Right right) { return rights.has(right); })) {
+    return refused("policy without the right needed");
+  }
+  if (!sas_scope_covers_path(*resource, path_segments, security.host_names)) {
+    return refused("scope does not cover the resource");
+  }
+  return {};
+}
+
+}  // namespace kyanite

@@ -1,0 +1,62 @@
+#include "server/hub/device_directory.h"
+
+#include <utility>
+
+#include "server/hub/device_actor.h"
+#include "server/hub/device_router.h"
+
+namespace kyanite {
+
+DeviceDirectory::DeviceDirectory(Executor& executor, IdentityStore& identities, HubSecurityPtr security)
+    : executor_(executor), identities_(identities), security_(std::move(security)) {}
+
+DeviceDirectory::~DeviceDirectory() = default;
+
+void DeviceDirectory::receive(DeviceMessage message) {
+  shard_check_.check();
+  const std::string& device = device_of(message);
+  auto it = actors_.find(device);
+  if (it == actors_.end()) {
+    // Nothing to tell an actor that is not there about a connection that ended.
+    if (std::holds_alternative<Detached>(message) || std::holds_alternative<Active>(message)) return;
+    it = actors_.emplace(device, std::make_unique<DeviceActor>(*this, device)).first;
+  }
+  it->second->receive(std::move(message));
+}
+
+void DeviceDirectory::answer(ShardQuery query) {
+  shard_check_.check();
+  if (auto* count = std::get_if<CountConnected>(&query)) {
+    count->reply(connected_devices_);
+    return;
+  }
+  auto& ask = std::get<GetLiveStates>(query);
+  std::vector<LiveState> states;
+  states.reserve(ask.identities.size());
+  for (const Identity& id : ask.identities) {
+    const auto it = actors_.find(id.device);
+    states.push_back(it == actors_.end() ? LiveState{} : it->second->live(id.module));
+  }
+  ask.reply(std::move(states));
+}
+
+void DeviceDirectory::set_security(HubSecurityPtr security) {
+  shard_check_.check();
+  security_ = std::move(security);
+}
+
+void DeviceDirectory::on_settled(const std::string& device) {
+  const auto it = actors_.find(device);
+  if (it != actors_.end() && it->second->unload()) actors_.erase(it);
+}
+
+DeviceRouter& DeviceDirectory::router() {
+  KYANITE_ASSERT(router_ != nullptr);
+  return *router_;
+}
+
+void DeviceDirectory::on_device_presence(bool connected) {
+  connected_devices_ = connected ? connected_devices_ + 1 : connected_devices_ - 1;
+}
+
+}  // namespace kyanite

@@ -1,0 +1,130 @@
+#include "server/hub/presence.h"
+
+#include <utility>
+
+#include "protocol/base/limits.h"
+
+namespace kyanite {
+
+Presence::~Presence() {
+  for (auto& [module, entry] : entries_) refuse_waiting(entry, Error(Errc::shutting_down));
+}
+
+void Presence::attach(Attach message, const AuthVerdict& verdict, const std::string& generation_id) {
+  const std::string module = message.identity.module;
+  Entry& entry = entries_[module];
+  if (!entry.connection) {
+    bind(module, entry, std::move(message), verdict, generation_id);
+    return;
+  }
+  if (entry.waiting) {
+    // Two clients with the same id at once: the newest wins, and the wait for the oldest goes on.
+    entry.waiting->message.reply(Error(Errc::busy, "superseded by a newer connection while connecting"));
+    entry.waiting->message = std::move(message);
+    entry.waiting->verdict = verdict;
+    entry.waiting->generation_id = generation_id;
+    return;
+  }
+  host_.close_connection(entry.connection, CloseReason::takeover);
+  const TimerId timer = host_.executor().after(limits::kTakeoverWait,
+                                               [&host = host_, module] { host.on_takeover_timeout(module); });
+  entry.waiting = Waiting{std::move(message), verdict, generation_id, timer};
+}
+
+void Presence::bind(const std::string& module, Entry& entry, Attach message, const AuthVerdict& verdict,
+                    const std::string& generation_id) {
+  const bool was_connected = static_cast<bool>(entry.connection);
+  entry.epoch = Epoch{entry.epoch.value + 1};
+  entry.connection = message.connection;
+  entry.scope = verdict.scope;
+  entry.state_updated = host_.executor().wall_now();
+  entry.last_activity = entry.state_updated;
+  if (!was_connected) host_.on_connected_changed(module, true);
+  message.reply(Attachment{entry.epoch, generation_id, verdict.scope, verdict.kind, verdict.expiry});
+}
+
+void Presence::detached(const Detached& message) {
+  const auto it = entries_.find(message.identity.module);
+  if (it == entries_.end()) return;
+  Entry& entry = it->second;
+  if (entry.connection != message.connection || entry.epoch != message.epoch) return;  // of an older epoch
+  end(it->first, entry);
+}
+
+void Presence::takeover_timeout(const std::string& module) {
+  const auto it = entries_.find(module);
+  if (it == entries_.end() || !it->second.waiting) return;
+  end(module, it->second);
+}
+
+// The attached connection is gone: the one that waited for it comes in.
+void Presence::end(const std::string& module, Entry& entry) {
+  if (entry.waiting) {
+    Waiting waiting = std::move(*entry.waiting);
+    entry.waiting.reset();
+    host_.executor().cancel(waiting.timer);
+    bind(module, entry, std::move(waiting.message), waiting.verdict, waiting.generation_id);
+    return;
+  }
+  entry.connection = ConnectionRef{};
+  entry.state_updated = host_.executor().wall_now();
+  host_.on_connected_changed(module, false);
+}
+
+void Presence::active(const Active& message) {
+  const auto it = entries_.find(message.identity.module);
+  if (it == entries_.end() || it->second.epoch != message.epoch) return;
+  if (message.when > it->second.last_activity) it->second.last_activity = message.when;
+}
+
+void Presence::refuse_waiting(Entry& entry, const Error& refusal) {
+  if (!entry.waiting) return;
+  host_.executor().cancel(entry.waiting->timer);
+  entry.waiting->message.reply(refusal);
+  entry.waiting.reset();
+}
+
+void Presence::close(const std::string& module, CloseReason reason, const Error& refusal) {
+  const auto it = entries_.find(module);
+  if (it == entries_.end()) return;
+  Entry& entry = it->second;
+  refuse_waiting(entry, refusal);
+  if (!entry.connection) return;
+  host_.close_connection(entry.connection, reason);
+  end(module, entry);
+}
+
+void Presence::close_all(CloseReason reason, const Error& refusal) {
+  for (auto& [module, entry] : entries_) close(module, reason, refusal);
+}
+
+void Presence::forget(const std::string& module) {
+  close(module, CloseReason::identity_deleted,
+        Error(module.empty() ? Errc::device_not_found : Errc::module_not_found, "deleted while connecting"));
+  entries_.erase(module);
+}
+
+void Presence::forget_all() {
+  while (!entries_.empty()) forget(std::string(entries_.begin()->first));
+}
+
+LiveState Presence::live(const std::string& module) const {
+  const auto it = entries_.find(module);
+  if (it == entries_.end()) return {};
+  return {static_cast<bool>(it->second.connection), it->second.state_updated, it->second.last_activity};
+}
+
+std::optional<AuthScope> Presence::connected_scope(const std::string& module) const {
+  const auto it = entries_.find(module);
+  if (it == entries_.end() || !it->second.connection) return std::nullopt;
+  return it->second.scope;
+}
+
+bool Presence::is_quiet() const {
+  for (const auto& [module, entry] : entries_) {
+    if (entry.connection || entry.waiting) return false;
+  }
+  return true;
+}
+
+}  // namespace kyanite

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "protocol/base/executor.h"
+#include "server/hub/authenticator.h"
+#include "server/hub/device_messages.h"
+
+namespace kyanite {
+
+// What Presence needs of the device it belongs to.
+class PresenceHost {
+ public:
+  virtual ~PresenceHost() = default;
+  virtual Executor& executor() = 0;
+  virtual void close_connection(ConnectionRef connection, CloseReason reason) = 0;
+  virtual void on_connected_changed(const std::string& module, bool connected) = 0;
+  // The wait for a superseded connection took too long.
+  virtual void on_takeover_timeout(const std::string& module) = 0;
+};
+
+// Presence knows who is connected as a device and as each of its modules, and lets one connection per
+// identity in (spec device-mqtt.md 2.13): the old one is told to close, and the new one is answered when it
+// has said that it ended (its will is in the log by then), or after limits::kTakeoverWait. Only a connection
+// whose credential was proven gets here, so a CONNECT that fails never touches the old one.
+//
+// The expiry of a credential is watched by the connection itself, which closes as if told from here.
+//
+// Owner: a DeviceActor. Reply: attach() is answered once, with Errc::busy when a newer connection overtakes
+// the waiting one. Bound: one entry per identity of the device that was ever connected.
+class Presence {
+ public:
+  explicit Presence(PresenceHost& host) : host_(host) {}
+  ~Presence();
+  Presence(const Presence&) = delete;
+  Presence& operator=(const Presence&) = delete;
+
+  // `message` passed authentication with `verdict`.
+  void attach(Attach message, const AuthVerdict& verdict, const std::string& generation_id);
+  void detached(const Detached& message);
+  void active(const Active& message);
+  void takeover_timeout(const std::string& module);
+
+  // Ends what is connected as this identity; an Attach that waits is refused with `refusal`.
+  void close(const std::string& module, CloseReason reason, const Error& refusal);
+  // The same for the device and all its modules.
+  void close_all(CloseReason reason, const Error& refusal);
+  // The identity is no more: closes and forgets it.
+  void forget(const std::string& module);
+  void forget_all();
+
+  LiveState live(const std::string& module) const;
+  // How the connected client proved itself; nothing when nobody is connected.
+  std::optional<AuthScope> connected_scope(const std::string& module) const;
+  // Nobody connected, nobody waiting.
+  bool is_quiet() const;
+  // Nothing to remember either: the actor may go.
+  bool is_empty() const { return entries_.empty(); }
+
+ private:
+  struct Waiting {
+    Attach message;
+    AuthVerdict verdict;
+    std::string generation_id;
+    TimerId timer;
+  };
+  struct Entry {
+    Epoch epoch{};
+    ConnectionRef connection;  // attached; still set while it is being closed for a takeover
+    AuthScope scope = AuthScope::device;
+    std::optional<Waiting> waiting;
+    WallTime state_updated = kNever;
+    WallTime last_activity = kNever;
+  };
+
+  void bind(const std::string& module, Entry& entry, Attach message, const AuthVerdict& verdict,
+            const std::string& generation_id);
+  void end(const std::string& module, Entry& entry);
+  void refuse_waiting(Entry& entry, const Error& refusal);
+
+  PresenceHost& host_;
+  std::map<std::string, Entry> entries_;  // by module id, empty for the device itself
+};
+
+}  // namespace kyanite

@@ -1,0 +1,222 @@
+#include "server/hub/registry_service.h"
+
+#include <algorithm>
+#include <map>
+
+#include "protocol/auth/symmetric_key.h"
+#include "protocol/auth/thumbprint.h"
+#include "protocol/base/base64.h"
+#include "protocol/base/limits.h"
+#include "protocol/base/percent_encoding.h"
+#include "server/hub/identity_rules.h"
+
+namespace kyanite {
+namespace {
+
+Error invalid(std::string sentence) { return Error(Errc::argument_invalid, std::move(sentence)); }
+
+Result<void> validate_id(const Identity& id) {
+  if (!is_valid_id(id.device)) {
+    return invalid(
+        "a device id has 1 to 128 characters: letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
+  }
+  if (!id.is_module()) return {};
+  if (!is_valid_id(id.module)) {
+    return invalid(
+        "a module id has 1 to 128 characters: letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
+  }
+  if (id.module.front() == '$' && !is_system_module(id)) {
+    return invalid("module ids that begin with '$' are reserved");
+  }
+  return {};
+}
+
+Result<void> validate_authentication(const IdentityRecord& wanted) {
+  switch (wanted.auth_type) {
+    case AuthenticationType::sas:
+      if (wanted.primary_key.empty() && wanted.secondary_key.empty()) return {};
+      if (wanted.primary_key.empty() || wanted.secondary_key.empty()) {
+        return invalid("give both symmetric keys or neither");
+      }
+      if (!is_valid_symmetric_key(wanted.primary_key) || !is_valid_symmetric_key(wanted.secondary_key)) {
+        return invalid("a symmetric key is the base64 of 16 to 64 bytes");
+      }
+      return {};
+    case AuthenticationType::self_signed:
+      for (const std::string* thumbprint : {&wanted.primary_thumbprint, &wanted.secondary_thumbprint}) {
+        if (!thumbprint->empty() && !is_valid_thumbprint(*thumbprint)) {
+          return invalid("a thumbprint has 40 or 64 hexadecimal digits and no separators");
+        }
+      }
+      return {};
+    case AuthenticationType::certificate_authority:
+      return {};
+    case AuthenticationType::none:
+      if (wanted.id.is_module()) return {};  // taken as keys (4.5)
+      return invalid("a device needs an authentication type other than none");
+  }
+  return invalid("unknown authentication type");
+}
+
+Result<void> validate_texts(const IdentityRecord& wanted) {
+  if (wanted.status_reason.size() > limits::kStatusReasonBytesMax) {
+    return invalid("statusReason is longer than 128 characters");
+  }
+  if (wanted.managed_by.size() > limits::kScopeBytesMax) return invalid("managedBy is too long");
+  if (wanted.device_scope.size() > limits::kScopeBytesMax) return invalid("deviceScope is too long");
+  if (wanted.parent_scopes.size() > limits::kParentScopesMax) return invalid("too many parentScopes");
+  for (const std::string& scope : wanted.parent_scopes) {
+    if (scope.size() > limits::kScopeBytesMax) return invalid("an entry of parentScopes is too long");
+  }
+  return {};
+}
+
+// The hub makes and removes these itself (4.1).
+bool is_made_by_hub(const Identity& id) { return id.is_module() && is_system_module(id); }
+
+// Sums what every shard counts; answers when the last one did. Runs on the asker's shard.
+struct ConnectedSum {
+  std::size_t missing;
+  std::uint64_t sum = 0;
+  Reply<ServiceStatistics> reply;
+};
+
+}  // namespace
+
+Result<void> validate_identity(const IdentityRecord& wanted) {
+  if (Result<void> id = validate_id(wanted.id); !id) return id;
+  if (Result<void> texts = validate_texts(wanted); !texts) return texts;
+  return validate_authentication(wanted);
+}
+
+std::string identity_etag(const IdentityRecord& record) {
+  return encode_base64(std::to_string(record.etag_counter));
+}
+
+RegistryService::RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities)
+    : executor_(executor), router_(router), identities_(identities) {}
+
+void RegistryService::get(Identity id, Reply<IdentityView> reply) {
+  router_.send(GetIdentity{std::move(id), std::move(reply)});
+}
+
+void RegistryService::list_modules(std::string device, Reply<std::vector<IdentityView>> reply) {
+  router_.send(ListModules{std::move(device), std::move(reply)});
+}
+
+void RegistryService::put(IdentityRecord wanted, std::optional<IfMatch> if_match, Reply<IdentityView> reply) {
+  Result<void> valid = validate_identity(wanted);
+  if (valid && !if_match && is_made_by_hub(wanted.id))
+    valid = invalid("module ids that begin with '$' are reserved");
+  if (!valid) {
+    reply(valid.error());
+    return;
+  }
+  router_.send(PutIdentity{std::move(wanted), std::move(if_match), std::move(reply)});
+}
+
+void RegistryService::erase(Identity id, std::optional<IfMatch> if_match, Reply<void> reply) {
+  if (is_made_by_hub(id)) {
+    reply(invalid("system modules go with the edge capability of their device"));
+    return;
+  }
+  router_.send(DeleteIdentity{std::move(id), std::move(if_match), std::move(reply)});
+}
+
+// A list on its way: committed records first, then what each owner shard knows to be live.
+struct RegistryService::Listing {
+  std::vector<IdentityView> views;
+  std::size_t missing = 0;
+  Reply<std::vector<IdentityView>> reply;
+};
+
+void RegistryService::list(std::string after, std::size_t limit, Reply<std::vector<IdentityView>> reply) {
+  auto listing = std::make_shared<Listing>();
+  listing->reply = std::move(reply);
+  identities_.scan(std::move(after), std::min(limit, limits::kListDevicesMax),
+                   Reply<std::vector<IdentityRecord>>(
+                       executor_, [this, listing](Result<std::vector<IdentityRecord>> records) {
+                         if (!records) {
+                           listing->reply(records.error());
+                           return;
+                         }
+                         listing->views.reserve(records->size());
+                         for (IdentityRecord& record : *records) {
+                           IdentityView view;
+                           view.record = std::move(record);
+                           listing->views.push_back(std::move(view));
+                         }
+                         ask_live_states(listing);
+                       }));
+}
+
+void RegistryService::ask_live_states(std::shared_ptr<Listing> listing) {
+  std::map<ShardIndex, std::vector<std::size_t>> by_owner;
+  for (std::size_t i = 0; i < listing->views.size(); ++i) {
+    by_owner[router_.owner_of(listing->views[i].record.id.device)].push_back(i);
+  }
+  listing->missing = by_owner.size();
+  if (by_owner.empty()) {
+    listing->reply(std::move(listing->views));
+    return;
+  }
+  for (auto& [shard, places] : by_owner) {
+    std::vector<Identity> identities;
+    identities.reserve(places.size());
+    for (const std::size_t place : places) identities.push_back(listing->views[place].record.id);
+    router_.ask(
+        shard,
+        GetLiveStates{std::move(identities),
+                      Reply<std::vector<LiveState>>(executor_, [listing, places = std::move(places)](
+                                                                   Result<std::vector<LiveState>> states) {
+                        for (std::size_t i = 0; states && i < places.size(); ++i) {
+                          IdentityView& view = listing->views[places[i]];
+                          view.connected = (*states)[i].connected;
+                          view.connection_state_updated = (*states)[i].connection_state_updated;
+                          view.last_activity = (*states)[i].last_activity;
+                        }
+                        if (--listing->missing == 0) listing->reply(std::move(listing->views));
+                      })});
+  }
+}
+
+void RegistryService::counts(Reply<IdentityCounts> reply) { identities_.counts(std::move(reply)); }
+
+void RegistryService::connected(Reply<ServiceStatistics> reply) {
+  auto sum = std::make_shared<ConnectedSum>();
+  sum->missing = router_.shard_count();
+  sum->reply = std::move(reply);
+  for (std::size_t i = 0; i < router_.shard_count(); ++i) {
+    router_.ask(ShardIndex{static_cast<std::uint16_t>(i)},
+                CountConnected{Reply<std::uint64_t>(executor_, [sum](Result<std::uint64_t> count) {
+                  if (count) sum->sum += *count;
+                  if (--sum->missing == 0) sum->reply(ServiceStatistics{sum->sum});
+                })});
+  }
+}
+
+void RegistryService::twin(Identity id, Reply<std::pair<IdentityView, TwinRecord>> reply) {
+  using Answer = std::pair<IdentityView, TwinRecord>;
+  const auto hide_module = [](Error error) {
+    if (error.code == Errc::module_not_found) error.code = Errc::device_not_found;
+    return error;
+  };
+  get(id, Reply<IdentityView>(executor_, [this, id, hide_module,
+                                          reply = std::move(reply)](Result<IdentityView> view) mutable {
+        if (!view) {
+          reply(hide_module(view.error()));
+          return;
+        }
+        identities_.load_twin(
+            id, Reply<TwinRecord>(executor_, [view = std::move(*view), hide_module,
+                                              reply = std::move(reply)](Result<TwinRecord> twin) mutable {
+              if (twin) {
+                reply(Answer{std::move(view), std::move(*twin)});
+              } else {
+                reply(hide_module(twin.error()));
+              }
+            }));
+      }));
+}
+
+}  // namespace kyanite
