@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "protocol/base/executor.h"
+
+namespace kyanite::test {
+
+class SimExecutor;
+
+// SimLoop is the virtual time of a simulated hub: it runs the tasks of all its executors, one at a time, in the order
+// they were posted, and its clock moves only when a test says so.
+class SimLoop {
+ public:
+  explicit SimLoop(WallTime wall = WallTime(seconds{1'767'607'200})) : wall_(wall) {}  // 2026-01-05T10:00:00Z
+  SimLoop(const SimLoop&) = delete;
+  SimLoop& operator=(const SimLoop&) = delete;
+
+  // Runs what is ready until nothing is; time stands still.
+  void run();
+  // Lets time pass; timers run in order.
+  void advance(milliseconds time);
+  // The wall clock steps, as when an operator sets it.
+  void step_wall_clock(milliseconds by) { wall_ += by; }
+
+  SteadyTime now() const { return now_; }
+  WallTime wall_now() const { return wall_; }
+
+ private:
+  friend class SimExecutor;
+  struct Timer {
+    std::uint64_t id;
+    SimExecutor* executor;
+    Task task;
+  };
+
+  std::deque<std::pair<SimExecutor*, Task>> ready_;
+  std::multimap<SteadyTime, Timer> timers_;
+  std::uint64_t last_timer_ = 0;
+  SimExecutor* running_ = nullptr;
+  SteadyTime now_{};
+  WallTime wall_;
+};
+
+// One simulated shard of a SimLoop.
+class SimExecutor final : public Executor {
+ public:
+  explicit SimExecutor(SimLoop& loop) : loop_(loop) {}
+
+  void post(Task task) override { loop_.ready_.emplace_back(this, std::move(task)); }
+  void post_all(std::vector<Task> tasks) override;
+  TimerId after(milliseconds delay, Task task) override;
+  void cancel(TimerId timer) override;
+  SteadyTime now() const override { return loop_.now_; }
+  WallTime wall_now() const override { return loop_.wall_; }
+  // Tests may touch a shard's objects between two tasks.
+  bool is_current() const override { return loop_.running_ == nullptr || loop_.running_ == this; }
+
+ private:
+  SimLoop& loop_;
+};
+
+}  // namespace kyanite::test

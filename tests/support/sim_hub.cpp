@@ -1,0 +1,149 @@
+#include "tests/support/sim_hub.h"
+
+#include <utility>
+
+#include "protocol/auth/sas_token.h"
+#include "protocol/auth/symmetric_key.h"
+
+namespace kyanite::test {
+namespace {
+
+std::string name_of(const Identity& id) { return id.is_module() ? id.device + "/" + id.module : id.device; }
+
+SimHub::Options default_options() { return {}; }
+
+HubSecurityPtr make_security(const Settings& settings) {
+  HubSecurity security;
+  security.host_names = {SimHub::host(), "hub-alias.example.test", "127.0.0.1"};
+  security.policies = default_access_policies();
+  for (AccessPolicy& policy : security.policies) {
+    policy.primary_key = make_symmetric_key();
+    policy.secondary_key = make_symmetric_key();
+  }
+  security.rules = settings.auth;
+  return std::make_shared<const HubSecurity>(std::move(security));
+}
+
+}  // namespace
+
+void RecordingObserver::on_connected(const ConnectionFacts& connection) {
+  lines_.push_back("connected " + name_of(connection.identity));
+}
+void RecordingObserver::on_refused(const ConnectionFacts& connection, const Error& error) {
+  lines_.push_back("refused " + name_of(connection.identity) + " " + std::to_string(refusal_status_type(error)));
+}
+void RecordingObserver::on_disconnected(const ConnectionFacts& connection, EndReason reason, std::string_view,
+                                        milliseconds) {
+  lines_.push_back("disconnected " + name_of(connection.identity) + " " + std::string(to_string(reason)));
+}
+void RecordingObserver::on_telemetry_refused(const ConnectionFacts& connection, const Error& error, std::size_t) {
+  lines_.push_back("telemetry refused " + name_of(connection.identity) + " " +
+                   std::to_string(refusal_status_type(error)));
+}
+void RecordingObserver::on_will_unusable(const ConnectionFacts& connection, std::string_view topic) {
+  lines_.push_back("will unusable " + name_of(connection.identity) + " " + std::string(topic));
+}
+
+SimHub::SimHub() : SimHub(default_options()) {}
+
+SimHub::SimHub(Options options)
+    : loop(options.wall.value_or(SimLoop().wall_now())),
+      commit_thread(loop),
+      stores(commit_thread),
+      settings(std::move(options.settings)),
+      security_(make_security(settings)) {
+  std::vector<DeviceRouter::ShardPorts> ports;
+  for (std::uint16_t i = 0; i < options.shards; ++i) {
+    auto shard = std::make_unique<Shard>(loop);
+    shard->directory = std::make_unique<DeviceDirectory>(shard->executor, stores.identities(), security_);
+    ports.push_back({&shard->executor, shard->directory.get(), nullptr});
+    shards_.push_back(std::move(shard));
+  }
+  router_ = std::make_unique<DeviceRouter>(std::move(ports));
+  administration_ =
+      std::make_unique<HubAdministration>(executor(0), stores.hub(), *security_, [this](HubSecurityPtr security) {
+        security_ = security;
+        for (const auto& shard : shards_) {
+          shard->executor.post([&shard = *shard, security] {
+            shard.directory->set_security(security);
+            shard.mqtt->set_security(security);
+          });
+        }
+      });
+  for (std::uint16_t i = 0; i < options.shards; ++i) {
+    Shard& shard = *shards_[i];
+    shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
+    const HubServices services{shard.executor, ShardIndex{i},     *router_, stores,
+                               *shard.registry, *administration_, settings};
+    shard.mqtt = std::make_unique<MqttShard>(services, security_, observer);
+    router_->bind_connections(ShardIndex{i}, shard.mqtt->connections());
+    stores.on_pressure_change(shard.executor,
+                              [mqtt = shard.mqtt.get()](StorePressure pressure) { mqtt->on_pressure(pressure); });
+  }
+}
+
+SimHub::~SimHub() { loop.run(); }
+
+std::size_t SimHub::actors() const {
+  std::size_t sum = 0;
+  for (const auto& shard : shards_) sum += shard->directory->actors();
+  return sum;
+}
+
+std::uint64_t SimHub::open_connections() const {
+  std::uint64_t sum = 0;
+  for (const auto& shard : shards_) sum += shard->mqtt->statistics().open;
+  return sum;
+}
+
+const AccessPolicy& SimHub::policy(const std::string& name) const {
+  const AccessPolicy* policy = find_policy(security_->policies, name);
+  KYANITE_ASSERT(policy != nullptr);
+  return *policy;
+}
+
+Result<IdentityView> SimHub::put(IdentityRecord record, std::optional<IfMatch> if_match) {
+  return ask<IdentityView>(
+      [&](Reply<IdentityView> reply) { registry().put(std::move(record), if_match, std::move(reply)); });
+}
+
+Result<IdentityView> SimHub::get(const Identity& id) {
+  return ask<IdentityView>([&](Reply<IdentityView> reply) { registry().get(id, std::move(reply)); });
+}
+
+Result<void> SimHub::erase(const Identity& id, std::optional<IfMatch> if_match) {
+  return ask<void>([&](Reply<void> reply) { registry().erase(id, if_match, std::move(reply)); });
+}
+
+IdentityRecord SimHub::add(const Identity& id) { return put(wanted(id)).value().record; }
+
+std::vector<TelemetryRecord> SimHub::telemetry() {
+  std::vector<TelemetryRecord> all;
+  for (std::uint32_t p = 0; p < stores.telemetry().partitions(); ++p) {
+    auto page = ask<TelemetryPage>([&](Reply<TelemetryPage> reply) {
+      stores.telemetry().read(PartitionId{p}, TelemetryOffset{0}, 100'000, std::size_t{1} << 30, std::move(reply));
+    });
+    for (TelemetryRecord& record : page.value().records) all.push_back(std::move(record));
+  }
+  return all;
+}
+
+std::string SimHub::token_of(const IdentityRecord& identity, seconds lifetime) {
+  std::string resource = host() + "/devices/" + identity.id.device;
+  if (identity.id.is_module()) resource += "/modules/" + identity.id.module;
+  const auto expiry = std::chrono::duration_cast<seconds>(loop.wall_now().time_since_epoch()) + lifetime;
+  return make_sas_token(resource, identity.primary_key, expiry.count());
+}
+
+std::string SimHub::policy_token(const std::string& name, const std::string& resource) {
+  const auto expiry = std::chrono::duration_cast<seconds>(loop.wall_now().time_since_epoch()) + seconds{3600};
+  return make_sas_token(resource, policy(name).primary_key, expiry.count(), name);
+}
+
+IdentityRecord wanted(Identity id) {
+  IdentityRecord record;
+  record.id = std::move(id);
+  return record;
+}
+
+}  // namespace kyanite::test

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/device/mqtt_shard.h"
+#include "server/hub/device_directory.h"
+#include "server/hub/device_router.h"
+#include "server/hub/hub_administration.h"
+#include "server/hub/hub_observer.h"
+#include "server/hub/registry_service.h"
+#include "storage/memory/memory_stores.h"
+#include "tests/support/sim_executor.h"
+
+namespace kyanite::test {
+
+// Writes each event as one line, so that a test can compare the whole story.
+class RecordingObserver final : public HubObserver {
+ public:
+  void on_connected(const ConnectionFacts& connection) override;
+  void on_refused(const ConnectionFacts& connection, const Error& error) override;
+  void on_disconnected(const ConnectionFacts& connection, EndReason reason, std::string_view detail,
+                       milliseconds connected_for) override;
+  void on_telemetry_refused(const ConnectionFacts& connection, const Error& error, std::size_t bytes) override;
+  void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
+
+  std::vector<std::string> take() { return std::exchange(lines_, {}); }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+// SimHub is the whole hub of several shards in one thread, under virtual time, on the memory engine: what the
+// application composes, without sockets.
+class SimHub {
+ public:
+  struct Options {
+    std::uint16_t shards = 3;
+    Settings settings;
+    std::optional<WallTime> wall;
+  };
+  SimHub();
+  explicit SimHub(Options options);
+  ~SimHub();
+
+  SimLoop loop;
+  SimExecutor commit_thread;
+  MemoryStores stores;
+  Settings settings;
+  RecordingObserver observer;
+
+  std::uint16_t shard_count() const { return static_cast<std::uint16_t>(shards_.size()); }
+  Executor& executor(std::uint16_t shard) { return shards_[shard]->executor; }
+  MqttShard& mqtt(std::uint16_t shard) { return *shards_[shard]->mqtt; }
+  DeviceDirectory& directory(std::uint16_t shard) { return *shards_[shard]->directory; }
+  RegistryService& registry(std::uint16_t shard = 0) { return *shards_[shard]->registry; }
+  DeviceRouter& router() { return *router_; }
+  HubAdministration& administration() { return *administration_; }
+  const HubSecurity& security() const { return *security_; }
+  std::size_t actors() const;
+  std::uint64_t open_connections() const;
+  // The host names devices use.
+  static std::string host() { return "hub.example.test"; }
+  const AccessPolicy& policy(const std::string& name) const;
+
+  // Asks, runs the loop until it stands still, and gives the answer; internal when none came.
+  template <class T>
+  Result<T> ask(const std::function<void(Reply<T>)>& question) {
+    std::optional<Result<T>> answer;
+    question(Reply<T>(executor(0), [&answer](Result<T> r) { answer = std::move(r); }));
+    loop.run();
+    return answer ? std::move(*answer) : Result<T>(Error(Errc::timed_out, "no answer"));
+  }
+
+  Result<IdentityView> put(IdentityRecord wanted, std::optional<IfMatch> if_match = std::nullopt);
+  Result<IdentityView> get(const Identity& id);
+  Result<void> erase(const Identity& id, std::optional<IfMatch> if_match = IfMatch{true, {}});
+  // Registers with generated keys; the test fails when it cannot.
+  IdentityRecord add(const Identity& id);
+
+  // Everything committed, partition after partition.
+  std::vector<TelemetryRecord> telemetry();
+
+  std::string token_of(const IdentityRecord& identity, seconds lifetime = seconds{3600});
+  std::string policy_token(const std::string& policy, const std::string& resource = host());
+
+ private:
+  struct Shard {
+    explicit Shard(SimLoop& loop) : executor(loop) {}
+    SimExecutor executor;
+    std::unique_ptr<DeviceDirectory> directory;
+    std::unique_ptr<RegistryService> registry;
+    std::unique_ptr<MqttShard> mqtt;
+  };
+  HubSecurityPtr security_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<DeviceRouter> router_;
+  std::unique_ptr<HubAdministration> administration_;
+};
+
+inline Identity device(std::string id) { return {std::move(id), {}}; }
+inline Identity module(std::string device_id, std::string id) { return {std::move(device_id), std::move(id)}; }
+IdentityRecord wanted(Identity id);
+
+}  // namespace kyanite::test
