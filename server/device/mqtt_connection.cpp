@@ -137,7 +137,8 @@ void MqttConnection::handle(mqtt::ConnectReceived& connect) {
   }
   if (const Result<void> read = read_user_name(connect); !read) {
     // What it claims to be goes into the record of the refusal (spec device-mqtt.md 10.1).
-    if (origin_.identity.device.empty()) origin_.identity.device = connect.client_id.substr(0, limits::kIdBytesMax);
+    if (origin_.identity.device.empty())
+      origin_.identity.device = connect.client_id.substr(0, limits::kIdBytesMax);
     return refuse(mqtt::ConnectCode::not_authorized, read.error());
   }
   if (connect.will && !keep_will(std::move(*connect.will))) {

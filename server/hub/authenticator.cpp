@@ -102,12 +102,7 @@ Result<AuthVerdict> check_chain(const IdentityRecord& identity, const Credential
   const std::string expected =
       identity.id.is_module() ? identity.id.device + "/" + identity.id.module : identity.id.device;
   if (leaf->common_name != expected) return refused("common name is not the identity");
-  std::vector<std::string> trusted;
-  for (const CaCertificateRecord& ca : security.ca_certificates) {
-    if (ca.verified) trusted.push_back(ca.der);
-  }
-  if (const Result<void> chain = verify_certificate_chain(credentials.certificate_chain, trusted, now);
-      !chain) {
+  if (const Result<void> chain = security.trusted_cas.verify(credentials.certificate_chain, now); !chain) {
     return chain.error();
   }
   return certificate_verdict(identity, *leaf);
@@ -130,6 +125,14 @@ Result<AuthVerdict> check_credentials(const IdentityRecord& identity, const Cred
 }
 
 }  // namespace
+
+TrustStore trust_store_of(const std::vector<CaCertificateRecord>& ca_certificates) {
+  std::vector<std::string> trusted;
+  for (const CaCertificateRecord& ca : ca_certificates) {
+    if (ca.verified) trusted.push_back(ca.der);
+  }
+  return TrustStore(trusted);
+}
 
 Result<AuthVerdict> authenticate_device(const IdentityRecord& identity, IdentityStatus device_status,
                                         const Credentials& credentials, const HubSecurity& security,

@@ -79,6 +79,7 @@ void HubAdministration::done() {
 }
 
 void HubAdministration::on_committed(HubSecurity next) {
+  next.trusted_cas = trust_store_of(next.ca_certificates);
   current_ = std::move(next);
   publish_(std::make_shared<const HubSecurity>(current_));
 }

@@ -16,9 +16,9 @@ struct SimLink::State {
   bool paused = false;
   bool stalled = false;
   bool flush_posted = false;
-  bool was_stuck = false;   // the hub was left with queued bytes by a stall
-  bool ending = false;      // close() was called
-  bool ended = false;       // no stream any more
+  bool was_stuck = false;  // the hub was left with queued bytes by a stall
+  bool ending = false;     // close() was called
+  bool ended = false;      // no stream any more
 };
 
 class SimLink::SimChannel final : public Channel {

@@ -10,8 +10,8 @@
 
 namespace kyanite::test {
 
-// SimLink is the peer's end of a simulated channel; the hub gets the other end. What the hub writes arrives at the
-// end of its turn, as with a real channel; close(flush=false) loses what was written in the same turn.
+// SimLink is the peer's end of a simulated channel; the hub gets the other end. What the hub writes arrives
+// at the end of its turn, as with a real channel; close(flush=false) loses what was written in the same turn.
 class SimLink {
  public:
   explicit SimLink(Executor& executor, PeerInfo peer = {});
@@ -30,8 +30,8 @@ class SimLink {
   std::string take_received();  // bytes from the hub since the last call
   bool is_closed() const;       // the hub ended the stream
   bool hub_is_reading() const;
-  std::size_t unread_bytes() const;    // sent, not yet taken by the hub
-  std::size_t certificates() const;    // what the hub's end still holds
+  std::size_t unread_bytes() const;  // sent, not yet taken by the hub
+  std::size_t certificates() const;  // what the hub's end still holds
 
  private:
   class SimChannel;

@@ -6,11 +6,14 @@ namespace kyanite::test {
 namespace {
 
 std::size_t byte_at(std::string_view bytes, std::size_t i) { return static_cast<unsigned char>(bytes[i]); }
-std::size_t word_at(std::string_view bytes, std::size_t i) { return byte_at(bytes, i) << 8 | byte_at(bytes, i + 1); }
+std::size_t word_at(std::string_view bytes, std::size_t i) {
+  return byte_at(bytes, i) << 8 | byte_at(bytes, i + 1);
+}
 
 std::string describe(std::size_t first, std::string_view body) {
   switch (first >> 4) {
-    case 2: return "CONNACK " + std::to_string(byte_at(body, 1)) + (byte_at(body, 0) == 1 ? " present" : "");
+    case 2:
+      return "CONNACK " + std::to_string(byte_at(body, 1)) + (byte_at(body, 0) == 1 ? " present" : "");
     case 3: {
       const std::size_t topic_size = word_at(body, 0);
       std::string text = "PUBLISH q" + std::to_string(first >> 1 & 3) + " ";
@@ -19,15 +22,20 @@ std::string describe(std::size_t first, std::string_view body) {
       text += body.substr(2 + topic_size + ((first >> 1 & 3) != 0 ? 2 : 0));
       return text;
     }
-    case 4: return "PUBACK " + std::to_string(word_at(body, 0));
+    case 4:
+      return "PUBACK " + std::to_string(word_at(body, 0));
     case 9: {
       std::string text = "SUBACK " + std::to_string(word_at(body, 0)) + " [";
-      for (std::size_t i = 2; i < body.size(); ++i) text += (i > 2 ? " " : "") + std::to_string(byte_at(body, i));
+      for (std::size_t i = 2; i < body.size(); ++i)
+        text += (i > 2 ? " " : "") + std::to_string(byte_at(body, i));
       return text + "]";
     }
-    case 11: return "UNSUBACK " + std::to_string(word_at(body, 0));
-    case 13: return "PINGRESP";
-    default: return "TYPE " + std::to_string(first >> 4);
+    case 11:
+      return "UNSUBACK " + std::to_string(word_at(body, 0));
+    case 13:
+      return "PINGRESP";
+    default:
+      return "TYPE " + std::to_string(first >> 4);
   }
 }
 
@@ -77,18 +85,22 @@ std::string SimDevice::events_topic(std::string_view bag) const {
 std::string SimDevice::connect_bytes(ConnectOptions options) const {
   if (options.client_id.empty()) options.client_id = name();
   if (options.username.empty()) options.username = SimHub::host() + "/" + name() + "/?api-version=2021-04-12";
-  if (options.password.empty() && identity_.auth_type == AuthenticationType::sas && !identity_.primary_key.empty()) {
+  if (options.password.empty() && identity_.auth_type == AuthenticationType::sas &&
+      !identity_.primary_key.empty()) {
     options.password = hub_.token_of(identity_);
   }
   std::string bytes;
-  mqtt::append_connect(bytes, {options.client_id, options.username, options.password, options.keep_alive_seconds,
-                               options.clean_session, options.will});
+  mqtt::append_connect(bytes, {options.client_id, options.username, options.password,
+                               options.keep_alive_seconds, options.clean_session, options.will});
   return bytes;
 }
 
-std::vector<std::string> SimDevice::connect(ConnectOptions options) { return send(connect_bytes(std::move(options))); }
+std::vector<std::string> SimDevice::connect(ConnectOptions options) {
+  return send(connect_bytes(std::move(options)));
+}
 
-std::vector<std::string> SimDevice::try_connect(SimHub& hub, const IdentityRecord& identity, ConnectOptions options) {
+std::vector<std::string> SimDevice::try_connect(SimHub& hub, const IdentityRecord& identity,
+                                                ConnectOptions options) {
   SimDevice client(hub, identity);
   std::vector<std::string> answer = client.connect(std::move(options));
   client.drop();
@@ -107,13 +119,15 @@ std::vector<std::string> SimDevice::telemetry(std::string_view bag, std::string_
   return publish(events_topic(bag), payload, mqtt::QoS::at_least_once, PacketId{packet_id});
 }
 
-std::vector<std::string> SimDevice::subscribe(std::vector<mqtt::TopicRequest> requests, std::uint16_t packet_id) {
+std::vector<std::string> SimDevice::subscribe(std::vector<mqtt::TopicRequest> requests,
+                                              std::uint16_t packet_id) {
   std::string bytes;
   mqtt::append_subscribe(bytes, PacketId{packet_id}, requests);
   return send(bytes);
 }
 
-std::vector<std::string> SimDevice::unsubscribe(std::vector<std::string_view> filters, std::uint16_t packet_id) {
+std::vector<std::string> SimDevice::unsubscribe(std::vector<std::string_view> filters,
+                                                std::uint16_t packet_id) {
   std::string bytes;
   mqtt::append_unsubscribe(bytes, PacketId{packet_id}, filters);
   return send(bytes);

@@ -12,8 +12,8 @@ namespace kyanite::test {
 
 class SimExecutor;
 
-// SimLoop is the virtual time of a simulated hub: it runs the tasks of all its executors, one at a time, in the order
-// they were posted, and its clock moves only when a test says so.
+// SimLoop is the virtual time of a simulated hub: it runs the tasks of all its executors, one at a time, in
+// the order they were posted, and its clock moves only when a test says so.
 class SimLoop {
  public:
   explicit SimLoop(WallTime wall = WallTime(seconds{1'767'607'200})) : wall_(wall) {}  // 2026-01-05T10:00:00Z

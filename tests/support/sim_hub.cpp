@@ -30,13 +30,15 @@ void RecordingObserver::on_connected(const ConnectionFacts& connection) {
   lines_.push_back("connected " + name_of(connection.identity));
 }
 void RecordingObserver::on_refused(const ConnectionFacts& connection, const Error& error) {
-  lines_.push_back("refused " + name_of(connection.identity) + " " + std::to_string(refusal_status_type(error)));
+  lines_.push_back("refused " + name_of(connection.identity) + " " +
+                   std::to_string(refusal_status_type(error)));
 }
 void RecordingObserver::on_disconnected(const ConnectionFacts& connection, EndReason reason, std::string_view,
                                         milliseconds) {
   lines_.push_back("disconnected " + name_of(connection.identity) + " " + std::string(to_string(reason)));
 }
-void RecordingObserver::on_telemetry_refused(const ConnectionFacts& connection, const Error& error, std::size_t) {
+void RecordingObserver::on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
+                                             std::size_t) {
   lines_.push_back("telemetry refused " + name_of(connection.identity) + " " +
                    std::to_string(refusal_status_type(error)));
 }
@@ -60,25 +62,25 @@ SimHub::SimHub(Options options)
     shards_.push_back(std::move(shard));
   }
   router_ = std::make_unique<DeviceRouter>(std::move(ports));
-  administration_ =
-      std::make_unique<HubAdministration>(executor(0), stores.hub(), *security_, [this](HubSecurityPtr security) {
-        security_ = security;
-        for (const auto& shard : shards_) {
-          shard->executor.post([&shard = *shard, security] {
-            shard.directory->set_security(security);
-            shard.mqtt->set_security(security);
-          });
-        }
-      });
+  administration_ = std::make_unique<HubAdministration>(executor(0), stores.hub(), *security_,
+                                                        [this](HubSecurityPtr security) {
+                                                          security_ = security;
+                                                          for (const auto& shard : shards_) {
+                                                            shard->executor.post([&shard = *shard, security] {
+                                                              shard.directory->set_security(security);
+                                                              shard.mqtt->set_security(security);
+                                                            });
+                                                          }
+                                                        });
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
     shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
-    const HubServices services{shard.executor, ShardIndex{i},     *router_, stores,
+    const HubServices services{shard.executor,  ShardIndex{i},    *router_, stores,
                                *shard.registry, *administration_, settings};
     shard.mqtt = std::make_unique<MqttShard>(services, security_, observer);
     router_->bind_connections(ShardIndex{i}, shard.mqtt->connections());
-    stores.on_pressure_change(shard.executor,
-                              [mqtt = shard.mqtt.get()](StorePressure pressure) { mqtt->on_pressure(pressure); });
+    stores.on_pressure_change(
+        shard.executor, [mqtt = shard.mqtt.get()](StorePressure pressure) { mqtt->on_pressure(pressure); });
   }
 }
 
@@ -121,7 +123,8 @@ std::vector<TelemetryRecord> SimHub::telemetry() {
   std::vector<TelemetryRecord> all;
   for (std::uint32_t p = 0; p < stores.telemetry().partitions(); ++p) {
     auto page = ask<TelemetryPage>([&](Reply<TelemetryPage> reply) {
-      stores.telemetry().read(PartitionId{p}, TelemetryOffset{0}, 100'000, std::size_t{1} << 30, std::move(reply));
+      stores.telemetry().read(PartitionId{p}, TelemetryOffset{0}, 100'000, std::size_t{1} << 30,
+                              std::move(reply));
     });
     for (TelemetryRecord& record : page.value().records) all.push_back(std::move(record));
   }

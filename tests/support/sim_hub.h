@@ -24,7 +24,8 @@ class RecordingObserver final : public HubObserver {
   void on_refused(const ConnectionFacts& connection, const Error& error) override;
   void on_disconnected(const ConnectionFacts& connection, EndReason reason, std::string_view detail,
                        milliseconds connected_for) override;
-  void on_telemetry_refused(const ConnectionFacts& connection, const Error& error, std::size_t bytes) override;
+  void on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
+                            std::size_t bytes) override;
   void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
 
   std::vector<std::string> take() { return std::exchange(lines_, {}); }
@@ -102,7 +103,9 @@ class SimHub {
 };
 
 inline Identity device(std::string id) { return {std::move(id), {}}; }
-inline Identity module(std::string device_id, std::string id) { return {std::move(device_id), std::move(id)}; }
+inline Identity module(std::string device_id, std::string id) {
+  return {std::move(device_id), std::move(id)};
+}
 IdentityRecord wanted(Identity id);
 
 }  // namespace kyanite::test
