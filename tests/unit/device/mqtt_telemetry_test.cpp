@@ -228,10 +228,11 @@ TEST_F(DeviceMqttTelemetry, a_link_that_drops_before_the_commit_costs_nothing_st
 }
 
 TEST_F(DeviceMqttTelemetry, an_acknowledgement_of_an_old_connection_does_not_reach_the_new_one_in_its_slot) {
+  const IdentityRecord d3 = hub.add(device("d3"));
   hub.stores.faults.hold_commits = true;
   client.telemetry("", "x", 9);
   client.drop();
-  SimDevice next(hub, hub.add(device("d3")));
+  SimDevice next(hub, d3);
   hub.stores.release_commits();
   hub.loop.run();
   EXPECT_EQ(next.connect(), Packets{"CONNACK 0"});
