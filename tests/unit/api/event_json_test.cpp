@@ -1,0 +1,86 @@
+#include "server/api/event_json.h"
+
+#include <gtest/gtest.h>
+
+#include "protocol/base/iso_time.h"
+#include "protocol/base/json_limits.h"
+
+namespace kyanite {
+namespace {
+
+TelemetryRecord sample() {
+  TelemetryRecord record;
+  record.offset = {7};
+  record.enqueued = *parse_iso_time("2026-01-05T10:00:01Z");
+  record.sender = {"d1", ""};
+  record.generation_id = "637375045610235418";
+  record.auth_method = R"({"scope":"device","type":"sas","issuer":"iothub","acceptingIpFilterRule":null})";
+  record.system = {{"message-id", "m1"}, {"content-type", "text/plain"}};
+  record.application = {{"level", "high"}, {"flag", std::nullopt}};
+  record.body = "{id=123}";
+  return record;
+}
+
+TEST(EventJson, an_event_has_all_its_members_in_order) {
+  EXPECT_EQ(
+      event_to_json(sample(), {2}),
+      R"({"deviceId":"d1","moduleId":null,"partition":2,"offset":7,"sequenceNumber":7,)"
+      R"("enqueuedTime":"2026-01-05T10:00:01.0000000Z","systemProperties":{"message-id":"m1",)"
+      R"("content-type":"text/plain","iothub-connection-device-id":"d1","iothub-connection-auth-method":)"
+      R"("{\"scope\":\"device\",\"type\":\"sas\",\"issuer\":\"iothub\",\"acceptingIpFilterRule\":null}",)"
+      R"("iothub-connection-auth-generation-id":"637375045610235418",)"
+      R"("iothub-enqueuedtime":"2026-01-05T10:00:01.0000000Z","iothub-message-source":"Telemetry"},)"
+      R"("properties":{"level":"high","flag":null},"body":"{id=123}"})");
+}
+
+TEST(EventJson, a_module_and_a_model_are_stamped) {
+  TelemetryRecord record = sample();
+  record.sender.module = "m";
+  record.model_id = "dtmi:x;1";
+  const Json json = *parse_json(event_to_json(record, {0}));
+  EXPECT_EQ(json["moduleId"], "m");
+  EXPECT_EQ(json["systemProperties"]["iothub-connection-module-id"], "m");
+  EXPECT_EQ(json["systemProperties"]["dt-dataschema"], "dtmi:x;1");
+}
+
+TEST(EventJson, a_body_that_is_not_utf8_is_base64) {
+  TelemetryRecord record = sample();
+  record.body = "\xff\x00\x01";
+  record.body.resize(3);
+  const Json json = *parse_json(event_to_json(record, {0}));
+  EXPECT_EQ(json["bodyEncoding"], "base64");
+  EXPECT_EQ(json["body"], "/wAB");
+  record.body = "gr\xc3\xbc\xc3\x9f \n\"";
+  const Json text = *parse_json(event_to_json(record, {0}));
+  EXPECT_FALSE(text.contains("bodyEncoding"));
+  EXPECT_EQ(text["body"], record.body);
+}
+
+TEST(EventJson, properties_of_the_device_never_replace_those_of_the_hub) {
+  TelemetryRecord record = sample();
+  record.system.push_back({"iothub-connection-device-id", "evil"});
+  record.application.push_back({"iothub-connection-device-id", "evil"});
+  const Json json = *parse_json(event_to_json(record, {0}));
+  EXPECT_EQ(json["systemProperties"]["iothub-connection-device-id"], "d1");
+  EXPECT_EQ(json["properties"]["iothub-connection-device-id"], "evil");
+}
+
+TEST(EventJson, property_names_of_any_bytes_make_valid_json) {
+  TelemetryRecord record = sample();
+  record.application.push_back({"\xff\n\"", "\xfe"});
+  EXPECT_TRUE(parse_json(event_to_json(record, {0})));
+}
+
+TEST(EventJson, a_frame_is_one_line_or_one_server_sent_event) {
+  TelemetryRecord record = sample();
+  record.body = "a\nb";
+  const std::string line = frame_event(record, {2}, EventFormat::json_lines);
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  const std::string event = frame_event(record, {2}, EventFormat::server_sent_events);
+  EXPECT_TRUE(event.starts_with("id: 2/7\nevent: telemetry\ndata: {\"deviceId\""));
+  EXPECT_TRUE(event.ends_with("}\n\n"));
+  EXPECT_EQ(std::count(event.begin(), event.end(), '\n'), 4);
+}
+
+}  // namespace
+}  // namespace kyanite

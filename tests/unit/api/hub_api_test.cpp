@@ -1,0 +1,118 @@
+#include <gmock/gmock.h>
+
+#include "protocol/auth/certificate_chain.h"
+#include "tests/support/sim_device.h"
+#include "tests/support/test_certificates.h"
+#include "tests/unit/api/rest_hub.h"
+
+namespace kyanite::test {
+namespace {
+
+TEST(TwinApi, R62_a_twin_exists_from_the_creation_of_its_device_on) {
+  RestHub rest;
+  const Json device = rest.put("/devices/d1", "{}").json;
+  RestAnswer answer = rest.get("/twins/d1");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.headers["etag"], "\"AAAAAAAAAAE=\"");
+  const Json& twin = answer.json;
+  EXPECT_EQ(twin["deviceId"], "d1");
+  EXPECT_EQ(twin["etag"], "AAAAAAAAAAE=");
+  EXPECT_EQ(twin["deviceEtag"], device["etag"]);
+  EXPECT_EQ(twin["statusUpdateTime"], "0001-01-01T00:00:00Z");
+  EXPECT_EQ(twin["connectionState"], "Disconnected");
+  EXPECT_EQ(twin["modelId"], "");
+  EXPECT_EQ(twin["version"], 2);
+  EXPECT_EQ(twin["tags"].dump(), "{}");
+  EXPECT_EQ(twin["properties"]["desired"]["$version"], 1);
+  EXPECT_EQ(twin["properties"]["reported"]["$version"], 1);
+  EXPECT_TRUE(twin["properties"]["desired"]["$metadata"]["$lastUpdated"].is_string());
+  EXPECT_EQ(twin["capabilities"].dump(), R"({"iotEdge":false})");
+  for (const auto* absent : {"moduleId", "generationId", "connectionStateUpdatedTime", "statusReason"}) {
+    EXPECT_FALSE(twin.contains(absent)) << absent;
+  }
+}
+
+TEST(TwinApi, a_module_has_a_twin_of_its_own) {
+  RestHub rest;
+  rest.put("/devices/d1", "{}");
+  const Json module = rest.put("/devices/d1/modules/m", "{}").json;
+  const Json twin = rest.get("/twins/d1/modules/m").json;
+  EXPECT_EQ(twin["moduleId"], "m");
+  EXPECT_EQ(twin["deviceEtag"], module["etag"]);
+}
+
+TEST(TwinApi, a_missing_device_or_module_is_device_not_found) {
+  RestHub rest;
+  rest.put("/devices/d1", "{}");
+  EXPECT_EQ(rest.get("/twins/none").error_name(), "DeviceNotFound");
+  EXPECT_EQ(rest.get("/twins/d1/modules/none").error_name(), "DeviceNotFound");
+}
+
+TEST(StatisticsApi, devices_are_counted_by_status) {
+  RestHub rest;
+  rest.put("/devices/a", "{}");
+  rest.put("/devices/b", R"({"status":"disabled"})");
+  EXPECT_EQ(rest.get("/statistics/devices").body,
+            R"({"totalDeviceCount":2,"enabledDeviceCount":1,"disabledDeviceCount":1})");
+  EXPECT_EQ(rest.get("/statistics/service").body, R"({"connectedDeviceCount":0})");
+}
+
+TEST(StatisticsApi, a_connected_device_is_counted_and_shown_as_connected) {
+  RestHub rest;
+  const IdentityRecord record = rest.hub.add({"d1", {}});
+  SimDevice device(rest.hub, record);
+  device.connect();
+  EXPECT_EQ(rest.get("/statistics/service").body, R"({"connectedDeviceCount":1})");
+  EXPECT_EQ(rest.get("/devices/d1").json["connectionState"], "Connected");
+  EXPECT_EQ(rest.get("/twins/d1").json["connectionState"], "Connected");
+}
+
+TEST(StatusApi, the_status_tells_what_an_operator_looks_at_first) {
+  RestHub rest;
+  rest.put("/devices/a", "{}");
+  rest.hub.loop.advance(seconds(90));
+  rest.hub.stores.set_pressure(StorePressure::disk_low);
+  RestAnswer answer = rest.get("/kyanite/v1/status");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.json["version"], "1.2.3");
+  EXPECT_EQ(answer.json["hostNames"][0], SimHub::host());
+  EXPECT_EQ(answer.json["startTime"], "2026-01-05T10:00:00.0000000Z");
+  EXPECT_EQ(answer.json["uptimeSeconds"], 90);
+  EXPECT_EQ(answer.json["shards"], 3);
+  EXPECT_EQ(answer.json["devices"].dump(), R"({"total":1,"enabled":1,"disabled":0,"connected":0})");
+  ASSERT_EQ(answer.json["telemetry"]["partitions"].size(), 4u);
+  EXPECT_EQ(answer.json["telemetry"]["partitions"][1].dump(),
+            R"({"partition":1,"beginOffset":0,"endOffset":0,"lastEnqueuedTime":null})");
+  EXPECT_EQ(answer.json["store"]["pressure"], "diskLow");
+}
+
+TEST(CaCertificateApi, a_certificate_is_added_listed_and_deleted) {
+  RestHub rest;
+  const TestCertificate ca = make_ca("Factory CA");
+  const Json body = {{"certificate", ca.certificate_pem}};
+  RestAnswer added = rest.put("/kyanite/v1/ca-certificates/factory", body.dump());
+  ASSERT_EQ(added.status, 200) << added.body;
+  EXPECT_EQ(added.json["name"], "factory");
+  EXPECT_EQ(added.json["isVerified"], true);
+  const Json list = rest.get("/kyanite/v1/ca-certificates").json["caCertificates"];
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0].dump(), added.json.dump());
+  const auto der = pem_to_der(list[0]["certificate"].get<std::string>());
+  ASSERT_TRUE(der);
+  EXPECT_EQ(der->at(0), ca.certificate_der);
+  EXPECT_EQ(rest.del("/kyanite/v1/ca-certificates/factory").status, 204);
+  EXPECT_EQ(rest.get("/kyanite/v1/ca-certificates").json["caCertificates"].size(), 0u);
+  EXPECT_EQ(rest.del("/kyanite/v1/ca-certificates/factory").status, 404);
+}
+
+TEST(CaCertificateApi, what_is_no_ca_certificate_is_400) {
+  RestHub rest;
+  const TestCertificate leaf = make_leaf(make_ca(), {"x"});
+  for (const Json& body : {Json{{"certificate", leaf.certificate_pem}}, Json{{"certificate", "AAAA"}},
+                           Json{{"certificate", 1}}, Json::object(), Json::array()}) {
+    EXPECT_EQ(rest.put("/kyanite/v1/ca-certificates/x", body.dump()).status, 400) << body;
+  }
+}
+
+}  // namespace
+}  // namespace kyanite::test
