@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "protocol/auth/sas_token.h"
 #include "protocol/base/percent_encoding.h"
 #include "tests/unit/api/rest_hub.h"
@@ -16,13 +18,14 @@ class Authorization : public ::testing::Test {
 
   int status_with(std::string authorization, std::string verb = "GET", std::string target = "/devices/d1",
                   std::string body = {}) {
-    return rest.ask({std::move(verb), std::move(target), std::move(body), {}, std::move(authorization)}).status;
+    return rest.ask({std::move(verb), std::move(target), std::move(body), {}, std::move(authorization)})
+        .status;
   }
   // A token of the owner's with the resource exactly as given.
   std::string token(const std::string& resource, std::int64_t valid_for = 3600, bool secondary = false) {
     const AccessPolicy& policy = rest.hub.policy("iothubowner");
-    return make_sas_token(resource, secondary ? policy.secondary_key : policy.primary_key,
-                          now() + valid_for, policy.name);
+    return make_sas_token(resource, secondary ? policy.secondary_key : policy.primary_key, now() + valid_for,
+                          policy.name);
   }
   std::int64_t now() {
     return std::chrono::duration_cast<seconds>(rest.hub.loop.wall_now().time_since_epoch()).count();
@@ -41,6 +44,23 @@ TEST_F(Authorization, R14_no_credential_is_401_with_the_envelope) {
 TEST_F(Authorization, R15_the_resource_may_be_written_in_any_case) {
   EXPECT_EQ(status_with(token(SimHub::host())), 200);
   EXPECT_EQ(status_with(token("HUB.Example.Test")), 200);
+}
+
+TEST_F(Authorization, R16_the_fields_of_a_token_may_stand_in_any_order) {
+  const std::string whole = token(SimHub::host());
+  std::vector<std::string> fields;
+  for (std::size_t at = whole.find(' ') + 1; at < whole.size();) {
+    const std::size_t end = std::min(whole.find('&', at), whole.size());
+    fields.push_back(whole.substr(at, end - at));
+    at = end + 1;
+  }
+  ASSERT_EQ(fields.size(), 4u);
+  std::sort(fields.begin(), fields.end());
+  do {
+    std::string text = "SharedAccessSignature ";
+    for (const std::string& field : fields) text += field + (&field == &fields.back() ? "" : "&");
+    EXPECT_EQ(status_with(text), 200) << text;
+  } while (std::next_permutation(fields.begin(), fields.end()));
 }
 
 TEST_F(Authorization, R17_a_token_is_good_for_five_minutes_after_its_end) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "protocol/base/iso_time.h"
 #include "protocol/base/json_limits.h"
 
@@ -45,8 +47,7 @@ TEST(EventJson, a_module_and_a_model_are_stamped) {
 
 TEST(EventJson, a_body_that_is_not_utf8_is_base64) {
   TelemetryRecord record = sample();
-  record.body = "\xff\x00\x01";
-  record.body.resize(3);
+  record.body = std::string("\xff\x00\x01", 3);
   const Json json = *parse_json(event_to_json(record, {0}));
   EXPECT_EQ(json["bodyEncoding"], "base64");
   EXPECT_EQ(json["body"], "/wAB");

@@ -52,9 +52,10 @@ TEST(EventQuery, empty_values_count_as_absent_and_a_timeout_of_zero_as_none) {
 }
 
 TEST(EventQuery, bad_values_are_refused_with_a_sentence) {
-  for (const auto* bad : {"from=yesterday", "from=-1", "from=2026-01-05", "from=99999999999999999999",
-                          "from=999999999999999", "partition=4", "partition=x", "count=0", "count=-1", "count=x",
-                          "timeout=x", "timeout=86401", "timeout=-1", "device=a%20b", "module=%00"}) {
+  for (const auto* bad :
+       {"from=yesterday", "from=-1", "from=2026-01-05", "from=99999999999999999999", "from=999999999999999",
+        "partition=4", "partition=x", "count=0", "count=-1", "count=x", "timeout=x", "timeout=86401",
+        "timeout=-1", "device=a%20b", "module=%00"}) {
     const auto query = parse(bad);
     ASSERT_FALSE(query) << bad;
     EXPECT_EQ(query.error().code, Errc::argument_invalid) << bad;

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "protocol/auth/certificate_chain.h"
+#include "server/api/event_json.h"
 #include "tests/support/sim_device.h"
 #include "tests/support/test_certificates.h"
 #include "tests/unit/api/rest_hub.h"
@@ -65,6 +66,39 @@ TEST(StatisticsApi, a_connected_device_is_counted_and_shown_as_connected) {
   EXPECT_EQ(rest.get("/statistics/service").body, R"({"connectedDeviceCount":1})");
   EXPECT_EQ(rest.get("/devices/d1").json["connectionState"], "Connected");
   EXPECT_EQ(rest.get("/twins/d1").json["connectionState"], "Connected");
+}
+
+TEST(StatisticsApi, R48_connections_and_telemetry_leave_the_etag_alone) {
+  RestHub rest;
+  SimDevice device(rest.hub, rest.hub.add({"d1", {}}));
+  const Json before = rest.get("/devices/d1").json;
+  device.connect();
+  device.telemetry("", "x");
+  const Json connected = rest.get("/devices/d1").json;
+  rest.hub.loop.advance(seconds(1));
+  device.disconnect();
+  const Json after = rest.get("/devices/d1").json;
+  EXPECT_EQ(connected["connectionState"], "Connected");
+  EXPECT_NE(connected["connectionStateUpdatedTime"], before["connectionStateUpdatedTime"]);
+  EXPECT_EQ(after["connectionState"], "Disconnected");
+  EXPECT_NE(after["connectionStateUpdatedTime"], connected["connectionStateUpdatedTime"]);
+  EXPECT_EQ(after["etag"], before["etag"]);
+}
+
+TEST(EventApi, telemetry_of_a_device_arrives_with_what_the_hub_stamps) {
+  RestHub rest;
+  SimDevice device(rest.hub, rest.hub.add({"d1", {}}));
+  device.connect();
+  device.telemetry("$.mid=m1&level=high&flag", "{id=123}");
+  const std::vector<TelemetryRecord> records = rest.hub.telemetry();
+  ASSERT_EQ(records.size(), 1u);
+  const Json json = *parse_json(event_to_json(records[0], {0}));
+  EXPECT_EQ(json["body"], "{id=123}");
+  EXPECT_EQ(json["properties"].dump(), R"({"level":"high","flag":null})");
+  EXPECT_EQ(json["systemProperties"]["message-id"], "m1");
+  EXPECT_EQ(json["systemProperties"]["iothub-connection-device-id"], "d1");
+  EXPECT_EQ(json["systemProperties"]["iothub-connection-auth-generation-id"],
+            rest.get("/devices/d1").json["generationId"]);
 }
 
 TEST(StatusApi, the_status_tells_what_an_operator_looks_at_first) {

@@ -135,12 +135,13 @@ TEST_F(RegistryApi, R37_an_update_without_authentication_mints_new_keys) {
 }
 
 std::string keys_body(const std::string& primary, const std::string& secondary) {
-  return R"({"authentication":{"symmetricKey":{"primaryKey":")" + primary + R"(","secondaryKey":")" + secondary +
-         R"("}}})";
+  return R"({"authentication":{"symmetricKey":{"primaryKey":")" + primary + R"(","secondaryKey":")" +
+         secondary + R"("}}})";
 }
 
 TEST_F(RegistryApi, R38_keys_come_in_pairs_of_16_to_64_bytes) {
-  EXPECT_EQ(rest.put("/devices/a", R"({"authentication":{"symmetricKey":{"primaryKey":"MDEyMzQ1Njc4OTAxMjM0NQ=="}}})")
+  EXPECT_EQ(rest.put("/devices/a",
+                     R"({"authentication":{"symmetricKey":{"primaryKey":"MDEyMzQ1Njc4OTAxMjM0NQ=="}}})")
                 .status,
             400);
   const std::string short_key = encode_base64(std::string(15, 'k'));
@@ -174,8 +175,8 @@ TEST_F(RegistryApi, R40_thumbprints_are_plain_hex_and_keep_their_case) {
 TEST_F(RegistryApi, R41_a_ca_authenticated_device_has_null_keys) {
   const std::string key = encode_base64(std::string(32, 'k'));
   RestAnswer answer = rest.put(
-      "/devices/n1", R"({"authentication":{"type":"certificateAuthority","symmetricKey":{"primaryKey":")" + key +
-                         R"(","secondaryKey":""}}})");
+      "/devices/n1", R"({"authentication":{"type":"certificateAuthority","symmetricKey":{"primaryKey":")" +
+                         key + R"(","secondaryKey":""}}})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_TRUE(answer.json["authentication"]["symmetricKey"]["primaryKey"].is_null());
   EXPECT_TRUE(answer.json["authentication"]["symmetricKey"]["secondaryKey"].is_null());
@@ -275,7 +276,8 @@ TEST_F(RegistryApi, R51_an_edge_device_keeps_its_scope) {
 }
 
 TEST_F(RegistryApi, R52_a_leaf_names_its_parent_in_both_members) {
-  const auto scope = text(rest.put("/devices/e1", R"({"capabilities":{"iotEdge":true}})").json, "/deviceScope");
+  const auto scope =
+      text(rest.put("/devices/e1", R"({"capabilities":{"iotEdge":true}})").json, "/deviceScope");
   const Json leaf = rest.put("/devices/leaf", R"({"deviceScope":")" + scope + R"("})").json;
   EXPECT_EQ(leaf["deviceScope"], scope);
   EXPECT_EQ(leaf["parentScopes"].dump(), "[\"" + scope + "\"]");
@@ -283,7 +285,8 @@ TEST_F(RegistryApi, R52_a_leaf_names_its_parent_in_both_members) {
 
 TEST_F(RegistryApi, R53_modules_are_created_once_and_not_with_a_dollar_sign) {
   rest.put("/devices/d1", "{}");
-  const Json module = rest.put("/devices/d1/modules/ctl", R"({"moduleId":"ctl","deviceId":"d1","managedBy":"me"})").json;
+  const Json module =
+      rest.put("/devices/d1/modules/ctl", R"({"moduleId":"ctl","deviceId":"d1","managedBy":"me"})").json;
   EXPECT_THAT(member_names(module),
               ElementsAre("moduleId", "deviceId", "managedBy", "generationId", "etag", "connectionState",
                           "connectionStateUpdatedTime", "lastActivityTime", "cloudToDeviceMessageCount",
@@ -319,19 +322,33 @@ TEST_F(RegistryApi, a_module_is_deleted_by_its_path) {
 
 TEST_F(RegistryApi, member_names_ignore_case_and_unknown_members_are_ignored) {
   RestAnswer answer =
-      rest.put("/devices/d1", R"({"DeviceId":"d1","STATUS":"ENABLED","colour":1,"StatusReason":"x","generationId":7})");
+      rest.put("/devices/d1",
+               R"({"DeviceId":"d1","STATUS":"ENABLED","colour":1,"StatusReason":"x","generationId":7})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.json["statusReason"], "x");
 }
 
 TEST_F(RegistryApi, a_body_of_the_wrong_form_is_400_with_a_sentence) {
-  for (const auto* body :
-       {"", "{", "[]", "1", "null", R"({"status":"on"})", R"({"status":1})", R"({"statusReason":[]})",
-        R"({"authentication":[]})", R"({"authentication":{"type":"password"}})", R"({"authentication":{"type":1}})",
-        R"({"authentication":{"symmetricKey":"k"}})", R"({"authentication":{"symmetricKey":{"primaryKey":5}}})",
-        R"({"authentication":{"x509Thumbprint":1}})", R"({"authentication":{"type":"none"}})",
-        R"({"capabilities":{"iotEdge":"yes"}})", R"({"parentScopes":"x"})", R"({"parentScopes":[1]})",
-        R"({"deviceScope":{}})", R"({"deviceId":5})"}) {
+  for (const auto* body : {"",
+                           "{",
+                           "[]",
+                           "1",
+                           "null",
+                           R"({"status":"on"})",
+                           R"({"status":1})",
+                           R"({"statusReason":[]})",
+                           R"({"authentication":[]})",
+                           R"({"authentication":{"type":"password"}})",
+                           R"({"authentication":{"type":1}})",
+                           R"({"authentication":{"symmetricKey":"k"}})",
+                           R"({"authentication":{"symmetricKey":{"primaryKey":5}}})",
+                           R"({"authentication":{"x509Thumbprint":1}})",
+                           R"({"authentication":{"type":"none"}})",
+                           R"({"capabilities":{"iotEdge":"yes"}})",
+                           R"({"parentScopes":"x"})",
+                           R"({"parentScopes":[1]})",
+                           R"({"deviceScope":{}})",
+                           R"({"deviceId":5})"}) {
     RestAnswer answer = rest.put("/devices/d1", body);
     EXPECT_EQ(answer.status, 400) << body;
     EXPECT_THAT((std::vector<std::string>{"ArgumentInvalid", "IotHubFormatError"}),

@@ -9,7 +9,8 @@ std::string RestAnswer::error_name() const {
   if (header == headers.end()) return "no header iothub-errorcode";
   if (!json.contains("Message")) return "no Message";
   const auto message = json["Message"].get<std::string>();
-  if (!message.starts_with("ErrorCode:" + header->second + ";")) return "header and Message differ: " + message;
+  if (!message.starts_with("ErrorCode:" + header->second + ";"))
+    return "header and Message differ: " + message;
   if (message.find(';', message.find(';') + 1) != std::string::npos) return "more than one ';' in " + message;
   if (message.back() == ';') return "no text";
   if (!json["ExceptionMessage"].get<std::string>().starts_with("Tracking ID:")) return "no tracking ID";
@@ -22,8 +23,8 @@ void RestHub::Observer::on_answered(const RequestOutcome& outcome) {
 }
 
 RestHub::RestHub()
-    : services{hub.executor(0), ShardIndex{0}, hub.router(), hub.stores, hub.registry(0), hub.administration(),
-               hub.settings},
+    : services{hub.executor(0), ShardIndex{0},        hub.router(), hub.stores,
+               hub.registry(0), hub.administration(), hub.settings},
       router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now()},
              std::make_shared<const HubSecurity>(hub.security()), observer) {}
 
@@ -51,8 +52,8 @@ HttpRequest RestHub::parse(const RestRequest& request) {
 
 RestAnswer RestHub::ask(RestRequest request) {
   const HttpRequest parsed = parse(request);
-  Result<HttpResponse> result = hub.ask<HttpResponse>(
-      [&](Reply<HttpResponse> reply) { router.handle(parsed, std::move(reply)); });
+  Result<HttpResponse> result =
+      hub.ask<HttpResponse>([&](Reply<HttpResponse> reply) { router.handle(parsed, std::move(reply)); });
   RestAnswer answer;
   if (!result) return answer;
   answer.status = result->status;

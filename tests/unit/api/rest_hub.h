@@ -28,7 +28,7 @@ struct RestRequest {
   std::string target;  // "api-version" is added unless the target has a query or begins with /kyanite/
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;  // lower-cased names
-  std::string authorization = "iothubowner";                 // a policy's name, or the whole header; empty: none
+  std::string authorization = "iothubowner";  // a policy's name, or the whole header; empty: none
 };
 
 // The REST API of a simulated hub.
