@@ -5,13 +5,13 @@
 
 namespace kyanite {
 
-bool Mailbox::push(Task task) {
+bool Mailbox::push(Task&& task) {
   const std::lock_guard lock(mutex_);
   queue_.push_back(std::move(task));
   return !std::exchange(consumer_awake_, true);
 }
 
-bool Mailbox::push_all(std::vector<Task> tasks) {
+bool Mailbox::push_all(std::vector<Task>&& tasks) {
   if (tasks.empty()) return false;
   const std::lock_guard lock(mutex_);
   if (queue_.empty()) {

@@ -18,8 +18,8 @@ namespace kyanite {
 class Mailbox {
  public:
   // Appends. True when the consumer sleeps and the caller must wake it.
-  [[nodiscard]] bool push(Task task);
-  [[nodiscard]] bool push_all(std::vector<Task> tasks);
+  [[nodiscard]] bool push(Task&& task);
+  [[nodiscard]] bool push_all(std::vector<Task>&& tasks);
 
   // Consumer only: moves everything queued into `batch`, which must be empty. False when nothing was queued;
   // the next push then asks for a wake-up.

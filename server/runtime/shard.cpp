@@ -118,8 +118,9 @@ void Shard::drain_mailbox() {
       batch_next_ = 0;
       if (!mailbox_.take(batch_)) return;  // the next post wakes us
     }
-    Task task = std::move(batch_[batch_next_++]);
+    Task& task = batch_[batch_next_++];  // stays where it is: only this loop touches batch_
     task();
+    task.reset();
   }
   wake();  // more is waiting; sockets first
 }
