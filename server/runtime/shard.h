@@ -24,7 +24,8 @@ namespace kyanite {
 // everything else on the shard's thread, or before start / after the thread was joined.
 //
 // A *turn* is one readiness event, one batch of the mailbox, or one round of timers. Hooks registered with
-// at_turn_end run once when the turn ends, so that a channel written ten times in a turn sends once.
+// at_turn_end run once when the turn ends, so that a channel written ten times in a turn sends once; posts to
+// other shards wake them then, once each.
 class Shard final : public Executor {
  public:
   explicit Shard(unsigned index);
@@ -51,7 +52,7 @@ class Shard final : public Executor {
    public:
     explicit Turn(Shard& shard) : shard_(shard) { ++shard_.turn_depth_; }
     ~Turn() {
-      if (shard_.turn_depth_ == 1) shard_.run_turn_hooks();
+      if (shard_.turn_depth_ == 1) shard_.end_turn();
       --shard_.turn_depth_;
     }
     Turn(const Turn&) = delete;
@@ -84,7 +85,9 @@ class Shard final : public Executor {
   using WorkGuard = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
 
   void wake();
+  void wake_now();
   void drain_mailbox();
+  void end_turn();
   void run_turn_hooks();
   void arm_wheel();
   void run_timers();
@@ -98,6 +101,7 @@ class Shard final : public Executor {
   TurnHookList hooks_;
   unsigned turn_depth_ = 0;
   bool hooks_posted_ = false;
+  std::vector<Shard*> to_wake_;  // got their first post of this turn
   std::unique_ptr<char[]> read_buffer_;
   std::atomic<bool> running_{false};
   std::unique_ptr<boost::asio::io_context> io_;
