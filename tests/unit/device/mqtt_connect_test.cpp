@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "protocol/auth/sas_token.h"
+#include "protocol/auth/symmetric_key.h"
 #include "protocol/auth/thumbprint.h"
+#include "protocol/base/base64.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/hub/hub_administration.h"
 #include "tests/support/sim_device.h"
@@ -27,6 +29,19 @@ class DeviceMqttConnect : public testing::Test {
   }
   Packets connect_with(const std::string& token) {
     return SimDevice::try_connect(hub, d1, {.password = token});
+  }
+  // The fields of a token for a scope as it stands on the wire, in the order asked for.
+  std::string fields(const std::string& sr, std::string_view order) {
+    const std::string se = std::to_string(in(seconds(60)));
+    const std::string sig = encode_base64(hmac_sha256(*decode_base64(d1.primary_key), sr + "\n" + se));
+    std::string text;
+    for (std::size_t begin = 0; begin < order.size();) {
+      const std::string_view name = order.substr(begin, order.find(',', begin) - begin);
+      text += (text.empty() ? "" : "&") + std::string(name) + "=";
+      text += name == "sr" ? sr : name == "se" ? se : percent_encode(sig);
+      begin += name.size() + 1;
+    }
+    return text;
   }
   std::int64_t in(seconds lifetime) {
     return (std::chrono::duration_cast<seconds>(hub.loop.wall_now().time_since_epoch()) + lifetime).count();
@@ -191,6 +206,19 @@ TEST_F(DeviceMqttConnect, a_devices_own_key_does_not_open_the_hub_scope) {
   EXPECT_EQ(connect_with(make_sas_token(h + "/devices", d1.primary_key, in(seconds(60)))), kUnauthorized);
 }
 
+TEST_F(DeviceMqttConnect, B23_a_scope_is_signed_as_it_stands) {
+  for (const std::string& sr : {h + "/devices/d1", h + "%2Fdevices%2Fd1", h + "%2fdevices%2fd1"}) {
+    EXPECT_EQ(connect_with("SharedAccessSignature " + fields(sr, "sr,sig,se")), kAccepted) << sr;
+  }
+}
+
+TEST_F(DeviceMqttConnect, B24_the_fields_of_a_token_come_in_any_order) {
+  for (const char* order : {"sig,se,sr", "sr,sig,se", "se,sr,sig"}) {
+    EXPECT_EQ(connect_with("SharedAccessSignature " + fields(h + "%2Fdevices%2Fd1", order)), kAccepted)
+        << order;
+  }
+}
+
 TEST_F(DeviceMqttConnect, B25_a_scope_with_an_api_version_is_accepted) {
   EXPECT_EQ(
       connect_with(make_sas_token(h + "/devices/d1/api-version=2016-11-14", d1.primary_key, in(seconds(60)))),
@@ -295,7 +323,7 @@ TEST_F(DeviceCertificates, the_registered_type_decides_when_both_are_presented) 
 
 // The order of checks and what the operator is told
 
-TEST_F(DeviceMqttConnect, refusals_and_connections_are_told_once_each) {
+TEST_F(DeviceMqttConnect, B80_refusals_connections_and_ends_are_told_once_each) {
   SimDevice::try_connect(hub, d1, {.password = "secret"});
   IdentityRecord unknown = wanted(device("nobody"));
   unknown.primary_key = d1.primary_key;

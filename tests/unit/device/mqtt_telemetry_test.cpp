@@ -252,7 +252,6 @@ TEST_F(DeviceMqttTelemetry, too_many_unacknowledged_publishes_stop_the_reading) 
   client.link().send_in_pieces(bytes, 16 * 1024);
   hub.loop.run();
   EXPECT_FALSE(client.link().hub_is_reading());
-  EXPECT_GT(client.link().unread_bytes() + limits::kPacketBytesMax, 0u);
   hub.stores.release_commits();
   hub.loop.run();
   EXPECT_TRUE(client.link().hub_is_reading());

@@ -1,0 +1,124 @@
+#include "server/hub/presence.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "protocol/base/limits.h"
+#include "tests/support/sim_executor.h"
+
+namespace kyanite::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+ConnectionRef ref(std::uint32_t slot) { return {ShardIndex{0}, slot, 1}; }
+
+// Presence of one device alone: what it tells its host and its callers, as lines.
+class PresenceTest : public testing::Test, public PresenceHost {
+ protected:
+  Executor& executor() override { return executor_; }
+  void close_connection(ConnectionRef connection, CloseReason reason) override {
+    lines_.push_back("close " + std::to_string(connection.slot) +
+                     (reason == CloseReason::takeover ? " takeover" : " other"));
+  }
+  void on_connected_changed(const std::string&, bool connected) override {
+    lines_.push_back(connected ? "connected" : "disconnected");
+  }
+  void on_takeover_timeout(const std::string& module) override { presence_.takeover_timeout(module); }
+
+  void attach(std::uint32_t slot) {
+    Attach message;
+    message.connection = ref(slot);
+    message.identity = {"d", ""};
+    message.reply = Reply<Attachment>(executor_, [this, slot](Result<Attachment> r) {
+      lines_.push_back(std::to_string(slot) +
+                       (r ? " attached " + std::to_string(r->epoch.value) : std::string(" refused")));
+    });
+    presence_.attach(std::move(message), {}, "1");
+  }
+  void detach(std::uint32_t slot, std::uint64_t epoch) {
+    presence_.detached({ref(slot), {"d", ""}, Epoch{epoch}});
+  }
+  std::vector<std::string> lines() {
+    loop_.run();
+    return std::exchange(lines_, {});
+  }
+
+  SimLoop loop_;
+  SimExecutor executor_{loop_};
+  std::vector<std::string> lines_;
+  Presence presence_{*this};
+};
+
+TEST_F(PresenceTest, the_old_connection_closes_and_ends_before_the_new_one_is_answered) {
+  attach(1);
+  EXPECT_THAT(lines(), ElementsAre("connected", "1 attached 1"));
+  attach(2);
+  EXPECT_THAT(lines(), ElementsAre("close 1 takeover"));
+  EXPECT_FALSE(presence_.is_quiet());
+  detach(1, 1);
+  EXPECT_THAT(lines(), ElementsAre("2 attached 2"));
+  detach(2, 2);
+  EXPECT_THAT(lines(), ElementsAre("disconnected"));
+  EXPECT_TRUE(presence_.is_quiet());
+}
+
+TEST_F(PresenceTest, an_old_connection_that_says_nothing_is_waited_for_two_seconds) {
+  attach(1);
+  attach(2);
+  lines();
+  loop_.advance(limits::kTakeoverWait - milliseconds(1));
+  EXPECT_THAT(lines(), IsEmpty());
+  loop_.advance(milliseconds(1));
+  EXPECT_THAT(lines(), ElementsAre("2 attached 2"));
+  detach(1, 1);  // at last, and too late to matter
+  EXPECT_THAT(lines(), IsEmpty());
+  EXPECT_TRUE(presence_.live("").connected);
+}
+
+TEST_F(PresenceTest, the_newest_of_several_wins_and_the_one_that_waited_is_refused) {
+  attach(1);
+  attach(2);
+  attach(3);
+  EXPECT_THAT(lines(), ElementsAre("connected", "close 1 takeover", "1 attached 1", "2 refused"));
+  detach(1, 1);
+  EXPECT_THAT(lines(), ElementsAre("3 attached 2"));
+}
+
+TEST_F(PresenceTest, stale_epochs_and_references_are_ignored) {
+  attach(1);
+  lines();
+  detach(1, 2);
+  detach(2, 1);
+  EXPECT_THAT(lines(), IsEmpty());
+  const WallTime before = presence_.live("").last_activity;
+  presence_.active({{"d", ""}, Epoch{9}, before + seconds(5)});
+  EXPECT_EQ(presence_.live("").last_activity, before);
+  presence_.active({{"d", ""}, Epoch{1}, before + seconds(5)});
+  presence_.active({{"d", ""}, Epoch{1}, before + seconds(3)});
+  EXPECT_EQ(presence_.live("").last_activity, before + seconds(5));
+}
+
+TEST_F(PresenceTest, a_delete_closes_the_connected_one_and_refuses_the_waiting_one) {
+  attach(1);
+  attach(2);
+  lines();
+  presence_.forget_all();
+  EXPECT_THAT(lines(), ElementsAre("close 1 other", "disconnected", "2 refused"));
+  EXPECT_TRUE(presence_.is_empty());
+  loop_.advance(limits::kTakeoverWait * 2);
+  EXPECT_THAT(lines(), IsEmpty()) << "the timer went with it";
+}
+
+TEST_F(PresenceTest, epochs_only_grow) {
+  for (std::uint64_t i = 1; i <= 5; ++i) {
+    attach(static_cast<std::uint32_t>(i));
+    detach(static_cast<std::uint32_t>(i), i);
+  }
+  attach(9);
+  EXPECT_EQ(lines().back(), "9 attached 6");
+}
+
+}  // namespace
+}  // namespace kyanite::test
