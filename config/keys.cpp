@@ -44,7 +44,7 @@ const Names<LogFormat> kFormats{
 
 Fault apply_address(ListenAddress& target, const json& value, std::string_view example) {
   const auto text = value.get<std::string>();
-  const auto parsed = parse_listen_address(text);
+  const auto parsed = listen_address_from_text(text);
   if (!parsed) {
     return KeyFault{"is " + json(text).dump(-1, ' ', false, json::error_handler_t::replace) +
                         ", which is no ADDRESS:PORT",

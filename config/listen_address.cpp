@@ -62,7 +62,7 @@ bool is_ipv6(std::string_view text) {
 
 }  // namespace
 
-std::optional<ListenAddress> parse_listen_address(std::string_view text) {
+std::optional<ListenAddress> listen_address_from_text(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   std::string_view host = text.substr(0, colon);

@@ -18,7 +18,7 @@ struct ListenAddress {
 };
 std::string to_string(const ListenAddress& address);  // "0.0.0.0:8883", "[::]:8883"
 // Reads what to_string writes, and "*:8883" for all interfaces. Names are not resolved.
-std::optional<ListenAddress> parse_listen_address(std::string_view text);
+std::optional<ListenAddress> listen_address_from_text(std::string_view text);
 
 enum class Durability {
   fsync,  // survives a power cut

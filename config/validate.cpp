@@ -28,7 +28,7 @@ std::optional<KeyFault> host_name_fault(std::string_view name) {
   if (colons == 1)
     return KeyFault{shown + " with a port", "leave the port out; --mqtts and --https choose ports"};
   if (colons > 1) {
-    if (parse_listen_address("[" + std::string(name) + "]:0")) return std::nullopt;
+    if (listen_address_from_text("[" + std::string(name) + "]:0")) return std::nullopt;
     return KeyFault{shown + ", which is no IPv6 address", "write it without brackets, for example fd00::1"};
   }
   std::size_t label = 0;

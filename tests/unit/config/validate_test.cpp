@@ -12,11 +12,11 @@ using testing::SizeIs;
 TEST(ListenAddress, forms_are_read_and_written_back) {
   for (const std::string text : {"0.0.0.0:8883", "127.0.0.1:0", "[::]:443", "[::1]:65535",
                                  "[fd00:1:2:3:4:5:6:7]:1", "[::ffff:10.0.0.1]:1", "[fe80::]:9"}) {
-    const auto parsed = parse_listen_address(text);
+    const auto parsed = listen_address_from_text(text);
     ASSERT_TRUE(parsed) << text;
     EXPECT_EQ(to_string(*parsed), text);
   }
-  EXPECT_EQ(to_string(*parse_listen_address("*:1")), "[::]:1");
+  EXPECT_EQ(to_string(*listen_address_from_text("*:1")), "[::]:1");
 }
 
 TEST(ListenAddress, what_is_no_address_is_refused) {
@@ -43,7 +43,7 @@ TEST(ListenAddress, what_is_no_address_is_refused) {
                                  "[1:2:3:4:5:6:7:8:9]:1",
                                  "[g::]:1",
                                  "0001.1.1.1:1"}) {
-    EXPECT_FALSE(parse_listen_address(text)) << text;
+    EXPECT_FALSE(listen_address_from_text(text)) << text;
   }
 }
 

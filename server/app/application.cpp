@@ -1,0 +1,305 @@
+#include "server/app/application.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "protocol/auth/connection_string.h"
+#include "server/app/first_start/files.h"
+#include "server/app/first_start/host_names.h"
+#include "server/app/hub_records.h"
+#include "server/app/listen_check.h"
+#include "server/app/signals.h"
+#include "server/app/start_block.h"
+#include "server/app/version.h"
+#include "server/net/tls_channel.h"
+#include "server/observe/log.h"
+#include "storage/rocksdb/rocksdb_stores.h"
+
+namespace kyanite {
+namespace {
+
+constexpr int kExitStoreFailed = 70;
+constexpr mode_t kOwnerOnly = 0600;
+constexpr milliseconds kCertificateCheckEvery = std::chrono::hours(1);
+constexpr milliseconds kDrainPoll{10};
+constexpr std::string_view kOwnerPolicy = "iothubowner";
+constexpr std::uint16_t kHttpsPort = 443;
+
+WallTime wall_now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
+
+// Every connection is a descriptor: take all the system allows.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// A failed commit leaves the end of the log unknown; a new start reads what is there (architecture section
+// 8).
+[[noreturn]] void stop_after_store_failure(const Error& error) {
+  log::error("store_failed", {{"reason", error.detail}});
+  log::stop();
+  std::_Exit(kExitStoreFailed);
+}
+
+}  // namespace
+
+Application::Application(Options options, DataDirectory directory)
+    : options_(std::move(options)), directory_(std::move(directory)) {}
+
+Result<std::unique_ptr<Application>> Application::start(Options options, DataDirectory directory) {
+  std::unique_ptr<Application> app(new Application(std::move(options), std::move(directory)));
+  raise_descriptor_limit();
+  ::unlink(app->directory_.hub_json().c_str());  // of a hub that was killed
+  if (auto done = app->open_store(); !done) return done.error();
+  if (auto done = app->load_certificate(); !done) return done.error();
+  app->build_shards();
+  if (auto done = app->open_listeners(); !done) return done.error();
+  if (auto done = app->announce(); !done) return done.error();
+  return app;
+}
+
+Application::~Application() { stop_engine(); }
+
+Result<void> Application::open_store() {
+  RocksdbHooks hooks;
+  hooks.on_fatal = stop_after_store_failure;
+  auto stores = open_rocksdb_stores(directory_.store(), options_.settings.storage, std::move(hooks));
+  if (!stores) return stores.error();
+  stores_ = std::move(*stores);
+  auto records = load_hub_records(*stores_);
+  if (!records) return records.error();
+  records_ = std::move(*records);
+  return {};
+}
+
+Result<void> Application::load_certificate() {
+  const std::vector<std::string>& configured = options_.settings.hub.host_names;
+  name_was_chosen_ = configured.empty();
+  host_names_ = choose_host_names(configured, remembered_host_name(directory_.pki()), machine_name(),
+                                  resolves_to_loopback);
+  auto certificate =
+      load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, wall_now());
+  if (!certificate) return certificate.error();
+  for (const std::string& sentence : certificate->renewed)
+    log::info("certificate_made", {{"what", sentence}});
+  ticket_keys_ = std::make_shared<TicketKeys>();
+  return make_contexts(*certificate);
+}
+
+Result<void> Application::make_contexts(const ServerCertificate& certificate) {
+  TlsContextSettings settings;
+  settings.certificate = {certificate.certificate_pem, certificate.key_pem};
+  settings.ticket_keys = ticket_keys_;
+  auto mqtts = TlsContext::create(settings);
+  if (!mqtts) return mqtts.error();
+  settings.select_http_1_1 = true;
+  auto https = TlsContext::create(settings);
+  if (!https) return https.error();
+  if (mqtts_context_) {
+    mqtts_context_->replace(std::move(*mqtts));
+    https_context_->replace(std::move(*https));
+  } else {
+    mqtts_context_ = std::make_shared<TlsContextHolder>(std::move(*mqtts));
+    https_context_ = std::make_shared<TlsContextHolder>(std::move(*https));
+  }
+  certificate_ = certificate;
+  return {};
+}
+
+void Application::build_shards() {
+  shards_ = std::make_unique<ShardGroup>(options_.settings.hub.shards);
+  HubSecurity rules{.host_names = host_names_,
+                    .policies = records_.policies,
+                    .ca_certificates = records_.ca_certificates,
+                    .rules = options_.settings.auth};
+  const auto security = std::make_shared<const HubSecurity>(rules);
+  std::vector<DeviceRouter::ShardPorts> ports;
+  for (unsigned i = 0; i < shards_->count(); ++i) {
+    hub_shards_.push_back(std::make_unique<HubShard>(shards_->shard(i), *stores_, security));
+    ports.push_back({.executor = &shards_->shard(i),
+                     .directory = &hub_shards_.back()->directory(),
+                     .connections = nullptr});
+  }
+  router_ = std::make_unique<DeviceRouter>(std::move(ports));
+  administration_ =
+      std::make_unique<HubAdministration>(shards_->shard(0), stores_->hub(), std::move(rules),
+                                          [this](HubSecurityPtr changed) { publish_security(changed); });
+  const HubFacts facts{
+      .version = std::string(kVersion), .started = options_.started, .started_at = wall_now()};
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->connect(*router_, *stores_, *administration_, options_.settings, facts, security, observer_);
+  }
+  shards_->start();
+}
+
+void Application::publish_security(const HubSecurityPtr& security) {
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->shard().post([target = hub_shard.get(), security] { target->set_security(security); });
+  }
+}
+
+Result<void> Application::open_listeners() {
+  const Settings& settings = options_.settings;
+  ListenerSettings listen;
+  listen.handshake_time = settings.tls.handshake_timeout;
+  listen.handshakes_per_shard = settings.tls.concurrent_handshakes;
+  int error_number = 0;
+  listen.address = to_string(settings.listen.mqtts);
+  auto mqtts = Listener::open(
+      *shards_, listen, mqtts_context_,
+      [this](Shard& shard, std::unique_ptr<TlsStream> stream) {
+        hub_shards_[shard.index()]->mqtt().accept(std::make_unique<TlsChannel>(std::move(stream)));
+      },
+      &error_number);
+  if (!mqtts) {
+    return Error(Errc::io_failed,
+                 to_text({listen_problem("listen.mqtts", "--mqtts", settings.listen.mqtts, error_number)}));
+  }
+  mqtts_ = std::move(*mqtts);
+  listen.address = to_string(settings.listen.https);
+  auto https = Listener::open(
+      *shards_, listen, https_context_,
+      [this](Shard& shard, std::unique_ptr<TlsStream> stream) {
+        hub_shards_[shard.index()]->http().accept(std::move(stream));
+      },
+      &error_number, shards_->count() > 1 ? 1 : 0);
+  if (!https) {
+    return Error(Errc::io_failed,
+                 to_text({listen_problem("listen.https", "--https", settings.listen.https, error_number)}));
+  }
+  https_ = std::move(*https);
+  return {};
+}
+
+// hub.json, the block for people and the line for machines.
+Result<void> Application::announce() {
+  const AccessPolicy* owner = find_policy(records_.policies, kOwnerPolicy);
+  ConnectionString connection;
+  connection.host_name = host_names_.front();
+  if (https_->port() != kHttpsPort) connection.host_name += ":" + std::to_string(https_->port());
+  connection.policy = owner ? owner->name : std::string(kOwnerPolicy);
+  connection.key = owner ? owner->primary_key : std::string();
+  const HubFile hub{.host_name = host_names_.front(),
+                    .mqtts_port = mqtts_->port(),
+                    .https_port = https_->port(),
+                    .service_connection_string = to_string(connection),
+                    .ca_file = certificate_.ca_file.string(),
+                    .pid = static_cast<int>(::getpid()),
+                    .data_directory = directory_.path().string(),
+                    .version = std::string(kVersion)};
+  if (auto done = write_file(directory_.hub_json(), encode_hub_file(hub), kOwnerOnly); !done) return done;
+  const ListenAddress mqtts{options_.settings.listen.mqtts.address, mqtts_->port()};
+  const ListenAddress https{options_.settings.listen.https.address, https_->port()};
+  if (options_.print_block) {
+    const std::string block = start_block(hub, to_string(mqtts), to_string(https), name_was_chosen_);
+    std::fwrite(block.data(), 1, block.size(), stdout);
+    std::fflush(stdout);
+  }
+  const auto start_time = std::chrono::steady_clock::now() - options_.started;
+  log::info("ready", {{"version", kVersion},
+                      {"host", host_names_.front()},
+                      {"mqtts", to_string(mqtts)},
+                      {"https", to_string(https)},
+                      {"data", hub.data_directory},
+                      {"pid", hub.pid},
+                      {"start_ms", std::chrono::duration_cast<milliseconds>(start_time).count()}});
+  return {};
+}
+
+int Application::run() {
+  for (;;) {
+    const auto signal = Signals::wait(kCertificateCheckEvery);
+    if (!signal) {
+      if (options_.settings.tls.certificate_file.empty()) renew_certificate();
+    } else if (*signal == Signal::reload) {
+      reload();
+    } else {
+      drain();
+      return EXIT_SUCCESS;
+    }
+  }
+}
+
+void Application::reload() {
+  const LoadedSettings loaded = options_.reload_settings();
+  if (loaded.problems.empty()) {
+    if (const auto level = log::level_from_text(loaded.settings.log.level)) log::set_level(*level);
+  } else {
+    for (const Problem& problem : loaded.problems) {
+      log::error("reload_refused", {{"where", problem.where}, {"reason", problem.what}});
+    }
+  }
+  renew_certificate();
+}
+
+void Application::renew_certificate() {
+  auto certificate =
+      load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, wall_now());
+  if (!certificate) {
+    log::error("certificate_kept", {{"reason", certificate.error().detail}});
+    return;
+  }
+  for (const std::string& sentence : certificate->renewed)
+    log::info("certificate_made", {{"what", sentence}});
+  if (certificate->certificate_pem == certificate_.certificate_pem &&
+      certificate->key_pem == certificate_.key_pem)
+    return;
+  if (const auto done = make_contexts(*certificate); !done) {
+    log::error("certificate_kept", {{"reason", done.error().detail}});
+    return;
+  }
+  log::info("certificate_loaded", {{"host", host_names_.front()}});
+}
+
+void Application::drain() {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto deadline = begin + options_.settings.drain_timeout;
+  log::info("draining", {{"at_most_s", options_.settings.drain_timeout.count()}});
+  ::unlink(directory_.hub_json().c_str());
+  mqtts_->stop();
+  https_->stop();
+  // Shared with tasks that may still run when the deadline has passed.
+  const auto waiting = std::make_shared<std::atomic<unsigned>>(2 * shards_->count());
+  const milliseconds longest_spread = options_.settings.drain_timeout / 2;
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->shard().post([target = hub_shard.get(), waiting, longest_spread] {
+      const milliseconds spread(static_cast<std::int64_t>(target->mqtt().statistics().open));
+      target->mqtt().drain(std::min(spread, longest_spread), [waiting] { --*waiting; });
+      target->http().drain([waiting] { --*waiting; });
+    });
+  }
+  bool hurried = false;
+  while (*waiting > 0 && !hurried && std::chrono::steady_clock::now() < deadline) {
+    hurried = Signals::wait(kDrainPoll) == Signal::stop;
+  }
+  const bool complete = *waiting == 0;
+  stop_engine();
+  const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
+  log::info("stopped", {{"complete", complete}, {"took_ms", took.count()}});
+}
+
+// Safe at any stage of the start, and twice.
+void Application::stop_engine() {
+  if (mqtts_) mqtts_->stop();
+  if (https_) https_->stop();
+  if (stores_) stores_->close();
+  if (shards_) {
+    shards_->stop();
+    shards_->join();
+  }
+  mqtts_.reset();
+  https_.reset();
+  administration_.reset();
+  hub_shards_.clear();
+  router_.reset();
+  shards_.reset();
+  stores_.reset();
+}
+
+}  // namespace kyanite

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/load.h"
+#include "server/app/first_start/data_directory.h"
+#include "server/app/first_start/hub_file.h"
+#include "server/app/first_start/pki_store.h"
+#include "server/app/hub_shard.h"
+#include "server/app/log_observer.h"
+#include "server/net/listener.h"
+#include "server/net/tls_context.h"
+#include "server/runtime/shard_group.h"
+#include "storage/stores.h"
+
+namespace kyanite {
+
+// Application is the hub as a whole: it builds every part in order and takes them down in reverse
+// (architecture section 8). Nothing listens before everything else stands, and whatever fails before "ready"
+// leaves nothing behind but the data directory.
+//
+// Owner: the serve command, whose thread makes it, waits for signals in run(), and destroys it.
+// Errors of start(): a sentence for the operator in detail.
+class Application {
+ public:
+  struct Options {
+    Settings settings;
+    std::function<LoadedSettings()> reload_settings;  // read again on SIGHUP
+    SteadyTime started{};                             // when the process began, for start_ms
+    bool print_block = true;
+  };
+
+  static Result<std::unique_ptr<Application>> start(Options options, DataDirectory directory);
+  ~Application();
+  Application(const Application&) = delete;
+  Application& operator=(const Application&) = delete;
+
+  // Serves until a stop signal, then drains: listeners close, requests finish, devices are disconnected
+  // without wills spread over part of the drain time, accepted telemetry is committed. A second signal or the
+  // end of the drain time skips to the commit. The answer is the exit code.
+  int run();
+
+ private:
+  Application(Options options, DataDirectory directory);
+
+  // The steps of start(), in order.
+  Result<void> open_store();
+  Result<void> load_certificate();
+  void build_shards();
+  Result<void> open_listeners();
+  Result<void> announce();
+
+  void publish_security(const HubSecurityPtr& security);
+  Result<void> make_contexts(const ServerCertificate& certificate);
+  void reload();
+  void renew_certificate();
+  void drain();
+  void stop_engine();
+
+  Options options_;
+  DataDirectory directory_;
+  std::vector<std::string> host_names_;
+  bool name_was_chosen_ = false;
+  ServerCertificate certificate_;
+  HubRecords records_;
+  LogObserver observer_;
+
+  std::unique_ptr<Stores> stores_;
+  std::shared_ptr<TicketKeys> ticket_keys_;
+  std::shared_ptr<TlsContextHolder> mqtts_context_;
+  std::shared_ptr<TlsContextHolder> https_context_;
+  std::unique_ptr<ShardGroup> shards_;
+  std::vector<std::unique_ptr<HubShard>> hub_shards_;
+  std::unique_ptr<DeviceRouter> router_;
+  std::unique_ptr<HubAdministration> administration_;
+  std::unique_ptr<Listener> mqtts_;
+  std::unique_ptr<Listener> https_;
+};
+
+}  // namespace kyanite

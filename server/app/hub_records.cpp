@@ -1,0 +1,53 @@
+#include "server/app/hub_records.h"
+
+#include <future>
+
+#include "protocol/auth/symmetric_key.h"
+
+namespace kyanite {
+namespace {
+
+// Runs what is posted on the thread that posts: enough for an answer that the start waits for, while there
+// are no shards yet.
+class StartExecutor final : public Executor {
+ public:
+  void post(Task task) override { task(); }
+  void post_all(std::vector<Task> tasks) override {
+    for (Task& task : tasks) task();
+  }
+  TimerId after(milliseconds, Task) override { return {}; }
+  void cancel(TimerId) override {}
+  SteadyTime now() const override { return std::chrono::steady_clock::now(); }
+  WallTime wall_now() const override {
+    return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
+  }
+  bool is_current() const override { return true; }
+};
+
+template <class T, class Ask>
+Result<T> ask_and_wait(Ask ask) {
+  StartExecutor here;
+  std::promise<Result<T>> answer;
+  auto waiting = answer.get_future();
+  ask(Reply<T>(here, [&answer](Result<T> result) { answer.set_value(std::move(result)); }));
+  return waiting.get();
+}
+
+}  // namespace
+
+Result<HubRecords> load_hub_records(Stores& stores) {
+  auto records =
+      ask_and_wait<HubRecords>([&](Reply<HubRecords> reply) { stores.hub().load(std::move(reply)); });
+  if (!records || !records->policies.empty()) return records;
+  records->policies = default_access_policies();
+  for (AccessPolicy& policy : records->policies) {
+    policy.primary_key = make_symmetric_key();
+    policy.secondary_key = make_symmetric_key();
+  }
+  const auto stored = ask_and_wait<void>(
+      [&](Reply<void> reply) { stores.hub().put_policies(records->policies, std::move(reply)); });
+  if (!stored) return stored.error();
+  return records;
+}
+
+}  // namespace kyanite

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "storage/stores.h"
+
+namespace kyanite {
+
+// Reads the hub-wide records of a store; a new store gets the five shared access policies with random keys
+// first. Blocks until the store answered; for the start, before shards run. Errors: those of the store.
+Result<HubRecords> load_hub_records(Stores& stores);
+
+}  // namespace kyanite

@@ -1,0 +1,25 @@
+#include "server/app/hub_shard.h"
+
+namespace kyanite {
+
+void HubShard::connect(DeviceRouter& router, Stores& stores, HubAdministration& administration,
+                       const Settings& settings, const HubFacts& facts, const HubSecurityPtr& security,
+                       LogObserver& observer) {
+  const ShardIndex index{static_cast<std::uint16_t>(shard_.index())};
+  registry_ = std::make_unique<RegistryService>(shard_, router, stores.identities());
+  services_ = std::make_unique<HubServices>(
+      HubServices{shard_, index, router, stores, *registry_, administration, settings});
+  mqtt_ = std::make_unique<MqttShard>(*services_, security, observer);
+  router.bind_connections(index, mqtt_->connections());
+  stores.on_pressure_change(shard_, [this](StorePressure pressure) { mqtt_->on_pressure(pressure); });
+  api_ = std::make_unique<ApiRouter>(*services_, facts, security, observer);
+  http_ = std::make_unique<HttpShard>(shard_, *api_);
+}
+
+void HubShard::set_security(const HubSecurityPtr& security) {
+  directory_.set_security(security);
+  mqtt_->set_security(security);
+  api_->set_security(security);
+}
+
+}  // namespace kyanite

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <memory>
+
+#include "server/api/api_router.h"
+#include "server/app/log_observer.h"
+#include "server/device/mqtt_shard.h"
+#include "server/http/http_shard.h"
+#include "server/hub/device_directory.h"
+#include "server/hub/hub_administration.h"
+#include "server/hub/registry_service.h"
+#include "server/runtime/shard.h"
+
+namespace kyanite {
+
+// HubShard is everything of the hub that lives on one shard.
+//
+// Owner: the application. Built before the shards start: the directory first, since the router needs all of
+// them, then connect(). Destroyed after the shards were joined.
+class HubShard {
+ public:
+  HubShard(Shard& shard, Stores& stores, const HubSecurityPtr& security)
+      : shard_(shard), directory_(shard, stores.identities(), security) {}
+
+  // Builds the adapters and binds them to the router and the stores.
+  void connect(DeviceRouter& router, Stores& stores, HubAdministration& administration,
+               const Settings& settings, const HubFacts& facts, const HubSecurityPtr& security,
+               LogObserver& observer);
+
+  Shard& shard() { return shard_; }
+  DeviceDirectory& directory() { return directory_; }
+  MqttShard& mqtt() { return *mqtt_; }
+  HttpShard& http() { return *http_; }
+
+  // On the shard.
+  void set_security(const HubSecurityPtr& security);
+
+ private:
+  Shard& shard_;
+  DeviceDirectory directory_;
+  std::unique_ptr<RegistryService> registry_;
+  std::unique_ptr<HubServices> services_;
+  std::unique_ptr<MqttShard> mqtt_;
+  std::unique_ptr<ApiRouter> api_;
+  std::unique_ptr<HttpShard> http_;
+};
+
+}  // namespace kyanite

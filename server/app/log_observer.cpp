@@ -1,0 +1,81 @@
+#include "server/app/log_observer.h"
+
+#include "server/observe/log.h"
+
+namespace kyanite {
+namespace {
+
+std::string connection_text(ConnectionRef ref) {
+  return std::to_string(ref.shard.value) + "." + std::to_string(ref.slot) + "." +
+         std::to_string(ref.generation);
+}
+
+// An end the device or the operator asked for is no warning.
+bool is_orderly(EndReason reason) {
+  return reason == EndReason::device_disconnected || reason == EndReason::link_lost ||
+         reason == EndReason::takeover || reason == EndReason::shutting_down;
+}
+
+}  // namespace
+
+void LogObserver::on_connected(const ConnectionFacts& connection) {
+  log::info("device_connected", {{"device", connection.identity.device},
+                                 {"module", connection.identity.module},
+                                 {"conn", connection_text(connection.ref)},
+                                 {"peer", connection.address},
+                                 {"tls", connection.tls_version},
+                                 {"auth", connection.kind == AuthKind::x509 ? "x509" : "sas"},
+                                 {"client", connection.client_type}});
+}
+
+void LogObserver::on_refused(const ConnectionFacts& connection, const Error& error) {
+  log::warning("connect_refused", {{"device", connection.identity.device},
+                                   {"module", connection.identity.module},
+                                   {"conn", connection_text(connection.ref)},
+                                   {"peer", connection.address},
+                                   {"reason", error.detail}});
+}
+
+void LogObserver::on_disconnected(const ConnectionFacts& connection, EndReason reason,
+                                  std::string_view detail, milliseconds connected_for) {
+  log::event(is_orderly(reason) ? log::Level::info : log::Level::warning, "device_disconnected",
+             {{"device", connection.identity.device},
+              {"module", connection.identity.module},
+              {"conn", connection_text(connection.ref)},
+              {"reason", to_string(reason)},
+              {"detail", detail},
+              {"connected_ms", connected_for.count()}});
+}
+
+void LogObserver::on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
+                                       std::size_t bytes) {
+  log::warning("telemetry_refused", {{"device", connection.identity.device},
+                                     {"module", connection.identity.module},
+                                     {"conn", connection_text(connection.ref)},
+                                     {"reason", error.detail},
+                                     {"bytes", bytes}});
+}
+
+void LogObserver::on_will_unusable(const ConnectionFacts& connection, std::string_view topic) {
+  log::warning(
+      "will_unusable",
+      {{"device", connection.identity.device}, {"conn", connection_text(connection.ref)}, {"topic", topic}});
+}
+
+void LogObserver::on_answered(const RequestOutcome& outcome) {
+  const bool is_fault = outcome.status >= 500;
+  const bool is_refused = outcome.status == 401 || outcome.status == 403;
+  const log::Level at = is_fault ? log::Level::error : is_refused ? log::Level::warning : log::Level::debug;
+  if (!log::enabled(at)) return;
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(outcome.took);
+  log::event(at, "request",
+             {{"verb", to_text(outcome.verb)},
+              {"path", outcome.path},
+              {"status", outcome.status},
+              {"peer", outcome.peer},
+              {"tracking_id", outcome.tracking_id},
+              {"took_us", took.count()},
+              {"reason", outcome.error ? std::string_view(outcome.error->detail) : std::string_view()}});
+}
+
+}  // namespace kyanite

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string>
+
+#include "server/app/first_start/hub_file.h"
+
+namespace kyanite {
+
+// What a person reads when the hub is ready: where it listens, the CA file, the connection string, what to
+// try next.
+std::string start_block(const HubFile& hub, const std::string& mqtts_address,
+                        const std::string& https_address, bool name_was_chosen);
+
+}  // namespace kyanite
