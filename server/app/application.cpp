@@ -39,6 +39,12 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// How a program on this machine reaches a listener.
+ListenAddress local_address(const ListenAddress& listen, std::uint16_t port) {
+  if (listen.address == "0.0.0.0" || listen.address == "::") return {std::string(kPlainHostName), port};
+  return {listen.address, port};
+}
+
 // A failed commit leaves the end of the log unknown; a new start reads what is there (architecture section
 // 8).
 [[noreturn]] void stop_after_store_failure(const Error& error) {
@@ -188,6 +194,7 @@ Result<void> Application::announce() {
   const HubFile hub{.host_name = host_names_.front(),
                     .mqtts_port = mqtts_->port(),
                     .https_port = https_->port(),
+                    .https_connect = to_string(local_address(options_.settings.listen.https, https_->port())),
                     .service_connection_string = to_string(connection),
                     .ca_file = certificate_.ca_file.string(),
                     .pid = static_cast<int>(::getpid()),

@@ -8,6 +8,7 @@ std::string encode_hub_file(const HubFile& file) {
   Json json;
   json["hostName"] = file.host_name;
   json["ports"] = {{"mqtts", file.mqtts_port}, {"https", file.https_port}};
+  json["httpsConnect"] = file.https_connect;
   json["serviceConnectionString"] = file.service_connection_string;
   json["caFile"] = file.ca_file;
   json["pid"] = file.pid;
@@ -41,6 +42,7 @@ Result<HubFile> decode_hub_file(std::string_view text) {
       !text_of("serviceConnectionString", out.service_connection_string)) {
     return Error(Errc::format_error, "hub.json lacks hostName, ports or serviceConnectionString");
   }
+  text_of("httpsConnect", out.https_connect);
   text_of("caFile", out.ca_file);
   text_of("dataDirectory", out.data_directory);
   text_of("version", out.version);

@@ -15,6 +15,8 @@ struct HubFile {
   std::string host_name;
   std::uint16_t mqtts_port = 0;
   std::uint16_t https_port = 0;
+  std::string https_connect;  // "127.0.0.1:443": where this machine reaches the REST endpoint, whatever the
+                              // name resolves to
   std::string service_connection_string;
   std::string ca_file;  // absolute, empty when clients already trust the certificate
   int pid = 0;

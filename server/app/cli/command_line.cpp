@@ -1,0 +1,45 @@
+#include "server/app/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "server/app/cli/commands.h"
+#include "server/app/cli/exit_codes.h"
+#include "server/app/version.h"
+
+namespace kyanite::cli {
+
+int fail(const std::string& sentence) {
+  std::fprintf(stderr, "kyanite: %s\n", sentence.c_str());
+  return kFailed;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Kyanite, a self-hosted hub for devices built for Azure IoT Hub", "kyanite"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string(kVersion));
+  app.footer(
+      "Commands that talk to a hub find it by --login or KYANITE_CONNECTION_STRING (a service connection "
+      "string), else\n"
+      "by hub.json in --data, KYANITE_DATA or ./kyanite-data.\n"
+      "Exit codes: 0 done, 1 refused or failed, 2 wrong use, 3 too few events before the time was over.");
+  int exit_code = kDone;
+  add_serve_command(app, exit_code);
+  add_device_commands(app, exit_code);
+  add_module_commands(app, exit_code);
+  add_sas_commands(app, exit_code);
+  add_event_commands(app, exit_code);
+  add_certificate_commands(app, exit_code);
+  add_hub_commands(app, exit_code);
+  add_config_commands(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;  // --help and --version are "errors" of value 0
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  }
+  return exit_code;
+}
+
+}  // namespace kyanite::cli

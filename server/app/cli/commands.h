@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+// Each function declares subcommands. A chosen one runs as CLI11's callback and leaves its exit code in
+// `exit_code`.
+namespace kyanite::cli {
+
+void add_serve_command(CLI::App& app, int& exit_code);
+void add_config_commands(CLI::App& app, int& exit_code);
+void add_device_commands(CLI::App& app, int& exit_code);
+void add_module_commands(CLI::App& app, int& exit_code);
+void add_sas_commands(CLI::App& app, int& exit_code);
+void add_event_commands(CLI::App& app, int& exit_code);
+void add_certificate_commands(CLI::App& app, int& exit_code);
+void add_hub_commands(CLI::App& app, int& exit_code);  // ca, status, version
+
+// Says what went wrong in one line on standard error: "kyanite: SENTENCE".
+int fail(const std::string& sentence);
+
+}  // namespace kyanite::cli

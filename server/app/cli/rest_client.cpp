@@ -1,0 +1,184 @@
+#include "server/app/cli/rest_client.h"
+
+#include <curl/curl.h>
+
+#include <chrono>
+
+#include "protocol/auth/sas_token.h"
+
+namespace kyanite::cli {
+namespace {
+
+constexpr std::string_view kApiVersion = "2021-04-12";
+constexpr std::chrono::minutes kTokenLifetime{10};
+constexpr long kConnectSeconds = 10;
+constexpr long kAnswerSeconds = 60;
+constexpr std::size_t kBodyBytesMax = 64 * 1024 * 1024;
+constexpr std::size_t kLineBytesMax = 4 * 1024 * 1024;
+
+std::size_t collect(char* data, std::size_t, std::size_t size, void* into) {
+  auto& body = *static_cast<std::string*>(into);
+  if (body.size() + size > kBodyBytesMax) return 0;
+  body.append(data, size);
+  return size;
+}
+
+// Cuts a stream into lines.
+struct LineReader {
+  const std::function<bool(std::string_view)>& on_line;
+  CURL* handle;
+  std::string pending;
+  bool stopped = false;
+
+  static std::size_t receive(char* data, std::size_t, std::size_t size, void* into) {
+    auto& self = *static_cast<LineReader*>(into);
+    self.pending.append(data, size);
+    long status = 0;
+    curl_easy_getinfo(self.handle, CURLINFO_RESPONSE_CODE, &status);
+    if (status != 200) return self.pending.size() <= kLineBytesMax ? size : 0;  // an error body, kept whole
+    std::size_t begin = 0;
+    for (std::size_t end; (end = self.pending.find('\n', begin)) != std::string::npos; begin = end + 1) {
+      const std::string_view line(self.pending.data() + begin, end - begin);
+      if (!line.empty() && !self.on_line(line)) {
+        self.stopped = true;
+        return 0;
+      }
+    }
+    self.pending.erase(0, begin);
+    return self.pending.size() <= kLineBytesMax ? size : 0;
+  }
+};
+
+}  // namespace
+
+struct RestClient::Curl {
+  CURL* handle = curl_easy_init();
+  curl_slist* headers = nullptr;
+  curl_slist* connect_to = nullptr;
+  char error[CURL_ERROR_SIZE] = {};
+
+  ~Curl() {
+    curl_slist_free_all(headers);
+    curl_slist_free_all(connect_to);
+    curl_easy_cleanup(handle);
+  }
+  void clear() {
+    curl_easy_reset(handle);
+    curl_slist_free_all(std::exchange(headers, nullptr));
+    curl_slist_free_all(std::exchange(connect_to, nullptr));
+    error[0] = '\0';
+  }
+  Error failure(CURLcode code, const HubTarget& target) const {
+    const std::string reason = error[0] != '\0' ? error : curl_easy_strerror(code);
+    const std::string place =
+        target.connect_to.empty() ? target.host + ":" + std::to_string(target.port) : target.connect_to;
+    if (code == CURLE_COULDNT_CONNECT) {
+      return Error(Errc::io_failed, "no hub answers at " + place + "; is it running? (" + reason + ")");
+    }
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
+      return Error(Errc::io_failed,
+                   "the hub's certificate is not trusted: " + reason +
+                       "; give its CA with --ca FILE (`kyanite ca` prints it on the hub's machine)");
+    }
+    return Error(Errc::io_failed, "no answer from the hub at " + place + ": " + reason);
+  }
+};
+
+RestClient::RestClient(HubTarget target) : target_(std::move(target)), curl_(std::make_unique<Curl>()) {}
+RestClient::~RestClient() = default;
+
+Result<void> RestClient::prepare(const std::string& verb, const std::string& path,
+                                 const std::vector<std::string>& headers) {
+  curl_->clear();
+  CURL* const handle = curl_->handle;
+  if (!handle) return Error(Errc::internal, "libcurl cannot be used");
+  const std::string authority = target_.host + ":" + std::to_string(target_.port);
+  const std::string separator = path.find('?') == std::string::npos ? "?" : "&";
+  const std::string url =
+      "https://" + authority + path + separator + "api-version=" + std::string(kApiVersion);
+  const auto expiry = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + kTokenLifetime);
+  const std::string token = make_sas_token(target_.host, target_.login.key, expiry, target_.login.policy);
+  curl_->headers = curl_slist_append(curl_->headers, ("Authorization: " + token).c_str());
+  curl_->headers = curl_slist_append(curl_->headers, "Content-Type: application/json");
+  curl_->headers = curl_slist_append(curl_->headers, "Expect:");
+  for (const std::string& header : headers)
+    curl_->headers = curl_slist_append(curl_->headers, header.c_str());
+  if (!target_.connect_to.empty()) {
+    curl_->connect_to = curl_slist_append(nullptr, (authority + ":" + target_.connect_to).c_str());
+    curl_easy_setopt(handle, CURLOPT_CONNECT_TO, curl_->connect_to);
+    curl_easy_setopt(handle, CURLOPT_PROXY, "");  // a local hub is never behind one
+  }
+  curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, verb.c_str());
+  curl_easy_setopt(handle, CURLOPT_HTTPHEADER, curl_->headers);
+  curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+  curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
+  curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, curl_->error);
+  curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  if (!target_.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, target_.ca_file.c_str());
+  return {};
+}
+
+Result<RestAnswer> RestClient::ask(const std::string& verb, const std::string& path, const std::string& body,
+                                   const std::vector<std::string>& headers) {
+  if (auto ready = prepare(verb, path, headers); !ready) return ready.error();
+  RestAnswer answer;
+  curl_easy_setopt(curl_->handle, CURLOPT_TIMEOUT, kAnswerSeconds);
+  curl_easy_setopt(curl_->handle, CURLOPT_WRITEFUNCTION, collect);
+  curl_easy_setopt(curl_->handle, CURLOPT_WRITEDATA, &answer.body);
+  if (!body.empty()) {
+    curl_easy_setopt(curl_->handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+    curl_easy_setopt(curl_->handle, CURLOPT_POSTFIELDS, body.data());
+  }
+  if (const CURLcode code = curl_easy_perform(curl_->handle); code != CURLE_OK)
+    return curl_->failure(code, target_);
+  long status = 0;
+  curl_easy_getinfo(curl_->handle, CURLINFO_RESPONSE_CODE, &status);
+  answer.status = static_cast<int>(status);
+  return answer;
+}
+
+Result<Json> RestClient::ask_json(const std::string& verb, const std::string& path, const std::string& body,
+                                  const std::vector<std::string>& headers) {
+  const auto answer = ask(verb, path, body, headers);
+  if (!answer) return answer.error();
+  if (answer->status / 100 != 2) return Error(Errc::argument_invalid, describe_refusal(*answer));
+  if (answer->body.empty()) return Json();
+  auto json = parse_json(answer->body);
+  if (!json) return Error(Errc::io_failed, "the hub answered with something that is no JSON");
+  return json;
+}
+
+Result<void> RestClient::read_lines(const std::string& path,
+                                    const std::function<bool(std::string_view)>& on_line) {
+  if (auto ready = prepare("GET", path, {"Accept: application/x-ndjson"}); !ready) return ready.error();
+  LineReader reader{on_line, curl_->handle, {}, false};
+  curl_easy_setopt(curl_->handle, CURLOPT_WRITEFUNCTION, LineReader::receive);
+  curl_easy_setopt(curl_->handle, CURLOPT_WRITEDATA, &reader);
+  const CURLcode code = curl_easy_perform(curl_->handle);
+  if (reader.stopped) return {};
+  if (code != CURLE_OK) return curl_->failure(code, target_);
+  long status = 0;
+  curl_easy_getinfo(curl_->handle, CURLINFO_RESPONSE_CODE, &status);
+  if (status != 200)
+    return Error(Errc::argument_invalid, describe_refusal({static_cast<int>(status), reader.pending}));
+  return {};
+}
+
+std::string describe_refusal(const RestAnswer& answer) {
+  std::string out = std::to_string(answer.status);
+  const auto json = parse_json(answer.body);
+  const Json* message = json && json->is_object() ? find_member(*json, "Message") : nullptr;
+  if (message && message->is_string()) {
+    // "ErrorCode:DeviceNotFound;{text}" is the service's form.
+    std::string text = message->get<std::string>();
+    constexpr std::string_view kPrefix = "ErrorCode:";
+    if (text.starts_with(kPrefix)) text.erase(0, kPrefix.size());
+    if (const std::size_t end = text.find(';'); end != std::string::npos) text.replace(end, 1, ": ");
+    out += " " + text;
+  }
+  if (answer.status == 401) out += " (is the key right, and may its policy do this?)";
+  return "the hub refused: " + out;
+}
+
+}  // namespace kyanite::cli

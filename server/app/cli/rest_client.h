@@ -1,0 +1,54 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/json_limits.h"
+#include "protocol/base/result.h"
+#include "server/app/cli/hub_target.h"
+
+namespace kyanite::cli {
+
+struct RestAnswer {
+  int status = 0;
+  std::string body;
+};
+
+// RestClient asks one hub over HTTPS with a fresh SAS token of the login's policy. Blocking; one request at a
+// time. Errors: Errc::io_failed with a sentence for the user when there is no answer.
+class RestClient {
+ public:
+  explicit RestClient(HubTarget target);
+  ~RestClient();
+  RestClient(const RestClient&) = delete;
+  RestClient& operator=(const RestClient&) = delete;
+
+  const HubTarget& target() const { return target_; }
+
+  // `path` begins with '/'; api-version is added. Headers as "Name: value".
+  Result<RestAnswer> ask(const std::string& verb, const std::string& path, const std::string& body = {},
+                         const std::vector<std::string>& headers = {});
+  // The same for an answer expected to be JSON with a 2xx status; anything else becomes an error whose detail
+  // is what the hub said: "404 DeviceNotFound: ...".
+  Result<Json> ask_json(const std::string& verb, const std::string& path, const std::string& body = {},
+                        const std::vector<std::string>& headers = {});
+
+  // Reads an answer of lines until it ends or `on_line` returns false. A status other than 200 is an error.
+  Result<void> read_lines(const std::string& path, const std::function<bool(std::string_view)>& on_line);
+
+ private:
+  struct Curl;
+  Result<void> prepare(const std::string& verb, const std::string& path,
+                       const std::vector<std::string>& headers);
+
+  HubTarget target_;
+  std::unique_ptr<Curl> curl_;
+};
+
+// What the hub's error body says, in a line.
+std::string describe_refusal(const RestAnswer& answer);
+
+}  // namespace kyanite::cli

@@ -1,0 +1,82 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <optional>
+
+#include "server/app/application.h"
+#include "server/app/cli/commands.h"
+#include "server/app/cli/exit_codes.h"
+#include "server/app/cli/settings_flags.h"
+#include "server/app/listen_check.h"
+#include "server/app/signals.h"
+#include "server/observe/log.h"
+
+namespace kyanite::cli {
+namespace {
+
+bool wants_json(LogFormat format) {
+  if (format == LogFormat::automatic) return ::isatty(STDERR_FILENO) == 0;
+  return format == LogFormat::json;
+}
+
+void report(const Problems& problems) {
+  const char* number = problems.size() == 1 ? "one problem" : "these problems";
+  std::fprintf(stderr, "kyanite: cannot start because of %s:\n", number);
+  for (const Problem& problem : problems) std::fprintf(stderr, "  - %s", to_text(Problems{problem}).c_str());
+}
+
+int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
+  Signals::block();
+  LoadedSettings loaded = load_from_process(flags);
+  std::optional<DataDirectory> directory;
+  if (auto opened = DataDirectory::open(loaded.settings.data_directory)) {
+    directory.emplace(std::move(*opened));
+  } else {
+    loaded.problems.push_back({"dataDirectory (--data)", opened.error().detail, ""});
+  }
+  for (Problem& problem : check_listen_addresses(loaded.settings.listen))
+    loaded.problems.push_back(std::move(problem));
+  if (!loaded.problems.empty()) {
+    report(loaded.problems);
+    return kFailed;
+  }
+  log::start({.level = log::level_from_text(loaded.settings.log.level).value_or(log::Level::info),
+              .json = wants_json(loaded.settings.log.format)});
+  if (directory->was_open_to_others()) {
+    log::warning("data_directory_closed",
+                 {{"data", directory->path().string()}, {"reason", "other users could enter it"}});
+  }
+  log::debug("settings", {{"effective", show_settings(loaded.settings).dump()}});
+  Application::Options options{.settings = loaded.settings,
+                               .reload_settings = [flags] { return load_from_process(flags); },
+                               .started = started,
+                               .print_block = !quiet};
+  int exit_code = kFailed;
+  {
+    auto app = Application::start(std::move(options), std::move(*directory));
+    if (app) {
+      exit_code = (*app)->run();
+    } else {
+      log::error("start_failed", {{"reason", app.error().detail}});
+      std::fprintf(stderr, "kyanite: cannot start: %s\n", app.error().detail.c_str());
+    }
+  }
+  log::stop();
+  return exit_code;
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app, int& exit_code) {
+  const SteadyTime started = std::chrono::steady_clock::now();
+  auto* command = app.add_subcommand("serve", "run the hub in the foreground");
+  command->footer(
+      "All settings: config/reference.md. SIGTERM stops cleanly, SIGHUP reloads certificates and log level.");
+  const auto flags = add_settings_flags(*command);
+  const auto quiet = std::make_shared<bool>(false);
+  command->add_flag("--quiet", *quiet, "do not print the block for people when ready");
+  command->callback([flags, quiet, started, &exit_code] { exit_code = serve(*flags, *quiet, started); });
+}
+
+}  // namespace kyanite::cli

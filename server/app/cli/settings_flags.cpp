@@ -1,0 +1,75 @@
+#include "server/app/cli/settings_flags.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <string_view>
+
+#include "config/keys.h"
+#include "config/schema.h"
+#include "server/app/first_start/files.h"
+
+namespace kyanite::cli {
+
+std::shared_ptr<SettingsFlags> add_settings_flags(CLI::App& command) {
+  auto flags = std::make_shared<SettingsFlags>();
+  command
+      .add_option("--config", flags->config_file,
+                  "configuration file (JSON, comments allowed); KYANITE_CONFIG")
+      ->type_name("FILE");
+  for (const SettingKey& key : setting_keys()) {
+    if (key.flag.empty()) continue;
+    const std::string name(key.flag);
+    const auto description = schema_at(key.path)->value("description", std::string());
+    auto* option = command.add_option(name, flags->values[name], description);
+    option->expected(1);
+    const auto& values = schema_at(key.path);
+    if (key.path == "hub.hostNames") {
+      option->type_name("NAME ...")
+          ->expected(1)
+          ->allow_extra_args(false)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    } else if (key.path.starts_with("listen.")) {
+      option->type_name("ADDR:PORT");
+    } else if (values->contains("enum")) {
+      std::string choices;
+      for (const auto& choice : (*values)["enum"])
+        choices += (choices.empty() ? "" : "|") + choice.get<std::string>();
+      option->type_name(choices);
+    } else {
+      option->type_name(key.path == "dataDirectory" ? "DIR" : key.path.starts_with("tls.") ? "FILE" : "N");
+    }
+  }
+  return flags;
+}
+
+LoadedSettings load_from_process(const SettingsFlags& flags) {
+  SettingSources sources;
+  std::string file = flags.config_file;
+  if (const char* named = std::getenv("KYANITE_CONFIG"); file.empty() && named) file = named;
+  Problems unreadable;
+  if (!file.empty()) {
+    auto text = read_file(file, kConfigBytesMax + 1);
+    if (text) {
+      sources.file = {file, std::move(*text)};
+    } else {
+      unreadable.push_back({file, text.error().detail, "name a file that can be read with --config"});
+    }
+  }
+  for (char** entry = environ; *entry; ++entry) {
+    const std::string_view variable(*entry);
+    if (!variable.starts_with("KYANITE_")) continue;
+    const std::size_t equals = variable.find('=');
+    if (equals == std::string_view::npos) continue;
+    sources.environment.emplace_back(variable.substr(0, equals), variable.substr(equals + 1));
+  }
+  for (const auto& [name, values] : flags.values) {
+    if (!values.empty()) sources.flags.push_back({name, values});
+  }
+  LoadedSettings loaded = load_settings(sources);
+  loaded.problems.insert(loaded.problems.begin(), unreadable.begin(), unreadable.end());
+  return loaded;
+}
+
+}  // namespace kyanite::cli
