@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs what is missing of a set of Debian 12 packages; does nothing when everything is there.
+#   scripts/install-packages.sh build|test ...
+set -eu
+
+build="g++ cmake ninja-build ccache git libboost1.81-dev libssl-dev librocksdb-dev nlohmann-json3-dev libspdlog-dev
+  libfmt-dev libcli11-dev libvalijson-dev libcurl4-openssl-dev libgtest-dev libgmock-dev python3"
+test="openssl mosquitto-clients python3-venv python3-pip ca-certificates"
+
+wanted=
+for set in "$@"; do
+  case $set in
+    build) wanted="$wanted $build" ;;
+    test) wanted="$wanted $build $test"
+      # Any Node from 18 on will do, wherever it comes from.
+      command -v node > /dev/null && command -v npm > /dev/null || wanted="$wanted nodejs npm" ;;
+    *) echo "usage: $0 build|test ..." >&2; exit 2 ;;
+  esac
+done
+
+missing=
+for package in $wanted; do
+  dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2> /dev/null | grep -q '^ii' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo > /dev/null || {
+    echo "These packages are missing and only root may install them:$missing" >&2
+    echo "Run as root: apt-get update && apt-get install -y --no-install-recommends$missing" >&2
+    exit 1
+  }
+  as_root=sudo
+fi
+echo "Installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # lists of words
+{
+  $as_root apt-get update -q
+  $as_root apt-get install -y -q --no-install-recommends $missing
+}
