@@ -1,0 +1,196 @@
+"""The subcommands against a running hub: what they print, and what they answer to mistakes."""
+import json
+import shutil
+import subprocess
+import threading
+import unittest
+
+from program import HubCase, run
+
+
+class Devices(HubCase):
+    def setUp(self):
+        super().setUp()
+        self.running = self.hub()
+
+    def kyanite(self, *arguments, code=0, **options):
+        result = self.cli(self.running, *arguments, **options)
+        self.assertEqual(result.returncode, code, f"{arguments}: {result.stdout}{result.stderr}")
+        return result
+
+    def document(self, *arguments):
+        return json.loads(self.kyanite(*arguments, "--json").stdout)
+
+    def test_a_device_lives_from_create_to_delete(self):
+        created = self.document("device", "create", "d1")
+        self.assertEqual(created["deviceId"], "d1")
+        key = created["authentication"]["symmetricKey"]["primaryKey"]
+        self.assertIn(key, self.kyanite("device", "show", "d1").stdout)
+        self.assertIn("d1", self.kyanite("device", "list").stdout)
+        self.assertEqual(len(self.document("device", "list")), 1)
+        updated = self.document("device", "update", "d1", "--status", "disabled", "--status-reason", "in repair")
+        self.assertEqual((updated["status"], updated["statusReason"]), ("disabled", "in repair"))
+        self.assertEqual(updated["authentication"]["symmetricKey"]["primaryKey"], key)
+        renewed = self.document("device", "update", "d1", "--new-keys")
+        self.assertNotEqual(renewed["authentication"]["symmetricKey"]["primaryKey"], key)
+        self.kyanite("device", "delete", "d1")
+        self.assert_refused(self.kyanite("device", "show", "d1", code=1), "404 DeviceNotFound")
+
+    def test_a_second_create_is_refused(self):
+        self.kyanite("device", "create", "d1")
+        self.assert_refused(self.kyanite("device", "create", "d1", code=1), "409", "DeviceAlreadyExists")
+
+    def test_refusals_are_one_line(self):
+        result = self.kyanite("device", "create", "not an id", code=1)
+        self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
+    def test_ids_with_characters_of_a_url_work(self):
+        for device in ("a#b", "a?b", "a%25b", "a:b", "a+b", "a'b"):
+            self.kyanite("device", "create", device)
+            self.assertEqual(self.document("device", "show", device)["deviceId"], device)
+
+    def test_own_keys_are_kept_and_bad_ones_refused(self):
+        key = "AAECAwQFBgcICQoLDA0ODw=="
+        made = self.document("device", "create", "d1", "--primary-key", key, "--secondary-key", key)
+        self.assertEqual(made["authentication"]["symmetricKey"]["primaryKey"], key)
+        self.assert_refused(self.kyanite("device", "create", "d2", "--primary-key", "short", code=1), "400")
+
+    def test_modules_live_below_their_device(self):
+        self.kyanite("device", "create", "d1")
+        module = self.document("module", "create", "d1", "m1")
+        self.assertEqual((module["deviceId"], module["moduleId"]), ("d1", "m1"))
+        self.assertIn("m1", self.kyanite("module", "list", "d1").stdout)
+        string = self.kyanite("module", "connection-string", "d1", "m1").stdout
+        self.assertIn("ModuleId=m1", string)
+        self.kyanite("module", "delete", "d1", "m1")
+        self.kyanite("module", "show", "d1", "m1", code=1)
+
+    def test_a_connection_string_is_ready_to_paste_and_its_hint_stands_apart(self):
+        key = self.document("device", "create", "d1")["authentication"]["symmetricKey"]
+        result = self.kyanite("device", "connection-string", "d1")
+        host = self.running.host_name
+        self.assertEqual(result.stdout, f"HostName={host};DeviceId=d1;SharedAccessKey={key['primaryKey']}\n")
+        self.assertIn(self.running.ca_file, result.stderr)
+        self.assertIn("mosquitto_pub", result.stderr)
+        self.assertIn(str(self.running.mqtts_port), result.stderr)
+        self.assertIn(key["secondaryKey"], self.kyanite("device", "connection-string", "d1", "--secondary").stdout)
+
+    def test_x509_devices_get_a_string_without_key(self):
+        self.kyanite("device", "create", "x1", "--primary-thumbprint", "A" * 40)
+        self.assertEqual(self.kyanite("device", "connection-string", "x1").stdout,
+                         f"HostName={self.running.host_name};DeviceId=x1;x509=true\n")
+        self.assertEqual(self.document("device", "create", "x2", "--auth", "ca")["authentication"]["type"], "certificateAuthority")
+        shown = self.document("device", "create", "x3", "--certificate", str(self.running.ca_file))
+        self.assertEqual(len(shown["authentication"]["x509Thumbprint"]["primaryThumbprint"]), 64)
+
+    def test_ca_certificates_are_added_listed_and_removed(self):
+        self.kyanite("cert", "add", "plant", self.running.ca_file)
+        self.assertEqual([entry["name"] for entry in self.document("cert", "list")["caCertificates"]], ["plant"])
+        self.kyanite("cert", "delete", "plant")
+        self.assertEqual(self.document("cert", "list")["caCertificates"], [])
+        self.kyanite("cert", "delete", "plant", code=1)
+
+    def test_status_counts_devices(self):
+        self.kyanite("device", "create", "d1")
+        self.assertEqual(self.document("status")["devices"]["total"], 1)
+        self.assertIn("1 registered", self.kyanite("status").stdout)
+
+    def test_the_ca_is_printed_whether_the_hub_runs_or_not(self):
+        printed = self.kyanite("ca").stdout
+        self.assertTrue(printed.startswith("-----BEGIN CERTIFICATE-----"))
+        self.running.stop()
+        self.assertEqual(self.kyanite("ca").stdout, printed)
+
+    def test_the_login_may_come_from_flag_or_environment(self):
+        login = self.running.info["serviceConnectionString"].replace(self.running.host_name, "127.0.0.1", 1)
+        result = run("status", "--login", login, "--ca", self.running.ca_file)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        result = run("status", env={"KYANITE_CONNECTION_STRING": login, "KYANITE_CA_FILE": self.running.ca_file})
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_a_wrong_key_is_refused_in_clear_words(self):
+        login = f"HostName=127.0.0.1:{self.running.info['ports']['https']};SharedAccessKeyName=iothubowner;SharedAccessKey=AAAA"
+        self.assert_refused(run("status", "--login", login, "--ca", self.running.ca_file), "401", "is the key right")
+        self.assert_refused(run("status", "--login", login), "not trusted")
+        self.assert_refused(run("status", "--login", "nonsense"), "cannot be read")
+
+    def test_a_stopped_hub_is_named(self):
+        self.running.stop()
+        self.assert_refused(self.kyanite("status", code=1), "no running hub", "kyanite serve")
+
+    def test_a_killed_hub_is_named(self):
+        self.running.kill()
+        self.assert_refused(self.kyanite("status", code=1), "no hub answers", "is it running?")
+
+
+@unittest.skipUnless(shutil.which("mosquitto_pub"), "needs mosquitto_pub")
+class Telemetry(HubCase):
+    def setUp(self):
+        super().setUp()
+        self.running = self.hub()
+        self.assertEqual(self.cli(self.running, "device", "create", "d1").returncode, 0)
+
+    def publish(self, body, topic="devices/d1/messages/events/"):
+        token = self.cli(self.running, "sas", "generate", "--device", "d1").stdout.strip()
+        host = self.running.host_name
+        command = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.running.mqtts_port), "--cafile", self.running.ca_file,
+                   "-V", "mqttv311", "-i", "d1", "-u", f"{host}/d1/?api-version=2021-04-12", "-P", token, "-t", topic,
+                   "-q", "1", "-m", body]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr + self.running.log_tail())
+
+    def events(self, *arguments, code=0):
+        result = self.cli(self.running, "events", *arguments)
+        self.assertEqual(result.returncode, code, result.stderr)
+        return result
+
+    def test_what_a_device_sends_is_printed(self):
+        self.publish("{id=123}", "devices/d1/messages/events/alert=yes&plain")
+        event = json.loads(self.events("--from", "start", "--count", "1", "--json").stdout)
+        self.assertEqual((event["deviceId"], event["body"]), ("d1", "{id=123}"))
+        self.assertEqual(event["properties"]["alert"], "yes")
+        line = self.events("--from", "start", "--count", "1").stdout
+        self.assertIn("d1", line)
+        self.assertIn("{id=123}", line)
+
+    def test_a_reader_that_waits_gets_what_comes(self):
+        results = []
+        reader = threading.Thread(target=lambda: results.append(self.cli(
+            self.running, "events", "--from", "now", "--count", "1", "--timeout", "20", "--json")))
+        reader.start()
+        while reader.is_alive() and not results:
+            self.publish("late")
+            reader.join(0.2)
+        reader.join(20)
+        self.assertEqual(json.loads(results[0].stdout)["body"], "late", results[0].stderr)
+
+    def test_too_few_events_in_time_have_their_own_exit_code(self):
+        self.publish("one")
+        result = self.events("--from", "start", "--count", "2", "--timeout", "1", code=3)
+        self.assertIn("1 of 2 events", result.stderr)
+
+    def test_without_count_the_timeout_is_a_normal_end(self):
+        self.assertEqual(self.events("--from", "start", "--timeout", "1").stdout, "")
+
+    def test_a_wrong_start_is_refused(self):
+        self.assertIn("from must be", self.events("--from", "yesterday", code=1).stderr)
+
+    def test_events_outlive_a_kill(self):
+        self.publish("kept")
+        self.running.kill()
+        self.running.start(timeout=60)
+        self.assertIn("kept", self.events("--from", "start", "--count", "1").stdout)
+
+
+class Tokens(HubCase):
+    def test_tokens_are_made_and_explained_offline(self):
+        key = "AAECAwQFBgcICQoLDA0ODw=="
+        string = f"HostName=h.test;DeviceId=d1;SharedAccessKey={key}"
+        made = json.loads(run("sas", "generate", "--connection-string", string, "--ttl", "60", "--json").stdout)
+        self.assertTrue(made["token"].startswith("SharedAccessSignature "))
+        explained = run("sas", "explain", made["token"], "--key", key)
+        self.assertEqual(explained.returncode, 0, explained.stderr)
+        self.assertIn("h.test / devices / d1", explained.stdout)
+        self.assertEqual(run("sas", "explain", made["token"], "--key", "////////////////////////").returncode, 1)
+        self.assertEqual(run("sas", "explain", "nonsense").returncode, 1)
+        self.assertEqual(run("sas", "generate", "--connection-string", string, "--ttl", "0").returncode, 2)

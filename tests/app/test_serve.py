@@ -1,0 +1,281 @@
+"""kyanite serve: start, stop, bad input, ports, files, signals."""
+import json
+import os
+import socket
+import ssl
+import stat
+import subprocess
+import unittest
+
+from program import PROGRAM, SIGHUP, SIGINT, SIGTERM, HubCase, occupied_port, run, send, wait_for
+
+ANY = ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0"]
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def served_certificate(hub, port="mqtts"):
+    """The certificate a client gets, checked against the hub's CA."""
+    context = ssl.create_default_context(cafile=hub.ca_file)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    with socket.create_connection(("127.0.0.1", hub.info["ports"][port]), timeout=10) as raw:
+        with context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+            return tls.getpeercert()
+
+
+class FirstStart(HubCase):
+    def test_it_makes_everything_and_says_so(self):
+        hub = self.hub()
+        self.assertEqual(mode(hub.data), 0o700)
+        self.assertEqual(mode(hub.data / "hub.json"), 0o600)
+        self.assertEqual(mode(hub.data / "pki" / "ca.key"), 0o600)
+        info = hub.info
+        self.assertEqual(info["pid"], hub.process.pid)
+        self.assertEqual(info["dataDirectory"], str(hub.data))
+        self.assertIn("SharedAccessKeyName=iothubowner", info["serviceConnectionString"])
+        self.assertTrue(os.path.exists(info["caFile"]))
+        self.assertIn(info["hostName"], ("kyanite.localhost", "127.0.0.1"))
+        text = hub.log_file.read_text()
+        self.assertIn(info["serviceConnectionString"], text)
+        self.assertIn(info["caFile"], text)
+
+    def test_one_log_line_says_ready_with_the_time_it_took(self):
+        hub = self.hub()
+        lines = [json.loads(line) for line in hub.log_file.read_text().splitlines() if line.startswith("{")]
+        ready = [line for line in lines if line["event"] == "ready"]
+        self.assertEqual(len(ready), 1)
+        self.assertGreaterEqual(ready[0]["start_ms"], 0)
+
+    def test_quiet_prints_no_secret(self):
+        hub = self.hub("--quiet")
+        self.assertNotIn("SharedAccessKey=", hub.log_file.read_text())
+
+    def test_a_strict_client_accepts_the_certificate_with_all_its_names(self):
+        hub = self.hub("--hostname", "hub.test", "--hostname", "alias.test")
+        names = [value for _, value in served_certificate(hub)["subjectAltName"]]
+        for name in ("hub.test", "alias.test", "localhost", "127.0.0.1", "kyanite.localhost"):
+            self.assertIn(name, names)
+        self.assertEqual(names[0], "hub.test")
+        self.assertEqual(hub.info["hostName"], "hub.test")
+        self.assertEqual(names, [value for _, value in served_certificate(hub, "https")["subjectAltName"]])
+
+    def test_both_tls_versions_are_served_and_older_ones_are_not(self):
+        hub = self.hub()
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = ssl.create_default_context(cafile=hub.ca_file)
+            context.minimum_version = context.maximum_version = version
+            with socket.create_connection(("127.0.0.1", hub.mqtts_port), timeout=10) as raw:
+                context.wrap_socket(raw, server_hostname="localhost").close()
+
+    def test_settings_may_come_from_the_environment_alone(self):
+        hub = self.hub(env={"KYANITE_HOSTNAME": "from.environment.test", "KYANITE_LOG_LEVEL": "debug"})
+        self.assertEqual(hub.info["hostName"], "from.environment.test")
+
+    def test_rsa_certificates_can_be_chosen(self):
+        hub = self.hub(env={"KYANITE_TLS_KEY_TYPE": "rsa-2048"})
+        served_certificate(hub)
+        text = subprocess.run(["openssl", "x509", "-in", hub.data / "pki" / "server.pem", "-noout", "-text"],
+                              capture_output=True, text=True, check=True).stdout
+        self.assertIn("2048 bit", text)
+
+
+class SecondStart(HubCase):
+    def test_policies_certificate_and_name_stay(self):
+        hub = self.hub()
+        first = dict(hub.info)
+        certificate = (hub.data / "pki" / "server.pem").read_text()
+        self.assertEqual(hub.stop(), 0)
+        hub.start(timeout=60)
+        key = "SharedAccessKey="
+        self.assertEqual(hub.info["serviceConnectionString"].split(key)[1], first["serviceConnectionString"].split(key)[1])
+        self.assertEqual(hub.info["hostName"], first["hostName"])
+        self.assertEqual((hub.data / "pki" / "server.pem").read_text(), certificate)
+
+    def test_another_name_makes_another_certificate_by_the_same_ca(self):
+        hub = self.hub()
+        ca = (hub.data / "pki" / "ca.pem").read_text()
+        hub.stop()
+        again = self.hub("--hostname", "other.test")
+        self.assertEqual((hub.data / "pki" / "ca.pem").read_text(), ca)
+        self.assertIn(("DNS", "other.test"), served_certificate(again)["subjectAltName"])
+
+    def test_after_a_kill_it_starts_again(self):
+        hub = self.hub()
+        hub.kill()
+        self.assertTrue((hub.data / "hub.json").exists())
+        hub.start(timeout=60)
+        self.assertEqual(hub.info["pid"], hub.process.pid)
+
+    def test_a_second_process_on_the_directory_is_refused_and_the_first_lives_on(self):
+        hub = self.hub()
+        second = run("serve", "--data", hub.data, *ANY)
+        self.assert_refused(second, "in use by another hub", str(hub.process.pid))
+        self.assertTrue(hub.is_running())
+        self.assertEqual(json.loads((hub.data / "hub.json").read_text())["pid"], hub.process.pid)
+
+
+class BadInput(HubCase):
+    def test_all_problems_come_at_once_each_with_its_place(self):
+        config = self.folder / "kyanite.json"
+        config.write_text('{ // comment\n "listen": {"mqts": "x"}, "storage": {"durability": "maybe"} }')
+        with occupied_port() as port:
+            result = run("serve", "--config", config, "--data", "/proc/nowhere", "--mqtts", f"127.0.0.1:{port}",
+                         "--https", "127.0.0.1:0", env={"KYANITE_LOG_LEVEL": "loud", "KYANITE_NONSENSE": "1"})
+        self.assert_refused(result, "listen.mqts", "did you mean listen.mqtts?", "storage.durability", '"fsync" or "os"',
+                            "KYANITE_LOG_LEVEL", "KYANITE_NONSENSE", "data directory /proc/nowhere", "--mqtts",
+                            "another program has port")
+
+    def test_an_address_this_machine_lacks_is_named(self):
+        result = run("serve", "--data", self.folder / "d", "--mqtts", "192.0.2.1:0", "--https", "127.0.0.1:0")
+        self.assert_refused(result, "192.0.2.1", "no such address")
+        self.assertFalse((self.folder / "d" / "hub.json").exists())
+
+    def test_broken_json_names_line_and_column(self):
+        config = self.folder / "kyanite.json"
+        config.write_text('{\n  "hub" {}\n}')
+        self.assert_refused(run("config", "check", "--config", config), "line 2")
+
+    def test_a_missing_configuration_file_is_named(self):
+        self.assert_refused(run("serve", "--config", "/nowhere.json", *ANY, "--data", self.folder / "d"), "/nowhere.json")
+
+    def test_wrong_use_has_its_own_exit_code(self):
+        self.assertEqual(run("serve", "--nonsense").returncode, 2)
+        self.assertEqual(run().returncode, 2)
+        self.assertEqual(run("nonsense").returncode, 2)
+
+    def test_user_certificate_files_that_do_not_fit_are_refused(self):
+        wrong = self.folder / "hub.pem"
+        wrong.write_text("no certificate")
+        result = run("serve", "--data", self.folder / "d", *ANY, "--certificate", wrong, "--key", wrong)
+        self.assert_refused(result, "no certificate in PEM form")
+        self.assertFalse((self.folder / "d" / "hub.json").exists())
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user to run as")
+    def test_a_directory_that_cannot_be_written_is_refused(self):
+        os.chmod(self.folder, 0o755)
+        result = run("serve", "--data", self.folder / "d", *ANY, user="nobody")
+        self.assert_refused(result, "cannot be made", "--data DIR")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user to run as")
+    def test_a_low_port_without_the_right_says_exactly_what_to_do(self):
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as limit:
+            if int(limit.read()) <= 443:
+                self.skipTest("everyone may bind 443 here")
+        data = self.folder / "d"
+        data.mkdir()
+        os.chmod(self.folder, 0o755)
+        os.chown(data, 65534, 65534)
+        result = run("serve", "--data", data, "--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:443", user="nobody")
+        self.assert_refused(result, "setcap cap_net_bind_service", "net.ipv4.ip_unprivileged_port_start=443", "container",
+                            "--https ADDR:PORT")
+
+
+class Signals(HubCase):
+    def test_sigterm_and_sigint_end_cleanly_and_take_hub_json_away(self):
+        for number in (SIGTERM, SIGINT):
+            hub = self.hub(data=f"data-{number}")
+            send(hub, number)
+            self.assertEqual(hub.process.wait(20), 0)
+            self.assertFalse((hub.data / "hub.json").exists())
+            self.assertIn('"stopped"', hub.log_file.read_text())
+
+    def test_sighup_serves_a_new_certificate_to_new_connections(self):
+        hub = self.hub()
+        before = served_certificate(hub)["serialNumber"]
+        (hub.data / "pki" / "server.pem").unlink()
+        send(hub, SIGHUP)
+        self.wait_for_log(hub, '"certificate_loaded"')
+        self.assertNotEqual(served_certificate(hub)["serialNumber"], before)
+
+    def test_sighup_reads_the_log_level_again(self):
+        config = self.folder / "kyanite.json"
+        config.write_text('{"log": {"level": "info"}}')
+        hub = self.hub("--config", str(config))
+        config.write_text('{"log": {"level": "debug"}}')
+        send(hub, SIGHUP)
+
+        def debug_line_seen():
+            hub.rest("GET", "/statistics/devices?api-version=2021-04-12")
+            return '"level":"debug"' in hub.log_file.read_text()
+
+        wait_for(debug_line_seen, "a debug line")
+
+    def test_sighup_with_a_broken_file_changes_nothing(self):
+        config = self.folder / "kyanite.json"
+        config.write_text("{}")
+        hub = self.hub("--config", str(config))
+        config.write_text("{")
+        send(hub, SIGHUP)
+        self.wait_for_log(hub, '"reload_refused"')
+        served_certificate(hub)
+
+    def test_a_users_certificate_is_read_again_on_sighup(self):
+        maker = self.hub(data="maker")
+        maker.stop()
+        pem, key = self.folder / "hub.pem", self.folder / "hub.key"
+        pki = maker.data / "pki"
+        pem.write_text((pki / "server.pem").read_text())
+        key.write_text((pki / "server.key").read_text())
+        hub = self.hub("--certificate", str(pem), "--key", str(key), "--ca", str(pki / "ca.pem"))
+        self.assertEqual(hub.ca_file, str(pki / "ca.pem"))
+        before = served_certificate(hub)["serialNumber"]
+        (pki / "server.pem").unlink()
+        maker.start(timeout=60)
+        maker.stop()
+        pem.write_text((pki / "server.pem").read_text())
+        key.write_text((pki / "server.key").read_text())
+        send(hub, SIGHUP)
+        self.wait_for_log(hub, '"certificate_loaded"')
+        self.assertNotEqual(served_certificate(hub)["serialNumber"], before)
+        key.write_text("broken")
+        send(hub, SIGHUP)
+        self.wait_for_log(hub, '"certificate_kept"')
+        served_certificate(hub)
+
+
+class Ports(HubCase):
+    def test_nothing_listens_on_1883(self):
+        self.hub()
+        with socket.socket() as probe:
+            self.assertNotEqual(probe.connect_ex(("127.0.0.1", 1883)), 0)
+
+    def test_each_listener_has_its_own_address(self):
+        hub = self.hub("--mqtts", "127.0.0.2:0", "--https", "127.0.0.3:0")
+        for address, port in (("127.0.0.2", hub.mqtts_port), ("127.0.0.3", hub.info["ports"]["https"])):
+            socket.create_connection((address, port), timeout=5).close()
+        self.assertEqual(self.cli(hub, "status").returncode, 0)
+
+    def test_a_plain_text_peer_gets_no_answer(self):
+        hub = self.hub()
+        with socket.create_connection(("127.0.0.1", hub.mqtts_port), timeout=10) as plain:
+            plain.sendall(b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00")
+            self.assertEqual(plain.recv(1), b"")
+
+
+class Configuration(HubCase):
+    def test_check_and_print_agree_with_serve(self):
+        result = run("config", "print", "--mqtts", "127.0.0.1:1", env={"KYANITE_HOSTNAME": "a.test,b.test"})
+        self.assertEqual(result.returncode, 0, result.stderr)
+        shown = json.loads(result.stdout)
+        self.assertEqual(shown["listen"]["mqtts"], "127.0.0.1:1")
+        self.assertEqual(shown["hub"]["hostNames"], ["a.test", "b.test"])
+        self.assertEqual(run("config", "check").returncode, 0)
+
+    def test_version_is_printed(self):
+        self.assertRegex(run("version").stdout, r"^kyanite \d+\.\d+\.\d+\n$")
+        self.assertEqual(run("--version").returncode, 0)
+
+
+class Files(HubCase):
+    def test_the_program_needs_no_environment(self):
+        result = subprocess.run([PROGRAM, "version"], env={}, capture_output=True, text=True, timeout=30)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_a_directory_open_to_others_is_closed_with_a_warning(self):
+        data = self.folder / "data"
+        data.mkdir(mode=0o755)
+        hub = self.hub()
+        self.assertEqual(mode(data), 0o700)
+        self.assertIn("data_directory_closed", hub.log_file.read_text())
