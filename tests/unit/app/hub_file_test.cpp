@@ -9,6 +9,7 @@ const HubFile kFile{
     .host_name = "hub.test",
     .mqtts_port = 8883,
     .https_port = 443,
+    .https_connect = "127.0.0.1:443",
     .service_connection_string = "HostName=hub.test;SharedAccessKeyName=iothubowner;SharedAccessKey=x=",
     .ca_file = "/d/pki/ca.pem",
     .pid = 17,
