@@ -33,6 +33,9 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
+  // Before an orderly end: writes memtables to files, so that the next opening has no log to replay.
+  void shorten_recovery();
+
   rocksdb::DB& db() { return *db_; }
   std::uint32_t partitions() const { return static_cast<std::uint32_t>(telemetry_.size()); }
   rocksdb::ColumnFamilyHandle* base() const { return base_; }  // the family named "default"

@@ -115,6 +115,7 @@ void RocksdbStores::close() {
   queue_.close();
   log_->end_waits(Error(Errc::shutting_down, "the store is closed"));
   readers_.close();
+  database_->shorten_recovery();
 }
 
 void RocksdbStores::housekeep() {
