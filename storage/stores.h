@@ -30,8 +30,8 @@ class Stores {
 
   // Whether new writes should wait; cheap, any thread.
   virtual StorePressure pressure() const = 0;
-  // The task is posted to `home` on every change of pressure, and at once when there is some already. Call before
-  // the shards start.
+  // The task is posted to `home` on every change of pressure, and at once when there is some already. Call
+  // before the shards start.
   virtual void on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) = 0;
 
   virtual void close() = 0;
