@@ -14,6 +14,7 @@ namespace kyanite {
 // beginning; the next run moves readers there and drops the files that lie wholly before it. No range
 // tombstone is written: one would span the live files and make compaction rewrite them. What stands before
 // the cut in the one file that holds it goes with that file.
+// Size is what the files take, compressed; what is still in a memtable comes on top.
 //
 // Owner: RocksdbStores; one thread at a time (the housekeeping tick). Bound: the reads of a binary search.
 class Retention {
