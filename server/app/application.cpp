@@ -204,7 +204,8 @@ Result<void> Application::announce() {
   const ListenAddress mqtts{options_.settings.listen.mqtts.address, mqtts_->port()};
   const ListenAddress https{options_.settings.listen.https.address, https_->port()};
   if (options_.print_block) {
-    const std::string block = start_block(hub, to_string(mqtts), to_string(https), name_was_chosen_);
+    const std::string block =
+        start_block(hub, to_string(mqtts), to_string(https), name_was_chosen_, program_name());
     std::fwrite(block.data(), 1, block.size(), stdout);
     std::fflush(stdout);
   }

@@ -1,11 +1,36 @@
 #include "server/app/start_block.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+
 #include "server/app/first_start/host_names.h"
 
 namespace kyanite {
 
+std::string program_name() {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return "kyanite";
+  const char* variable = std::getenv("PATH");
+  std::string_view directories = variable ? variable : "";
+  while (!directories.empty()) {
+    const std::string_view directory = directories.substr(0, directories.find(':'));
+    const std::filesystem::path candidate = std::filesystem::path(directory) / "kyanite";
+    if (std::filesystem::exists(candidate, error)) {
+      if (std::filesystem::equivalent(candidate, self, error)) return "kyanite";
+      break;
+    }
+    directories.remove_prefix(std::min(directory.size() + 1, directories.size()));
+  }
+  const std::filesystem::path relative = std::filesystem::proximate(self, error);
+  const bool is_below = !error && !relative.empty() && *relative.begin() != "..";
+  return is_below ? "./" + relative.string() : self.string();
+}
+
 std::string start_block(const HubFile& hub, const std::string& mqtts_address,
-                        const std::string& https_address, bool name_was_chosen) {
+                        const std::string& https_address, bool name_was_chosen, const std::string& program) {
   std::string out;
   out += "\nKyanite " + hub.version + " is ready.\n\n";
   out += "  devices (MQTT over TLS)    " + mqtts_address + "\n";
@@ -17,9 +42,9 @@ std::string start_block(const HubFile& hub, const std::string& mqtts_address,
   out += "  service connection string (a secret: it opens everything)\n";
   out += "  " + hub.service_connection_string + "\n\n";
   const std::string data = " --data " + hub.data_directory;
-  out += "  Try:  kyanite device create d1" + data + "\n";
-  out += "        kyanite device connection-string d1" + data + "\n";
-  out += "        kyanite events" + data + "\n";
+  out += "  Try:  " + program + " device create d1" + data + "\n";
+  out += "        " + program + " device connection-string d1" + data + "\n";
+  out += "        " + program + " events" + data + "\n";
   if (name_was_chosen && hub.host_name == kPlainHostName) {
     out +=
         "\n  For a nicer name: add the line \"127.0.0.1 kyanite.localhost\" to /etc/hosts and start with\n"

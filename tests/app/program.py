@@ -52,8 +52,8 @@ class HubCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def hub(self, *arguments, data="data", env=None, start=True):
-        hub = Hub(PROGRAM, self.folder / data, environment=env, arguments=arguments)
+    def hub(self, *arguments, data="data", env=None, start=True, **listen):
+        hub = Hub(PROGRAM, self.folder / data, environment=env, arguments=arguments, **listen)
         self.addCleanup(hub.kill)
         return hub.start(timeout=60) if start else hub
 

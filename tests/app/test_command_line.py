@@ -109,7 +109,7 @@ class Devices(HubCase):
         self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_a_wrong_key_is_refused_in_clear_words(self):
-        login = f"HostName=127.0.0.1:{self.running.info['ports']['https']};SharedAccessKeyName=iothubowner;SharedAccessKey=AAAA"
+        login = f"HostName=127.0.0.1:{self.running.info['ports']['https']};SharedAccessKeyName=iothubowner;SharedAccessKey=AAECAwQFBgcICQoLDA0ODw=="
         self.assert_refused(run("status", "--login", login, "--ca", self.running.ca_file), "401", "is the key right")
         self.assert_refused(run("status", "--login", login), "not trusted")
         self.assert_refused(run("status", "--login", "nonsense"), "cannot be read")

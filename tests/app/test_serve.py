@@ -37,12 +37,14 @@ class FirstStart(HubCase):
         self.assertIn("SharedAccessKeyName=iothubowner", info["serviceConnectionString"])
         self.assertTrue(os.path.exists(info["caFile"]))
         self.assertIn(info["hostName"], ("kyanite.localhost", "127.0.0.1"))
+        self.wait_for_log(hub, '"ready"')
         text = hub.log_file.read_text()
         self.assertIn(info["serviceConnectionString"], text)
         self.assertIn(info["caFile"], text)
 
     def test_one_log_line_says_ready_with_the_time_it_took(self):
         hub = self.hub()
+        self.wait_for_log(hub, '"ready"')
         lines = [json.loads(line) for line in hub.log_file.read_text().splitlines() if line.startswith("{")]
         ready = [line for line in lines if line["event"] == "ready"]
         self.assertEqual(len(ready), 1)
@@ -50,6 +52,7 @@ class FirstStart(HubCase):
 
     def test_quiet_prints_no_secret(self):
         hub = self.hub("--quiet")
+        self.wait_for_log(hub, '"ready"')
         self.assertNotIn("SharedAccessKey=", hub.log_file.read_text())
 
     def test_a_strict_client_accepts_the_certificate_with_all_its_names(self):
@@ -242,7 +245,7 @@ class Ports(HubCase):
             self.assertNotEqual(probe.connect_ex(("127.0.0.1", 1883)), 0)
 
     def test_each_listener_has_its_own_address(self):
-        hub = self.hub("--mqtts", "127.0.0.2:0", "--https", "127.0.0.3:0")
+        hub = self.hub(mqtts="127.0.0.2:0", https="127.0.0.3:0")
         for address, port in (("127.0.0.2", hub.mqtts_port), ("127.0.0.3", hub.info["ports"]["https"])):
             socket.create_connection((address, port), timeout=5).close()
         self.assertEqual(self.cli(hub, "status").returncode, 0)
@@ -251,7 +254,10 @@ class Ports(HubCase):
         hub = self.hub()
         with socket.create_connection(("127.0.0.1", hub.mqtts_port), timeout=10) as plain:
             plain.sendall(b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x00")
-            self.assertEqual(plain.recv(1), b"")
+            try:
+                self.assertEqual(plain.recv(1), b"")
+            except ConnectionResetError:
+                pass  # closed with our bytes unread: no answer either
 
 
 class Configuration(HubCase):

@@ -28,9 +28,10 @@ int print_ca(const HubOptions& options) {
   return kDone;
 }
 
-std::string number(const Json& json, const char* name) {
+std::string shown(const Json& json, const char* name) {
   const auto found = json.find(name);
-  return found == json.end() ? std::string("?") : dump_json(*found);
+  if (found == json.end() || found->is_null()) return "-";
+  return found->is_string() ? found->get<std::string>() : dump_json(*found);
 }
 
 int print_status(const HubOptions& options, bool as_json) {
@@ -48,18 +49,22 @@ int print_status(const HubOptions& options, bool as_json) {
     const auto found = status->find(name);
     return found != status->end() && found->is_object() ? *found : none;
   };
-  std::printf("version    %s\n", number(*status, "version").c_str());
-  std::printf("names      %s\n", number(*status, "hostNames").c_str());
-  std::printf("up         %s s\n", number(*status, "uptimeSeconds").c_str());
+  std::printf("version    %s\n", shown(*status, "version").c_str());
+  if (const auto names = status->find("hostNames"); names != status->end()) {
+    std::string list;
+    for (const Json& name : *names) list += (list.empty() ? "" : ", ") + name.get<std::string>();
+    std::printf("names      %s\n", list.c_str());
+  }
+  std::printf("up         %s s\n", shown(*status, "uptimeSeconds").c_str());
   std::printf("devices    %s registered, %s disabled, %s connected\n",
-              number(part("devices"), "total").c_str(), number(part("devices"), "disabled").c_str(),
-              number(part("devices"), "connected").c_str());
-  std::printf("store      pressure %s\n", number(part("store"), "pressure").c_str());
+              shown(part("devices"), "total").c_str(), shown(part("devices"), "disabled").c_str(),
+              shown(part("devices"), "connected").c_str());
+  std::printf("store      pressure %s\n", shown(part("store"), "pressure").c_str());
   if (const auto partitions = part("telemetry").find("partitions"); partitions != part("telemetry").end()) {
     for (const Json& partition : *partitions) {
-      std::printf("partition  %s: offsets %s to %s, last %s\n", number(partition, "partition").c_str(),
-                  number(partition, "beginOffset").c_str(), number(partition, "endOffset").c_str(),
-                  number(partition, "lastEnqueuedTime").c_str());
+      std::printf("partition  %s: offsets %s to %s, last %s\n", shown(partition, "partition").c_str(),
+                  shown(partition, "beginOffset").c_str(), shown(partition, "endOffset").c_str(),
+                  shown(partition, "lastEnqueuedTime").c_str());
     }
   }
   return kDone;
