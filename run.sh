@@ -39,12 +39,15 @@ hub= sender= reader=
 # Ends what runs, the hub last; waits for each, so that nothing is left behind.
 finish() {
   trap '' INT TERM HUP
-  for child in $sender $reader $hub; do
-    kill -TERM "$child" 2> /dev/null || continue
-  done
   status=0
-  for child in $sender $reader; do wait "$child" 2> /dev/null || true; done
-  if [ -n "$hub" ]; then wait "$hub" || status=$?; fi
+  for child in $sender $reader; do
+    kill -TERM "$child" 2> /dev/null || true
+    wait "$child" 2> /dev/null || true
+  done
+  if [ -n "$hub" ]; then
+    kill -TERM "$hub" 2> /dev/null || true
+    wait "$hub" || status=$?
+  fi
   exit "$status"
 }
 trap finish INT TERM HUP
@@ -60,11 +63,12 @@ while ! ready; do
   sleep 0.05
 done
 
+since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 "$kyanite" device show "$device" --data "$data" > /dev/null 2>&1 ||
   "$kyanite" device create "$device" --data "$data" > /dev/null
 echo "Device \"$device\" now sends a reading each second over MQTT with TLS. As readers of the hub see it:"
 echo
-"$kyanite" events --data "$data" --from now &
+"$kyanite" events --data "$data" --from "$since" &
 reader=$!
 "$load" demo --data "$data" --device "$device" > /dev/null &
 sender=$!
