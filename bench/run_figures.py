@@ -155,7 +155,7 @@ class Bench:
 
 
 class running:
-    """A hub for the length of a `with`."""
+    """A hub for the length of a `with`, stopped in order at its end."""
 
     def __init__(self, hub):
         self.hub = hub

@@ -1,12 +1,28 @@
 #include "bench/load/publish_scenario.h"
 
 #include <limits>
+#include <random>
 
 #include "protocol/base/assert.h"
 #include "protocol/mqtt/encoder.h"
 
 namespace kyanite::load {
 namespace {
+
+constexpr std::size_t kPaddingBytes = 1 << 20;
+
+// Text that does not compress, so that the store has the work that real bodies give it.
+const std::string& padding_text() {
+  static const std::string text = [] {
+    constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    static_assert(kAlphabet.size() == 64);
+    std::mt19937_64 random(1);  // the same in every run
+    std::string made(kPaddingBytes, ' ');
+    for (char& c : made) c = kAlphabet[random() % kAlphabet.size()];
+    return made;
+  }();
+  return text;
+}
 
 constexpr auto kDrainTimeMax = std::chrono::seconds(15);
 
@@ -113,7 +129,8 @@ void PublishScenario::make_body(const Device& device, std::uint64_t sequence) {
   constexpr std::string_view kPadding = R"(,"padding":")";
   if (body_.size() + kPadding.size() + 2 <= options_.payload_bytes) {
     body_.append(kPadding);
-    body_.append(options_.payload_bytes - body_.size() - 2, 'x').append("\"");
+    const std::size_t size = options_.payload_bytes - body_.size() - 2;
+    body_.append(padding_text(), (sent_ * 4099) % (kPaddingBytes - size), size).append("\"");
   }
   body_.append("}");
 }

@@ -18,19 +18,22 @@ def main():
     chosen = arguments(__doc__.splitlines()[0], rounds=3, durability="fsync", longest=2.0)
     print(f"crash: {chosen.rounds} rounds, durability {chosen.durability}, seed {chosen.seed}")
     with tempfile.TemporaryDirectory(prefix="kyanite-crash-") as folder:
-        hub = Hub(chosen.kyanite, Path(folder) / "data", environment={"KYANITE_STORAGE_DURABILITY": chosen.durability})
-        hub.start()
-        devices = Path(folder) / "devices.csv"
-        finish_load(start_load(chosen.load, hub, "publish", "--devices", 40, "--messages", 40, "--save-devices", devices,
-                               "--first-sequence", 0, "--ack-log", Path(folder) / "round-0.log"))
-        promises = Promises()
-        promises.read(Path(folder) / "round-0.log")
-        for number in range(1, chosen.rounds + 1):
-            crash_round(chosen, hub, devices, promises, number, Path(folder) / f"round-{number}.log")
-        check(promises.violations(hub.events(timeout=1)), "after the last round")
-        status = hub.stop()
-        assert status == 0, f"the hub ended with {status}: {hub.log_tail()}"
-        print(f"crash: {promises.count()} acknowledged messages, all stored in order, none invented")
+        with Hub(chosen.kyanite, Path(folder) / "data", environment={"KYANITE_STORAGE_DURABILITY": chosen.durability}) as hub:
+            run(chosen, hub, Path(folder))
+
+
+def run(chosen, hub, folder):
+    devices = folder / "devices.csv"
+    finish_load(start_load(chosen.load, hub, "publish", "--devices", 40, "--messages", 40, "--save-devices", devices,
+                           "--first-sequence", 0, "--ack-log", folder / "round-0.log"))
+    promises = Promises()
+    promises.read(folder / "round-0.log")
+    for number in range(1, chosen.rounds + 1):
+        crash_round(chosen, hub, devices, promises, number, folder / f"round-{number}.log")
+    check(promises.violations(hub.events(timeout=1)), "after the last round")
+    status = hub.stop()
+    assert status == 0, f"the hub ended with {status}: {hub.log_tail()}"
+    print(f"crash: {promises.count()} acknowledged messages, all stored in order, none invented")
 
 
 def crash_round(chosen, hub, devices, promises, number, ack_log):

@@ -49,29 +49,31 @@ def test_full_disk(chosen, folder, floor):
             return "mounting a tmpfs is not allowed here"
         hub = Hub(chosen.kyanite, disk / "data", environment={"KYANITE_STORAGE_FREE_BYTES_FLOOR": str(floor)})
         hub.log_file = folder / f"hub-{floor}.log"  # not on the disk that fills
-        hub.start()
-        ack_log = folder / f"full-{floor}.log"
-        load = start_load(chosen.load, hub, "publish", "--devices", 10, "--window", 16, "--payload", 16384,
-                          "--warmup", 0, "--duration", 15, "--ack-log", ack_log)
-        # 1: the hub stayed and left messages unacknowledged; 3: it closed the connections or ended.
-        figures = finish_load(load, allowed=(1, LOST_CONNECTIONS))
-        promises = Promises()
-        promises.read(ack_log)
-        assert promises.count() > 100, figures
-        words = ("space", "free", "full")
-        assert any(word in hub.log_file.read_text().lower() for word in words), f"no clear error: {hub.log_tail()}"
-        stayed = hub.is_running()
-        if stayed:
-            check(promises.violations(hub.events(timeout=1)), "on the full disk")
-        hub.kill()
-        grow(disk, 512)
-        hub.start()
-        check(promises.violations(hub.events(timeout=1)), "after the disk was enlarged")
-        finish_load(start_load(chosen.load, hub, "publish", "--devices", 10, "--messages", 100,
-                               "--first-sequence", 10_000_000, "--ack-log", ack_log))
-        hub.stop()
-        print(f"    {promises.count()} acknowledged before the disk was full; the hub {'stayed' if stayed else 'stopped'}")
+        with hub:
+            fill_disk(chosen, hub, disk, folder / f"full-{floor}.log")
     return None
+
+
+def fill_disk(chosen, hub, disk, ack_log):
+    load = start_load(chosen.load, hub, "publish", "--devices", 10, "--window", 16, "--payload", 16384, "--warmup", 0,
+                      "--duration", 15, "--ack-log", ack_log)
+    # 1: the hub stayed and left messages unacknowledged; 3: it closed the connections or ended.
+    figures = finish_load(load, allowed=(1, LOST_CONNECTIONS))
+    promises = Promises()
+    promises.read(ack_log)
+    assert promises.count() > 100, figures
+    words = ("space", "free", "full")
+    assert any(word in hub.log_file.read_text().lower() for word in words), f"no clear error: {hub.log_tail()}"
+    stayed = hub.is_running()
+    if stayed:
+        check(promises.violations(hub.events(timeout=1)), "on the full disk")
+    print(f"    {promises.count()} acknowledged before the disk was full; the hub {'stayed' if stayed else 'stopped'}")
+    hub.kill()
+    grow(disk, 512)
+    hub.start()
+    check(promises.violations(hub.events(timeout=1)), "after the disk was enlarged")
+    finish_load(start_load(chosen.load, hub, "publish", "--devices", 10, "--messages", 100, "--first-sequence", 10_000_000))
+    assert hub.stop() == 0, hub.log_tail()
 
 
 def test_start_on_a_full_disk(chosen, folder):
@@ -107,7 +109,12 @@ def test_data_directory_below_a_file(chosen, folder):
 
 def test_second_process_on_the_same_store(chosen, folder):
     first = Hub(chosen.kyanite, folder / "shared")
-    first.start()
+    with first:
+        refuse_second(chosen, first)
+    return None
+
+
+def refuse_second(chosen, first):
     info = (first.data / "hub.json").read_text()
     second = subprocess.run(first.command, env=first.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
     assert second.returncode > 0, second
@@ -115,7 +122,6 @@ def test_second_process_on_the_same_store(chosen, folder):
     assert (first.data / "hub.json").read_text() == info, "the second process touched hub.json"
     finish_load(start_load(chosen.load, first, "publish", "--devices", 2, "--messages", 10))
     assert first.stop() == 0
-    return None
 
 
 def main():

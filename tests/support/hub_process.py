@@ -70,6 +70,14 @@ class Hub:
         self.kill()
         raise HubDidNotStart(f"not ready after {timeout} s: {self.log_tail()}")
 
+    # In a `with`, the hub starts at the beginning and whatever still runs at the end is killed.
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.kill()
+
     def kill(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)

@@ -86,13 +86,6 @@ test('messages sent at once arrive once', async () => {
   assert.deepStrictEqual(bodies.sort((a, b) => a - b), Array.from({ length: 100 }, (_, i) => i));
 });
 
-test('a batch arrives', async () => {
-  const client = await connected(await hub.createDevice('node-batch'));
-  await client.sendEventBatch([new Message('a'), new Message('b')]);
-  await client.close();
-  assert.deepStrictEqual((await hub.events('node-batch', 2)).map((event) => event.body), ['a', 'b']);
-});
-
 test('a self-signed certificate opens by its thumbprint', async () => {
   const made = selfSigned(folder, 'node-thumbprint');
   await hub.createDevice('node-thumbprint', { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: made.thumbprint } });
