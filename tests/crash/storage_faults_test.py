@@ -43,20 +43,23 @@ def refusal(hub):
     raise AssertionError("the hub started")
 
 
-def test_full_disk(chosen, folder, floor):
-    with small_disk(folder / f"disk-{floor}", 160) as disk:
+def test_full_disk(chosen, folder, floor, rate):
+    """With a floor the hub looks at the disk now and then, refuses writes below it and stays; filled faster than it
+    looks, or without a floor, it stops at the first write that fails."""
+    with small_disk(folder / f"disk-{floor}", 256) as disk:
         if disk is None:
             return "mounting a tmpfs is not allowed here"
         hub = Hub(chosen.kyanite, disk / "data", environment={"KYANITE_STORAGE_FREE_BYTES_FLOOR": str(floor)})
         hub.log_file = folder / f"hub-{floor}.log"  # not on the disk that fills
         with hub:
-            fill_disk(chosen, hub, disk, folder / f"full-{floor}.log")
+            stayed = fill_disk(chosen, hub, disk, folder / f"full-{floor}.log", rate)
+            assert stayed or floor == 0, hub.log_tail()
     return None
 
 
-def fill_disk(chosen, hub, disk, ack_log):
+def fill_disk(chosen, hub, disk, ack_log, rate):
     load = start_load(chosen.load, hub, "publish", "--devices", 10, "--window", 16, "--payload", 16384, "--warmup", 0,
-                      "--duration", 15, "--ack-log", ack_log)
+                      "--duration", 20, "--rate", rate, "--ack-log", ack_log)
     # 1: the hub stayed and left messages unacknowledged; 3: it closed the connections or ended.
     figures = finish_load(load, allowed=(1, LOST_CONNECTIONS))
     promises = Promises()
@@ -69,11 +72,12 @@ def fill_disk(chosen, hub, disk, ack_log):
         check(promises.violations(hub.events(timeout=1)), "on the full disk")
     print(f"    {promises.count()} acknowledged before the disk was full; the hub {'stayed' if stayed else 'stopped'}")
     hub.kill()
-    grow(disk, 512)
+    grow(disk, 1024)
     hub.start()
     check(promises.violations(hub.events(timeout=1)), "after the disk was enlarged")
     finish_load(start_load(chosen.load, hub, "publish", "--devices", 10, "--messages", 100, "--first-sequence", 10_000_000))
     assert hub.stop() == 0, hub.log_tail()
+    return stayed
 
 
 def test_start_on_a_full_disk(chosen, folder):
@@ -128,8 +132,8 @@ def main():
     chosen = arguments(__doc__.splitlines()[0])
     skipped = 0
     with tempfile.TemporaryDirectory(prefix="kyanite-faults-") as name:
-        tests = [("a disk that fills up, the floor of free bytes first", lambda c, f: test_full_disk(c, f, 32 * MIB)),
-                 ("a disk that fills up to the last byte", lambda c, f: test_full_disk(c, f, 0)),
+        tests = [("a disk that fills up, the floor of free bytes first", lambda c, f: test_full_disk(c, f, 96 * MIB, 1000)),
+                 ("a disk that fills up to the last byte", lambda c, f: test_full_disk(c, f, 0, 0)),
                  ("a start on a full disk", test_start_on_a_full_disk),
                  ("a read-only disk", test_read_only_disk),
                  ("a data directory below a file", test_data_directory_below_a_file),
