@@ -141,7 +141,26 @@ void Application::build_shards() {
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->connect(*router_, *stores_, *administration_, options_.settings, facts, security, observer_);
   }
+  tell_of_low_disk();
   shards_->start();
+}
+
+// Devices only see that nothing is acknowledged any more; the operator has to know why.
+void Application::tell_of_low_disk() {
+  const std::uint64_t floor = options_.settings.storage.free_bytes_floor;
+  stores_->on_pressure_change(shards_->shard(0), [was_low = false, floor, data = directory_.store().string()](
+                                                     StorePressure now) mutable {
+    const bool low = now == StorePressure::disk_low;
+    if (low == was_low) return;
+    was_low = low;
+    if (low) {
+      log::error("disk_low", {{"reason", "less free space than storage.freeBytesFloor: writes are refused"},
+                              {"free_bytes_floor", floor},
+                              {"data", data}});
+    } else {
+      log::info("disk_recovered", {{"data", data}});
+    }
+  });
 }
 
 void Application::publish_security(const HubSecurityPtr& security) {

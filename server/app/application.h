@@ -51,6 +51,7 @@ class Application {
   Result<void> open_store();
   Result<void> load_certificate();
   void build_shards();
+  void tell_of_low_disk();
   Result<void> open_listeners();
   Result<void> announce();
 
