@@ -29,8 +29,10 @@ void CommitQueue::write(StoreStep step, std::size_t bytes, Reply<void> reply) {
     const std::lock_guard lock(mutex_);
     return state_ == State::failed;
   }();
-  std::get<Write>(operation).reply(failed ? Error(Errc::storage_failed, "an earlier commit failed")
-                                          : Error(Errc::shutting_down, "the store is closed"));
+  if (Reply<void>& refused = std::get<Write>(operation).reply) {
+    refused(failed ? Error(Errc::storage_failed, "an earlier commit failed")
+                   : Error(Errc::shutting_down, "the store is closed"));
+  }
 }
 
 bool CommitQueue::submit(Operation& operation, Amount amount) {

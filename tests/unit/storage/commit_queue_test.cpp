@@ -275,6 +275,14 @@ TEST_F(CommitQueueTest, a_closed_queue_refuses) {
   EXPECT_EQ(sink_.count(), 0u);
 }
 
+// Retention asks for no answer, and its tick may come between the end of the queue and that of the readers.
+TEST_F(CommitQueueTest, a_closed_queue_takes_a_write_that_wants_no_answer_in_silence) {
+  start({});
+  queue_->close();
+  queue_->write([](StagedGroup&) { return Result<void>(); }, 1, Reply<void>());
+  EXPECT_TRUE(target_.commits().empty());
+}
+
 TEST_F(CommitQueueTest, threads_keep_their_own_order_and_lose_nothing) {
   constexpr std::uint64_t kThreads = 4;
   constexpr std::uint64_t kEach = 2000;
