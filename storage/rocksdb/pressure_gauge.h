@@ -25,9 +25,12 @@ class PressureGauge : public std::enable_shared_from_this<PressureGauge> {
 
   void add_listener(Executor& home, std::function<void(StorePressure)> listener) {
     auto added = std::make_shared<Listener>(Listener{&home, std::move(listener)});
-    if (value() != StorePressure::none) tell(added);
-    const std::lock_guard lock(mutex_);
-    listeners_.push_back(std::move(added));
+    {
+      const std::lock_guard lock(mutex_);
+      listeners_.push_back(added);
+    }
+    // Looked at after it is in the list: a change in between is told twice rather than never.
+    if (value() != StorePressure::none) tell(std::move(added));
   }
 
   // Call after a flag changed, holding no lock.
