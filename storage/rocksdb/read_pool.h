@@ -5,8 +5,10 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -32,8 +34,7 @@ class ReadPool {
   template <class T>
   void run(Reply<T> reply, UniqueFunction<Result<T>()> work) {
     Job job = [reply = std::move(reply), work = std::move(work)](const Error* refusal) mutable {
-      if (refusal) return reply(*refusal);
-      reply(work());
+      reply(refusal ? Result<T>(*refusal) : answer_of<T>(work));
     };
     submit(std::move(job));
   }
@@ -43,6 +44,15 @@ class ReadPool {
 
  private:
   using Job = UniqueFunction<void(const Error* refusal)>;
+  // What a library throws (no memory, a record it cannot take) fails this read alone.
+  template <class T>
+  static Result<T> answer_of(UniqueFunction<Result<T>()>& work) {
+    try {
+      return work();
+    } catch (const std::exception& thrown) {
+      return Error(Errc::storage_failed, std::string("a read: ") + thrown.what());
+    }
+  }
   void submit(Job job);
   void work(bool housekeeper);
 

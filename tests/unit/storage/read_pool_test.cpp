@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <future>
+#include <stdexcept>
 
 #include "tests/support/manual_executor.h"
 
@@ -16,6 +17,18 @@ TEST(ReadPool, answers_what_the_work_returns) {
   const auto answer =
       await<int>(home, [&](auto reply) { pool.run<int>(std::move(reply), [] { return 7; }); });
   EXPECT_EQ(answer.value(), 7);
+}
+
+TEST(ReadPool, a_read_that_throws_fails_alone) {
+  ManualExecutor home;
+  ReadPool pool({.threads = 1}, nullptr);
+  const auto thrown = await<int>(home, [&](auto reply) {
+    pool.run<int>(std::move(reply), []() -> Result<int> { throw std::runtime_error("no memory"); });
+  });
+  ASSERT_FALSE(thrown);
+  EXPECT_EQ(thrown.error().code, Errc::storage_failed);
+  EXPECT_EQ(thrown.error().detail, "a read: no memory");
+  EXPECT_TRUE(await<int>(home, [&](auto reply) { pool.run<int>(std::move(reply), [] { return 1; }); }));
 }
 
 TEST(ReadPool, refuses_as_busy_when_its_queue_is_full_and_as_shutting_down_when_closed) {
