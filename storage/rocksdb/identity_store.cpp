@@ -1,5 +1,7 @@
 #include "storage/rocksdb/identity_store.h"
 
+#include <iterator>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -99,13 +101,20 @@ Result<void> stage_identity_change(StagedGroup& group, const IdentityChange& cha
     }
     before.push_back(*row);
   }
-  std::vector<std::string> erased;
+  // Everything that may fail comes before the first row is added: what is in the group is committed.
+  std::map<std::string, std::optional<StagedGroup::Row>> erased;
   for (const IdentityChange::Erase& erase : change.erases) {
-    erased.push_back(keys::of_identity(erase.id));
-    if (erase.id.is_module()) continue;
-    const auto of_device = group.keys_of_device(erase.id.device);
-    if (!of_device) return of_device.error();
-    erased.insert(erased.end(), of_device->begin(), of_device->end());
+    std::vector<std::string> of_erase{keys::of_identity(erase.id)};
+    if (!erase.id.is_module()) {
+      auto of_device = group.keys_of_device(erase.id.device);
+      if (!of_device) return of_device.error();
+      std::move(of_device->begin(), of_device->end(), std::back_inserter(of_erase));
+    }
+    for (std::string& key : of_erase) {
+      const auto row = group.find(key);
+      if (!row) return row.error();
+      erased.insert_or_assign(std::move(key), *row);
+    }
   }
   for (std::size_t i = 0; i < change.writes.size(); ++i) {
     const IdentityChange::Write& write = change.writes[i];
@@ -113,9 +122,7 @@ Result<void> stage_identity_change(StagedGroup& group, const IdentityChange& cha
     group.put(key, write.record, before[i]);
     if (write.new_twin) group.batch().Put(group.database().twin(), key, encode_twin(*write.new_twin));
   }
-  for (const std::string& key : erased) {
-    if (const Result<void> done = group.erase(key); !done) return done;
-  }
+  for (const auto& [key, row] : erased) group.erase(key, row);
   return {};
 }
 

@@ -56,14 +56,11 @@ void StagedGroup::put(const std::string& key, const IdentityRecord& record,
   count(key, before, after);
 }
 
-Result<void> StagedGroup::erase(const std::string& key) {
-  const Result<std::optional<Row>> before = find(key);
-  if (!before) return before.error();
+void StagedGroup::erase(const std::string& key, const std::optional<Row>& before) {
   batch_.Delete(database_.identity(), key);
   batch_.Delete(database_.twin(), key);
   rows_[key] = std::nullopt;
-  count(key, *before, std::nullopt);
-  return {};
+  count(key, before, std::nullopt);
 }
 
 void StagedGroup::count(const std::string& key, const std::optional<Row>& before,

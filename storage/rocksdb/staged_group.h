@@ -40,7 +40,7 @@ class StagedGroup {
   Result<std::vector<std::string>> keys_of_device(const std::string& device);
 
   void put(const std::string& key, const IdentityRecord& record, const std::optional<Row>& before);
-  Result<void> erase(const std::string& key);
+  void erase(const std::string& key, const std::optional<Row>& before);
 
   const IdentityCounts& counts() const { return counts_; }
   void add_counts_when_changed();  // once, before the batch is written
