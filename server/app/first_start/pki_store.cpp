@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <optional>
+#include <system_error>
 
 #include "server/app/first_start/files.h"
 #include "server/app/first_start/pki.h"
@@ -39,16 +41,34 @@ Result<ServerCertificate> load_user_certificate(const Settings::Tls& settings, W
   return out;
 }
 
-// A pair of files, empty texts for absent ones.
-pki::KeyPair read_pair(const std::filesystem::path& directory, const std::string& name) {
-  pki::KeyPair out;
-  if (auto key = read_file(directory / (name + ".key"))) out.key_pem = std::move(*key);
-  if (auto certificate = read_file(directory / (name + ".pem")))
-    out.certificate_pem = std::move(*certificate);
-  return out;
+// Nothing for an absent file. One that is there and cannot be read is an error: taken for absent, a CA would
+// be replaced by another, which no client trusts.
+Result<std::optional<std::string>> read_if_present(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error) && !error) return std::optional<std::string>();
+  auto text = read_file(path);
+  if (!text) return text.error();
+  return std::optional(std::move(*text));
 }
 
-// The key first: a crash between the two leaves a certificate that does not fit, which is then made anew.
+// A pair of files, empty texts for absent ones.
+struct StoredPair {
+  pki::KeyPair pair;
+  bool has_key = false;
+  bool has_certificate = false;
+};
+Result<StoredPair> read_pair(const std::filesystem::path& directory, const std::string& name) {
+  auto key = read_if_present(directory / (name + ".key"));
+  if (!key) return key.error();
+  auto certificate = read_if_present(directory / (name + ".pem"));
+  if (!certificate) return certificate.error();
+  return StoredPair{.pair = {key->value_or(""), certificate->value_or("")},
+                    .has_key = key->has_value(),
+                    .has_certificate = certificate->has_value()};
+}
+
+// The key first: a crash between the two leaves a certificate that does not fit or is missing, and what was
+// never given out is then made anew.
 Result<void> write_pair(const std::filesystem::path& directory, const std::string& name,
                         const pki::KeyPair& pair) {
   if (auto done = write_file(directory / (name + ".key"), pair.key_pem, kSecret); !done) return done;
@@ -64,9 +84,15 @@ Result<ServerCertificate> load_server_certificate(const Settings::Tls& settings,
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return Error(Errc::io_failed, "cannot make " + directory.string() + ": " + system_reason(errno));
   }
+  const auto stored_ca = read_pair(directory, "ca");
+  if (!stored_ca) return stored_ca.error();
+  const auto stored_server = read_pair(directory, "server");
+  if (!stored_server) return stored_server.error();
+  const bool is_first = !stored_server->has_key && !stored_server->has_certificate;
   std::vector<std::string> renewed;
-  pki::KeyPair ca = read_pair(directory, "ca");
-  if (ca.key_pem.empty() && ca.certificate_pem.empty()) {
+  pki::KeyPair ca = stored_ca->pair;
+  // A first start that was cut off may have left the CA's key alone; nobody can trust its certificate yet.
+  if (!stored_ca->has_certificate && (!stored_ca->has_key || is_first)) {
     auto made = pki::make_ca(now);
     if (!made) return made.error();
     ca = std::move(*made);
@@ -83,8 +109,7 @@ Result<ServerCertificate> load_server_certificate(const Settings::Tls& settings,
     if (auto done = write_file(directory / "ca.pem", ca.certificate_pem, kPublic); !done) return done.error();
     renewed.push_back("CA certificate, with the same key: " + reason);
   }
-  pki::KeyPair server = read_pair(directory, "server");
-  const bool is_first = server.key_pem.empty() && server.certificate_pem.empty();
+  pki::KeyPair server = stored_server->pair;
   const std::string reason = is_first ? std::string("first start")
                                       : pki::server_renewal_reason(server, ca, names, settings.key_type, now);
   if (!reason.empty()) {

@@ -92,6 +92,39 @@ TEST(PkiStore, a_lost_ca_key_is_refused_with_the_remedy) {
   EXPECT_THAT(again.error().detail, HasSubstr("restore ca.key and ca.pem"));
 }
 
+TEST(PkiStore, a_first_start_cut_off_between_the_cas_key_and_its_certificate_is_made_good) {
+  const TemporaryDirectory directory;
+  const auto pki = directory.path() / "pki";
+  ASSERT_TRUE(load_server_certificate({}, pki, kNames, today()));
+  for (const char* name : {"ca.pem", "server.key", "server.pem"}) std::filesystem::remove(pki / name);
+  const auto again = load_server_certificate({}, pki, kNames, today());
+  ASSERT_TRUE(again) << again.error().detail;
+  EXPECT_THAT(again->renewed, ElementsAre(HasSubstr("CA"), HasSubstr("server certificate")));
+}
+
+TEST(PkiStore, a_missing_ca_certificate_that_was_in_use_is_refused_with_the_remedy) {
+  const TemporaryDirectory directory;
+  const auto pki = directory.path() / "pki";
+  ASSERT_TRUE(load_server_certificate({}, pki, kNames, today()));
+  std::filesystem::remove(pki / "ca.pem");
+  const auto again = load_server_certificate({}, pki, kNames, today());
+  ASSERT_FALSE(again);
+  EXPECT_THAT(again.error().detail, HasSubstr("restore ca.key and ca.pem"));
+}
+
+TEST(PkiStore, a_ca_that_cannot_be_read_is_never_replaced) {
+  const TemporaryDirectory directory;
+  const auto pki = directory.path() / "pki";
+  ASSERT_TRUE(load_server_certificate({}, pki, kNames, today()));
+  const std::string unreadable(2 * 1024 * 1024, 'x');  // over what read_file takes, for root too
+  for (const char* name : {"ca.key", "ca.pem"}) std::ofstream(pki / name, std::ios::trunc) << unreadable;
+  const auto again = load_server_certificate({}, pki, kNames, today());
+  ASSERT_FALSE(again);
+  EXPECT_THAT(again.error().detail, HasSubstr("ca.key"));
+  EXPECT_EQ(std::filesystem::file_size(pki / "ca.key"), unreadable.size());
+  EXPECT_EQ(std::filesystem::file_size(pki / "ca.pem"), unreadable.size());
+}
+
 TEST(PkiStore, a_users_own_certificate_is_served_and_its_faults_are_named) {
   const TemporaryDirectory directory;
   const auto ca = pki::make_ca(today());
