@@ -29,6 +29,22 @@ Error io_error(const std::string& doing, const std::filesystem::path& path) {
   return Error(Errc::io_failed, doing + " " + path.string() + ": " + system_reason(errno));
 }
 
+// Makes and syncs the temporary file; errors name the file that is meant.
+Result<void> write_new(const std::filesystem::path& temporary, const std::filesystem::path& meant,
+                       std::string_view text, mode_t mode) {
+  const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (file.get() < 0) return io_error("cannot write", meant);
+  if (::fchmod(file.get(), mode) != 0) return io_error("cannot set the mode of", meant);
+  while (!text.empty()) {
+    const ssize_t put = ::write(file.get(), text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return io_error("cannot write", meant);
+    text.remove_prefix(static_cast<std::size_t>(put));
+  }
+  if (::fsync(file.get()) != 0) return io_error("cannot write", meant);
+  return {};
+}
+
 }  // namespace
 
 std::string system_reason(int error) { return std::generic_category().message(error); }
@@ -52,19 +68,12 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view text
   std::filesystem::path temporary = path;
   temporary += ".new";
   ::unlink(temporary.c_str());  // left by a crash; a new file gets the mode we ask for
-  {
-    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-    if (file.get() < 0) return io_error("cannot write", path);
-    if (::fchmod(file.get(), mode) != 0) return io_error("cannot set the mode of", path);
-    while (!text.empty()) {
-      const ssize_t put = ::write(file.get(), text.data(), text.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return io_error("cannot write", path);
-      text.remove_prefix(static_cast<std::size_t>(put));
-    }
-    if (::fsync(file.get()) != 0) return io_error("cannot write", path);
+  Result<void> done = write_new(temporary, path, text, mode);
+  if (done && ::rename(temporary.c_str(), path.c_str()) != 0) done = io_error("cannot write", path);
+  if (!done) {
+    ::unlink(temporary.c_str());  // what it holds may be a key
+    return done;
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return io_error("cannot write", path);
   const Descriptor directory(::open(path.parent_path().empty() ? "." : path.parent_path().c_str(),
                                     O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());

@@ -76,5 +76,16 @@ TEST(Files, an_absent_or_too_large_file_is_an_error_that_names_it) {
   EXPECT_FALSE(write_file(directory.path() / "none" / "f", "x", 0600));
 }
 
+TEST(Files, a_write_that_fails_leaves_no_copy_of_a_secret_behind) {
+  const TemporaryDirectory directory;
+  const auto taken = directory.path() / "hub.json";
+  std::filesystem::create_directory(taken);  // cannot be replaced by a file
+  const auto done = write_file(taken, "a key", 0600);
+  ASSERT_FALSE(done);
+  EXPECT_NE(done.error().detail.find("cannot write " + taken.string()), std::string::npos)
+      << done.error().detail;
+  EXPECT_FALSE(std::filesystem::exists(directory.path() / "hub.json.new"));
+}
+
 }  // namespace
 }  // namespace kyanite
