@@ -37,6 +37,8 @@ inline constexpr std::size_t kSasTokenBytesMax = 4096;
 inline constexpr std::size_t kUsernameBytesMax = 4096;
 inline constexpr std::size_t kHttpHeaderBytesMax = 32 * 1024;
 inline constexpr std::size_t kCertificateChainMax = 8;          // certificates a peer may present
+// Kept from connections for the store, which opens up to 256 files, and for the process.
+inline constexpr std::uint64_t kDescriptorsReserved = 384;
 inline constexpr std::uint32_t kConnectionsPerShardMax = 1'000'000;
 inline constexpr std::size_t kDeviceQueueMax = 256;             // messages that wait for one device's load or write
 inline constexpr std::size_t kScopeBytesMax = 512;              // deviceScope, each of parentScopes, managedBy

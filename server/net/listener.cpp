@@ -1,15 +1,20 @@
 #include "server/net/listener.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cerrno>
+#include <climits>
 #include <utility>
 #include <vector>
 
+#include "protocol/base/limits.h"
 #include "server/net/handshake.h"
 
 namespace kyanite {
@@ -38,6 +43,21 @@ class Descriptor {
  private:
   int fd_;
 };
+
+// Descriptors below this number are the connections'; a small process keeps half.
+int connection_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
+  return static_cast<int>(limit.rlim_cur - std::min(limits::kDescriptorsReserved, limit.rlim_cur / 2));
+}
+
+// Whether the next connection still gets one of those; the system gives the lowest free number.
+bool has_descriptor_below(int bound, int any_open) {
+  const int lowest_free = ::fcntl(any_open, F_DUPFD_CLOEXEC, 0);
+  if (lowest_free < 0) return false;
+  ::close(lowest_free);
+  return lowest_free < bound;
+}
 
 void count(std::atomic<std::uint64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
 
@@ -139,6 +159,7 @@ void Listener::Core::accept_when_ready() {
 }
 
 void Listener::Core::accept_some() {
+  const int descriptors = connection_descriptors();
   for (int taken = 0; taken < kAcceptsPerTurn && !paused_; ++taken) {
     unsigned lane = 0;
     if (!pick_lane(lane)) {
@@ -147,6 +168,8 @@ void Listener::Core::accept_some() {
       // One may have ended in between and seen no one waiting.
       if (!pick_lane(lane) || !waits_for_room_.exchange(false)) return;
     }
+    // The store must be able to open its files whatever peers do: a commit that cannot ends the process.
+    if (!has_descriptor_below(descriptors, acceptor_->native_handle())) return retry_later();
     const int fd = ::accept4(acceptor_->native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;

@@ -24,8 +24,9 @@ struct ListenerCounters {
   std::atomic<std::uint64_t> failed{0};      // TLS refused, or the peer left before the end
   std::atomic<std::uint64_t> plain_text{0};  // the first byte was no TLS record
   std::atomic<std::uint64_t> timed_out{0};
-  std::atomic<std::uint64_t> paused_full{0};         // accepting paused: every shard has its handshakes
-  std::atomic<std::uint64_t> paused_descriptors{0};  // accepting paused: no file descriptors or memory
+  std::atomic<std::uint64_t> paused_full{0};  // accepting paused: every shard has its handshakes
+  std::atomic<std::uint64_t> paused_descriptors{
+      0};  // accepting paused: no file descriptors for connections, or no memory
 };
 
 struct ListenerSettings {

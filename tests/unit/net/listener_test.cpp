@@ -105,6 +105,27 @@ TEST(Listener, waits_for_descriptors_instead_of_spinning_or_dropping) {
   EXPECT_TRUE(eventually([&] { return server.counters().accepted == 1; }));
 }
 
+TEST(Listener, leaves_descriptors_for_the_store) {
+  TestServer server(echo);
+  const int highest = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(highest, 0);
+  ::close(highest);
+  rlimit old{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &old), 0);
+  constexpr std::size_t kPeers = 20;  // two descriptors each: theirs and the hub's
+  rlimit low = old;
+  low.rlim_cur = static_cast<rlim_t>(highest) + 3 * kPeers;  // enough for all, were nothing kept
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  std::vector<std::unique_ptr<TcpTestClient>> peers;
+  while (peers.size() < kPeers) peers.push_back(std::make_unique<TcpTestClient>(server.port()));
+  const bool paused = eventually([&] { return server.counters().paused_descriptors > 0; });
+  const std::uint64_t accepted = server.counters().accepted;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
+  EXPECT_TRUE(paused);
+  EXPECT_LT(accepted, kPeers);
+  EXPECT_TRUE(eventually([&] { return server.counters().accepted == kPeers; }));
+}
+
 TEST(Listener, pause_leaves_peers_in_the_backlog_until_resume) {
   TestServer server(echo);
   server.listener->pause();
