@@ -1,4 +1,5 @@
 """Measures a hub with kyanite_load and prints Markdown tables for bench/README.md, and JSON. See run_figures.sh."""
+
 import argparse
 import json
 import os
@@ -49,7 +50,11 @@ class Bench:
 
     def hub(self, durability="fsync"):
         self.hubs += 1
-        return Hub(self.chosen.kyanite, self.folder / f"data-{self.hubs}", environment={"KYANITE_STORAGE_DURABILITY": durability})
+        return Hub(
+            self.chosen.kyanite,
+            self.folder / f"data-{self.hubs}",
+            environment={"KYANITE_STORAGE_DURABILITY": durability},
+        )
 
     def load(self, what, hub, mode, *flags):
         """The figures of one run, or None when there was no time or the run failed."""
@@ -65,15 +70,32 @@ class Bench:
             self.not_measured.append(f"{what}: did not end in time")
             return None
         if ran.returncode != 0:
-            self.not_measured.append(f"{what}: exit status {ran.returncode}: {(ran.stderr + ran.stdout).strip()[-400:]}")
+            self.not_measured.append(
+                f"{what}: exit status {ran.returncode}: {(ran.stderr + ran.stdout).strip()[-400:]}"
+            )
             return None
         return json.loads(ran.stdout)
 
     def devices(self, hub, count):
         """Creates devices once and names the file that holds their keys."""
         file = hub.data.with_name(f"{hub.data.name}-{count}.csv")
-        if not file.exists() and self.load(f"create {count} devices", hub, "connect", "--devices", count, "--connections", 1,
-                                           "--concurrency", 1, "--save-devices", file) is None:
+        if (
+            not file.exists()
+            and self.load(
+                f"create {count} devices",
+                hub,
+                "connect",
+                "--devices",
+                count,
+                "--connections",
+                1,
+                "--concurrency",
+                1,
+                "--save-devices",
+                file,
+            )
+            is None
+        ):
             return None
         return file
 
@@ -83,8 +105,18 @@ class Bench:
         with running(self.hub(durability)) as hub:
             for name, devices, flags in PUBLISHING:
                 file = self.devices(hub, devices)
-                figures = file and self.load(f"publish, {durability}, {name}", hub, "publish", "--device-list", file, "--devices",
-                                             devices, "--duration", seconds, *flags)
+                figures = file and self.load(
+                    f"publish, {durability}, {name}",
+                    hub,
+                    "publish",
+                    "--device-list",
+                    file,
+                    "--devices",
+                    devices,
+                    "--duration",
+                    seconds,
+                    *flags,
+                )
                 if figures:
                     rows.append({"name": name, **figures})
         return rows
@@ -95,14 +127,37 @@ class Bench:
         with running(self.hub()) as hub:
             file = self.devices(hub, 200)
             for name, flags in CONNECTING if file else []:
-                figures = self.load(f"connect, {name}", hub, "connect", "--device-list", file, "--devices", 200,
-                                    "--connections", count, "--concurrency", 64, *flags)
+                figures = self.load(
+                    f"connect, {name}",
+                    hub,
+                    "connect",
+                    "--device-list",
+                    file,
+                    "--devices",
+                    200,
+                    "--connections",
+                    count,
+                    "--concurrency",
+                    64,
+                    *flags,
+                )
                 if figures:
                     rows.append({"name": name, **figures})
             storm = 500 if self.chosen.quick else STORM
             file = self.devices(hub, storm)
-            figures = file and self.load("connect, storm", hub, "connect", "--device-list", file, "--devices", storm, "--connections",
-                                         storm, "--concurrency", 0)
+            figures = file and self.load(
+                "connect, storm",
+                hub,
+                "connect",
+                "--device-list",
+                file,
+                "--devices",
+                storm,
+                "--connections",
+                storm,
+                "--concurrency",
+                0,
+            )
             if figures:
                 rows.append({"name": f"{storm:,} devices at once, full", **figures})
         return rows
@@ -112,7 +167,9 @@ class Bench:
         for count in [200] if self.chosen.quick else IDLE:
             allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
             if allowed < count + 500:
-                self.not_measured.append(f"{count} idle connections: only {allowed} open files are allowed (ulimit -n)")
+                self.not_measured.append(
+                    f"{count} idle connections: only {allowed} open files are allowed (ulimit -n)"
+                )
                 continue
             with running(self.hub()) as hub:
                 file = self.devices(hub, count)
@@ -121,7 +178,17 @@ class Bench:
                 # A fresh process, so that creating the devices does not count.
                 hub.stop()
                 hub.start()
-                figures = self.load(f"{count} idle connections", hub, "idle", "--device-list", file, "--devices", count, "--hold", 5)
+                figures = self.load(
+                    f"{count} idle connections",
+                    hub,
+                    "idle",
+                    "--device-list",
+                    file,
+                    "--devices",
+                    count,
+                    "--hold",
+                    5,
+                )
                 if figures:
                     rows.append({"name": f"{count:,} connections", **figures})
         return rows
@@ -137,8 +204,21 @@ class Bench:
         used = self.hub("os")
         with running(used):
             file = self.devices(used, 1000)
-            figures = file and self.load("fill a store", used, "publish", "--device-list", file, "--window", 64, "--payload", 256,
-                                         "--messages", 20_000 if self.chosen.quick else 1_000_000, "--duration", 30)
+            figures = file and self.load(
+                "fill a store",
+                used,
+                "publish",
+                "--device-list",
+                file,
+                "--window",
+                64,
+                "--payload",
+                256,
+                "--messages",
+                20_000 if self.chosen.quick else 1_000_000,
+                "--duration",
+                30,
+            )
         if figures:
             stored = f"{figures['acknowledgedTotal']:,} messages, 1,000 devices"
             stopped, killed = [], []
@@ -150,7 +230,9 @@ class Bench:
                 killed.append(used.seconds_to_ready)
                 used.kill()
             rows.append({"name": f"used store ({stored})", "milliseconds": milliseconds(stopped)})
-            rows.append({"name": f"used store after kill -9 ({stored})", "milliseconds": milliseconds(killed[1:])})
+            rows.append(
+                {"name": f"used store after kill -9 ({stored})", "milliseconds": milliseconds(killed[1:])}
+            )
         return rows
 
 
@@ -168,13 +250,27 @@ class running:
 
 
 def milliseconds(seconds):
-    return {"median": round(statistics.median(seconds) * 1000, 1), "min": round(min(seconds) * 1000, 1), "max": round(max(seconds) * 1000, 1)}
+    return {
+        "median": round(statistics.median(seconds) * 1000, 1),
+        "min": round(min(seconds) * 1000, 1),
+        "max": round(max(seconds) * 1000, 1),
+    }
 
 
 def machine():
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), platform.machine())
-    memory = next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = next(
+        int(line.split()[1])
+        for line in Path("/proc/meminfo").read_text().splitlines()
+        if line.startswith("MemTotal")
+    )
     return f"{os.cpu_count()} cores ({model}), {memory / (1 << 20):.0f} GiB, Linux {platform.release()}"
 
 
@@ -190,21 +286,56 @@ def show(results):
     print(f"Machine: {results['machine']}; hub and generator share it.\n")
     for durability in ("fsync", "os"):
         print(f"Publishing, `storage.durability: {durability}`\n")
-        table(["load", "messages/s", "CPU s per million, hub", "generator", "p50 / p99 / p99.9 ms"],
-              [[r["name"], f"{r['messagesPerSecond']:,.0f}", r["serverCpuSecondsPerMillion"], r["clientCpuSecondsPerMillion"],
-                " / ".join(f"{r['latency'][p]:.1f}" for p in ("p50Ms", "p99Ms", "p999Ms"))]
-               for r in results["publishing"][durability]])
+        table(
+            ["load", "messages/s", "CPU s per million, hub", "generator", "p50 / p99 / p99.9 ms"],
+            [
+                [
+                    r["name"],
+                    f"{r['messagesPerSecond']:,.0f}",
+                    r["serverCpuSecondsPerMillion"],
+                    r["clientCpuSecondsPerMillion"],
+                    " / ".join(f"{r['latency'][p]:.1f}" for p in ("p50Ms", "p99Ms", "p999Ms")),
+                ]
+                for r in results["publishing"][durability]
+            ],
+        )
     print("Connecting (TCP, TLS, CONNECT, CONNACK, close)\n")
-    table(["handshake", "connections/s", "hub ms CPU each", "generator", "p50 / p99 ms"],
-          [[r["name"], f"{r['connectionsPerSecond']:,.0f}", r["serverCpuMsPerConnection"], r["clientCpuMsPerConnection"],
-            f"{r['latency']['p50Ms']:.0f} / {r['latency']['p99Ms']:.0f}"] for r in results["connecting"]])
+    table(
+        ["handshake", "connections/s", "hub ms CPU each", "generator", "p50 / p99 ms"],
+        [
+            [
+                r["name"],
+                f"{r['connectionsPerSecond']:,.0f}",
+                r["serverCpuMsPerConnection"],
+                r["clientCpuMsPerConnection"],
+                f"{r['latency']['p50Ms']:.0f} / {r['latency']['p99Ms']:.0f}",
+            ]
+            for r in results["connecting"]
+        ],
+    )
     print("Idle TLS connections\n")
-    table(["connections", "KiB resident each", "hub MiB before", "open", "closed", "CPU %"],
-          [[r["name"], r["serverResidentKiBPerConnection"], r["serverResidentBeforeKiB"] // 1024, r["serverResidentOpenKiB"] // 1024,
-            r["serverResidentAfterKiB"] // 1024, r["serverIdleCpuPercent"]] for r in results["idling"]])
+    table(
+        ["connections", "KiB resident each", "hub MiB before", "open", "closed", "CPU %"],
+        [
+            [
+                r["name"],
+                r["serverResidentKiBPerConnection"],
+                r["serverResidentBeforeKiB"] // 1024,
+                r["serverResidentOpenKiB"] // 1024,
+                r["serverResidentAfterKiB"] // 1024,
+                r["serverIdleCpuPercent"],
+            ]
+            for r in results["idling"]
+        ],
+    )
     print("From exec to ready\n")
-    table(["store", "median ms", "min", "max"],
-          [[r["name"], r["milliseconds"]["median"], r["milliseconds"]["min"], r["milliseconds"]["max"]] for r in results["starting"]])
+    table(
+        ["store", "median ms", "min", "max"],
+        [
+            [r["name"], r["milliseconds"]["median"], r["milliseconds"]["min"], r["milliseconds"]["max"]]
+            for r in results["starting"]
+        ],
+    )
     for line in results["notMeasured"]:
         print(f"Not measured: {line}")
 
@@ -218,12 +349,19 @@ def main():
     chosen = parser.parse_args()
     for program in (chosen.kyanite, chosen.load):
         if not os.access(program, os.X_OK):
-            sys.exit(f"{program} is missing: cmake --preset release && ninja -C build/release kyanite kyanite_load")
+            sys.exit(
+                f"{program} is missing: cmake --preset release && ninja -C build/release kyanite kyanite_load"
+            )
     with tempfile.TemporaryDirectory(prefix="kyanite-figures-") as folder:
         bench = Bench(chosen, folder)
-        results = {"machine": machine(), "starting": bench.starting(),
-                   "publishing": {mode: bench.publishing(mode) for mode in ("fsync", "os")},
-                   "connecting": bench.connecting(), "idling": bench.idling(), "notMeasured": bench.not_measured}
+        results = {
+            "machine": machine(),
+            "starting": bench.starting(),
+            "publishing": {mode: bench.publishing(mode) for mode in ("fsync", "os")},
+            "connecting": bench.connecting(),
+            "idling": bench.idling(),
+            "notMeasured": bench.not_measured,
+        }
     Path(chosen.json).write_text(json.dumps(results, indent=1) + "\n")
     show(results)
     return 1 if bench.not_measured else 0

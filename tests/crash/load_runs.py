@@ -1,4 +1,5 @@
 """What the crash tests share: a hub, kyanite_load beside it, and the comparison of what was promised and stored."""
+
 import argparse
 import json
 import random
@@ -17,7 +18,9 @@ def arguments(description, **defaults):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--kyanite", required=True, help="the program")
     parser.add_argument("--load", required=True, help="kyanite_load")
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="printed, to run the same again")
+    parser.add_argument(
+        "--seed", type=int, default=random.randrange(1 << 32), help="printed, to run the same again"
+    )
     for name, value in defaults.items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     chosen = parser.parse_args()
@@ -65,7 +68,10 @@ class Promises:
         """Every way in which the stored events (of sequences from first_sequence on) break the promises."""
         found = []
         last = {}
-        missing = {device: {s for s in numbers if s >= first_sequence} for device, numbers in self.acknowledged.items()}
+        missing = {
+            device: {s for s in numbers if s >= first_sequence}
+            for device, numbers in self.acknowledged.items()
+        }
         for event in events:
             body = json.loads(event["body"])
             device, sequence = body["device"], body["sequence"]
@@ -80,7 +86,9 @@ class Promises:
             last[device] = sequence
             missing.get(device, set()).discard(sequence)
         for device, sequences in missing.items():
-            found += [f"{device} {sequence} was acknowledged and is not stored" for sequence in sorted(sequences)]
+            found += [
+                f"{device} {sequence} was acknowledged and is not stored" for sequence in sorted(sequences)
+            ]
         return found
 
 

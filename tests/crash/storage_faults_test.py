@@ -2,13 +2,23 @@
 """A full disk, a directory that cannot be written, a second process on the same store: clear errors, no half-started
 hub, and nothing acknowledged that is not stored. The disk is a small tmpfs; where mounting is not allowed its tests
 are skipped and say so."""
+
 import contextlib
 import os
 import subprocess
 import tempfile
 from pathlib import Path
 
-from load_runs import LOST_CONNECTIONS, Hub, HubDidNotStart, Promises, arguments, check, finish_load, start_load
+from load_runs import (
+    LOST_CONNECTIONS,
+    Hub,
+    HubDidNotStart,
+    Promises,
+    arguments,
+    check,
+    finish_load,
+    start_load,
+)
 
 MIB = 1 << 20
 
@@ -17,7 +27,9 @@ MIB = 1 << 20
 def small_disk(folder, mebibytes):
     """A tmpfs; yields None where mounting is not possible."""
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "kyanite-test", folder], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "kyanite-test", folder], capture_output=True
+    )
     if mounted.returncode != 0:
         yield None
         return
@@ -58,24 +70,49 @@ def test_full_disk(chosen, folder, floor, rate):
 
 
 def fill_disk(chosen, hub, disk, ack_log, rate):
-    load = start_load(chosen.load, hub, "publish", "--devices", 10, "--window", 16, "--payload", 16384, "--warmup", 0,
-                      "--duration", 20, "--rate", rate, "--ack-log", ack_log)
+    load = start_load(
+        chosen.load,
+        hub,
+        "publish",
+        "--devices",
+        10,
+        "--window",
+        16,
+        "--payload",
+        16384,
+        "--warmup",
+        0,
+        "--duration",
+        20,
+        "--rate",
+        rate,
+        "--ack-log",
+        ack_log,
+    )
     # 1: the hub stayed and left messages unacknowledged; 3: it closed the connections or ended.
     figures = finish_load(load, allowed=(1, LOST_CONNECTIONS))
     promises = Promises()
     promises.read(ack_log)
     assert promises.count() > 100, figures
     words = ("space", "free", "full")
-    assert any(word in hub.log_file.read_text().lower() for word in words), f"no clear error: {hub.log_tail()}"
+    assert any(
+        word in hub.log_file.read_text().lower() for word in words
+    ), f"no clear error: {hub.log_tail()}"
     stayed = hub.is_running()
     if stayed:
         check(promises.violations(hub.events(timeout=1)), "on the full disk")
-    print(f"    {promises.count()} acknowledged before the disk was full; the hub {'stayed' if stayed else 'stopped'}")
+    print(
+        f"    {promises.count()} acknowledged before the disk was full; the hub {'stayed' if stayed else 'stopped'}"
+    )
     hub.kill()
     grow(disk, 1024)
     hub.start()
     check(promises.violations(hub.events(timeout=1)), "after the disk was enlarged")
-    finish_load(start_load(chosen.load, hub, "publish", "--devices", 10, "--messages", 100, "--first-sequence", 10_000_000))
+    finish_load(
+        start_load(
+            chosen.load, hub, "publish", "--devices", 10, "--messages", 100, "--first-sequence", 10_000_000
+        )
+    )
     assert hub.stop() == 0, hub.log_tail()
     return stayed
 
@@ -120,7 +157,14 @@ def test_second_process_on_the_same_store(chosen, folder):
 
 def refuse_second(chosen, first):
     info = (first.data / "hub.json").read_text()
-    second = subprocess.run(first.command, env=first.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    second = subprocess.run(
+        first.command,
+        env=first.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
     assert second.returncode > 0, second
     assert str(first.data) in second.stdout + second.stderr, second
     assert (first.data / "hub.json").read_text() == info, "the second process touched hub.json"
@@ -132,12 +176,17 @@ def main():
     chosen = arguments(__doc__.splitlines()[0])
     skipped = 0
     with tempfile.TemporaryDirectory(prefix="kyanite-faults-") as name:
-        tests = [("a disk that fills up, the floor of free bytes first", lambda c, f: test_full_disk(c, f, 96 * MIB, 1000)),
-                 ("a disk that fills up to the last byte", lambda c, f: test_full_disk(c, f, 0, 0)),
-                 ("a start on a full disk", test_start_on_a_full_disk),
-                 ("a read-only disk", test_read_only_disk),
-                 ("a data directory below a file", test_data_directory_below_a_file),
-                 ("a second process on the same store", test_second_process_on_the_same_store)]
+        tests = [
+            (
+                "a disk that fills up, the floor of free bytes first",
+                lambda c, f: test_full_disk(c, f, 96 * MIB, 1000),
+            ),
+            ("a disk that fills up to the last byte", lambda c, f: test_full_disk(c, f, 0, 0)),
+            ("a start on a full disk", test_start_on_a_full_disk),
+            ("a read-only disk", test_read_only_disk),
+            ("a data directory below a file", test_data_directory_below_a_file),
+            ("a second process on the same store", test_second_process_on_the_same_store),
+        ]
         for title, test in tests:
             print(f"  {title}")
             why = test(chosen, Path(name))

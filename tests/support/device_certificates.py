@@ -1,4 +1,5 @@
 """Certificates for X.509 devices, made with the openssl program."""
+
 import hashlib
 import ssl
 import subprocess
@@ -23,7 +24,20 @@ class DeviceCertificate:
 
 def self_signed(folder, common_name, extra=()):
     made = DeviceCertificate(folder, f"{common_name}-self-signed")
-    _openssl("req", "-x509", *EC_KEY, "-keyout", made.key, "-out", made.certificate, "-days", 2, "-subj", f"/CN={common_name}", *extra)
+    _openssl(
+        "req",
+        "-x509",
+        *EC_KEY,
+        "-keyout",
+        made.key,
+        "-out",
+        made.certificate,
+        "-days",
+        2,
+        "-subj",
+        f"/CN={common_name}",
+        *extra,
+    )
     return made
 
 
@@ -35,5 +49,19 @@ def signed_by(ca, folder, common_name):
     made = DeviceCertificate(folder, f"{common_name}-ca-signed")
     request = Path(folder) / f"{common_name}.csr"
     _openssl("req", *EC_KEY, "-keyout", made.key, "-out", request, "-subj", f"/CN={common_name}")
-    _openssl("x509", "-req", "-in", request, "-CA", ca.certificate, "-CAkey", ca.key, "-CAcreateserial", "-days", 2, "-out", made.certificate)
+    _openssl(
+        "x509",
+        "-req",
+        "-in",
+        request,
+        "-CA",
+        ca.certificate,
+        "-CAkey",
+        ca.key,
+        "-CAcreateserial",
+        "-days",
+        2,
+        "-out",
+        made.certificate,
+    )
     return made

@@ -1,7 +1,9 @@
 """A kyanite process for black-box tests: starts, kills and restarts it, and speaks its REST API.
 
-Knows only hub.json, which the hub writes when it is ready, and the public interfaces. Everything is on the loopback.
+Knows only hub.json, which the hub writes when it is ready, and the public interfaces. Everything is on the
+loopback.
 """
+
 import base64
 import contextlib
 import hashlib
@@ -39,10 +41,22 @@ class HubDidNotStart(Exception):
 class Hub:
     """One hub on one data directory. `start` waits until it is ready; `kill` is SIGKILL; `stop` is SIGTERM."""
 
-    def __init__(self, binary, data, mqtts="127.0.0.1:0", https="127.0.0.1:0", environment=None, arguments=()):
+    def __init__(
+        self, binary, data, mqtts="127.0.0.1:0", https="127.0.0.1:0", environment=None, arguments=()
+    ):
         self.data = Path(data)
         self.log_file = self.data.with_name(self.data.name + ".log")
-        self.command = [str(binary), "serve", "--data", str(self.data), "--mqtts", mqtts, "--https", https, *arguments]
+        self.command = [
+            str(binary),
+            "serve",
+            "--data",
+            str(self.data),
+            "--mqtts",
+            mqtts,
+            "--https",
+            https,
+            *arguments,
+        ]
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("KYANITE_")}
         self.environment.update(environment or {})
         self.process = None
@@ -55,7 +69,9 @@ class Hub:
             hub_file.unlink()
         began = time.monotonic()
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen(self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
         while time.monotonic() - began < timeout:
             if self.process.poll() is not None:
                 raise HubDidNotStart(f"exit status {self.process.returncode}: {self.log_tail()}")
@@ -126,7 +142,9 @@ class Hub:
 
     def _connection(self, timeout):
         context = ssl.create_default_context(cafile=self.ca_file)
-        return http.client.HTTPSConnection("127.0.0.1", self.info["ports"]["https"], context=context, timeout=timeout)
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self.info["ports"]["https"], context=context, timeout=timeout
+        )
 
     def _authorization(self):
         login = parse_connection_string(self.info["serviceConnectionString"])
@@ -154,12 +172,22 @@ class Hub:
         return answer
 
     def create_device(self, device_id, thumbprint=None, ca_signed=False, status="enabled"):
-        document = {"deviceId": device_id, "status": status, "authentication": _authentication(thumbprint, ca_signed)}
+        document = {
+            "deviceId": device_id,
+            "status": status,
+            "authentication": _authentication(thumbprint, ca_signed),
+        }
         return self._expect((200, 201), "PUT", f"/devices/{quote(device_id)}?{API}", document)
 
     def create_module(self, device_id, module_id):
-        document = {"deviceId": device_id, "moduleId": module_id, "authentication": _authentication(None, False)}
-        return self._expect((200, 201), "PUT", f"/devices/{quote(device_id)}/modules/{quote(module_id)}?{API}", document)
+        document = {
+            "deviceId": device_id,
+            "moduleId": module_id,
+            "authentication": _authentication(None, False),
+        }
+        return self._expect(
+            (200, 201), "PUT", f"/devices/{quote(device_id)}/modules/{quote(module_id)}?{API}", document
+        )
 
     def update_device(self, device_id, **changes):
         device = self._expect((200,), "GET", f"/devices/{quote(device_id)}?{API}")
@@ -180,7 +208,11 @@ class Hub:
             query["count"] = count
         connection = self._connection(timeout=60)
         try:
-            connection.request("GET", "/kyanite/v1/events?" + urllib.parse.urlencode(query), headers={"Authorization": self._authorization()})
+            connection.request(
+                "GET",
+                "/kyanite/v1/events?" + urllib.parse.urlencode(query),
+                headers={"Authorization": self._authorization()},
+            )
             answer = connection.getresponse()
             if answer.status != 200:
                 raise AssertionError(f"events: {answer.status} {answer.read()}")
@@ -202,7 +234,10 @@ def quote(identifier):
 
 def _authentication(thumbprint, ca_signed):
     if thumbprint:
-        return {"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": thumbprint, "secondaryThumbprint": thumbprint}}
+        return {
+            "type": "selfSigned",
+            "x509Thumbprint": {"primaryThumbprint": thumbprint, "secondaryThumbprint": thumbprint},
+        }
     if ca_signed:
         return {"type": "certificateAuthority"}
     return {"type": "sas"}

@@ -17,9 +17,13 @@ SAS_GRACE_SECONDS = 3
 @pytest.fixture(scope="session")
 def hub():
     with tempfile.TemporaryDirectory(prefix="kyanite-compat-") as folder:
-        running = Hub(os.environ["COMPAT_BINARY"], Path(folder) / "data", mqtts="127.0.0.1:8883",
-                      https=os.environ.get("COMPAT_HTTPS", "127.0.0.1:0"),
-                      environment={"KYANITE_AUTH_SAS_GRACE_SECONDS": str(SAS_GRACE_SECONDS)})
+        running = Hub(
+            os.environ["COMPAT_BINARY"],
+            Path(folder) / "data",
+            mqtts="127.0.0.1:8883",
+            https=os.environ.get("COMPAT_HTTPS", "127.0.0.1:0"),
+            environment={"KYANITE_AUTH_SAS_GRACE_SECONDS": str(SAS_GRACE_SECONDS)},
+        )
         running.start()
         yield running
         status = running.stop()

@@ -1,4 +1,5 @@
 """The official Python device SDK, unmodified, over TLS on 8883."""
+
 import datetime
 import json
 import threading
@@ -30,7 +31,9 @@ def connection_string(device, key=None):
 
 def make_client(hub, device, key=None, **options):
     kind = IoTHubModuleClient if device.get("moduleId") else IoTHubDeviceClient
-    return kind.create_from_connection_string(connection_string(device, key), server_verification_cert=trust(hub), **options)
+    return kind.create_from_connection_string(
+        connection_string(device, key), server_verification_cert=trust(hub), **options
+    )
 
 
 @pytest.fixture
@@ -101,6 +104,7 @@ def test_the_hub_stamps_its_own_system_properties(hub, device, device_id, client
 
 def test_binary_bodies_arrive(hub, device_id, client):
     import base64
+
     body = bytes(range(256))
     client.send_message(Message(body))
     event = hub.expect_events(device_id, 1)[0]
@@ -134,7 +138,11 @@ def test_self_signed_certificate_by_thumbprint(hub, device_id, certificates):
     made = device_certificates.self_signed(certificates, device_id)
     hub.create_device(device_id, thumbprint=made.thumbprint())
     client = IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(made.certificate), str(made.key)), hub.host_name, device_id, server_verification_cert=trust(hub))
+        X509(str(made.certificate), str(made.key)),
+        hub.host_name,
+        device_id,
+        server_verification_cert=trust(hub),
+    )
     client.send_message("by thumbprint")
     client.shutdown()
     event = hub.expect_events(device_id, 1)[0]
@@ -146,7 +154,11 @@ def test_self_signed_certificate_by_sha256_thumbprint(hub, device_id, certificat
     made = device_certificates.self_signed(certificates, device_id)
     hub.create_device(device_id, thumbprint=made.thumbprint("sha256"))
     client = IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(made.certificate), str(made.key)), hub.host_name, device_id, server_verification_cert=trust(hub))
+        X509(str(made.certificate), str(made.key)),
+        hub.host_name,
+        device_id,
+        server_verification_cert=trust(hub),
+    )
     client.send_message("by thumbprint")
     client.shutdown()
     assert hub.expect_events(device_id, 1)[0]["body"] == "by thumbprint"
@@ -156,7 +168,11 @@ def test_certificate_of_a_known_authority(hub, device_id, certificates, plant_ca
     made = device_certificates.signed_by(plant_ca, certificates, device_id)
     hub.create_device(device_id, ca_signed=True)
     client = IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(made.certificate), str(made.key)), hub.host_name, device_id, server_verification_cert=trust(hub))
+        X509(str(made.certificate), str(made.key)),
+        hub.host_name,
+        device_id,
+        server_verification_cert=trust(hub),
+    )
     client.send_message("by authority")
     client.shutdown()
     assert hub.expect_events(device_id, 1)[0]["body"] == "by authority"
@@ -167,7 +183,11 @@ def test_another_certificate_is_refused(hub, device_id, certificates):
     wrong = device_certificates.self_signed(certificates, device_id + "-other")
     hub.create_device(device_id, thumbprint=right.thumbprint())
     client = IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(wrong.certificate), str(wrong.key)), hub.host_name, device_id, server_verification_cert=trust(hub))
+        X509(str(wrong.certificate), str(wrong.key)),
+        hub.host_name,
+        device_id,
+        server_verification_cert=trust(hub),
+    )
     with pytest.raises(CredentialError):
         client.connect()
     client.shutdown()
@@ -212,6 +232,7 @@ def test_a_second_connection_takes_over(hub, device, device_id):
 
 def test_a_wrong_key_is_a_credential_error(hub, device):
     import base64
+
     client = make_client(hub, device, base64.b64encode(b"w" * 32).decode())
     with pytest.raises(CredentialError):
         client.connect()
@@ -234,7 +255,9 @@ def test_another_devices_key_is_a_credential_error(hub, device, device_id):
 
 
 def test_a_server_that_is_not_trusted_is_refused_by_the_sdk(device):
-    client = IoTHubDeviceClient.create_from_connection_string(connection_string(device), connection_retry=False)
+    client = IoTHubDeviceClient.create_from_connection_string(
+        connection_string(device), connection_retry=False
+    )
     with pytest.raises(Exception) as refusal:
         client.connect()
     assert "certificate verify failed" in repr(refusal.value.__cause__) or "TLS" in repr(refusal.value)
@@ -272,7 +295,9 @@ def test_deleting_closes_the_live_connection(hub, device, device_id):
 def test_a_given_token_opens_and_its_end_closes(hub, device, device_id):
     key = device["authentication"]["symmetricKey"]["primaryKey"]
     token = make_sas(f"{hub.host_name}/devices/{device_id}", key, lifetime=2)
-    client = IoTHubDeviceClient.create_from_sastoken(token, server_verification_cert=trust(hub), connection_retry=False)
+    client = IoTHubDeviceClient.create_from_sastoken(
+        token, server_verification_cert=trust(hub), connection_retry=False
+    )
     client.send_message("in time")
     assert wait_until(lambda: not client.connected)
     client.shutdown()

@@ -1,4 +1,5 @@
 """mosquitto_pub, the program people reach for first."""
+
 import shutil
 import subprocess
 
@@ -7,13 +8,33 @@ import pytest
 import device_certificates
 from hub_process import make_sas
 
-pytestmark = pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="mosquitto_pub is not installed")
+pytestmark = pytest.mark.skipif(
+    shutil.which("mosquitto_pub") is None, reason="mosquitto_pub is not installed"
+)
 
 
 def publish(hub, device_id, body, password=None, certificate=None, topic=None, qos=1):
-    command = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(hub.mqtts_port), "--cafile", hub.ca_file, "-V", "mqttv311",
-               "-i", device_id, "-u", f"{hub.host_name}/{device_id}/?api-version=2021-04-12",
-               "-t", topic or f"devices/{device_id}/messages/events/", "-m", body, "-q", str(qos)]
+    command = [
+        "mosquitto_pub",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(hub.mqtts_port),
+        "--cafile",
+        hub.ca_file,
+        "-V",
+        "mqttv311",
+        "-i",
+        device_id,
+        "-u",
+        f"{hub.host_name}/{device_id}/?api-version=2021-04-12",
+        "-t",
+        topic or f"devices/{device_id}/messages/events/",
+        "-m",
+        body,
+        "-q",
+        str(qos),
+    ]
     if password:
         command += ["-P", password]
     if certificate:
@@ -22,7 +43,10 @@ def publish(hub, device_id, body, password=None, certificate=None, topic=None, q
 
 
 def token(hub, device):
-    return make_sas(f"{hub.host_name}/devices/{device['deviceId']}", device["authentication"]["symmetricKey"]["primaryKey"])
+    return make_sas(
+        f"{hub.host_name}/devices/{device['deviceId']}",
+        device["authentication"]["symmetricKey"]["primaryKey"],
+    )
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -33,8 +57,13 @@ def test_with_a_token(hub, device, device_id, qos):
 
 
 def test_with_properties(hub, device, device_id):
-    sent = publish(hub, device_id, '{"t":1}', password=token(hub, device),
-                   topic=f"devices/{device_id}/messages/events/room=a%2Fb&$.ce=utf-8")
+    sent = publish(
+        hub,
+        device_id,
+        '{"t":1}',
+        password=token(hub, device),
+        topic=f"devices/{device_id}/messages/events/room=a%2Fb&$.ce=utf-8",
+    )
     assert sent.returncode == 0, sent.stderr
     event = hub.expect_events(device_id, 1)[0]
     assert event["properties"] == {"room": "a/b"}

@@ -1,4 +1,5 @@
 """Paho as the guide uses it: user name, token, topic and body are those of its sample."""
+
 import ssl
 import threading
 import time
@@ -16,11 +17,17 @@ WAIT = 15
 class Paho:
     """One connection; what happened to it is kept for the test to look at."""
 
-    def __init__(self, hub, client_id, username, password=None, certificate=None, will=None, clean_session=False):
+    def __init__(
+        self, hub, client_id, username, password=None, certificate=None, will=None, clean_session=False
+    ):
         self.client = mqtt.Client(client_id=client_id, clean_session=clean_session, protocol=mqtt.MQTTv311)
         self.client.username_pw_set(username, password)
-        self.client.tls_set(ca_certs=hub.ca_file, certfile=str(certificate.certificate) if certificate else None,
-                            keyfile=str(certificate.key) if certificate else None, tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        self.client.tls_set(
+            ca_certs=hub.ca_file,
+            certfile=str(certificate.certificate) if certificate else None,
+            keyfile=str(certificate.key) if certificate else None,
+            tls_version=ssl.PROTOCOL_TLS_CLIENT,
+        )
         if will:
             self.client.will_set(*will)
         self.connack = None
@@ -52,14 +59,19 @@ class Paho:
 
 
 def token(hub, device, **options):
-    return make_sas(f"{hub.host_name}/devices/{device['deviceId']}",
-                    device["authentication"]["symmetricKey"]["primaryKey"], **options)
+    return make_sas(
+        f"{hub.host_name}/devices/{device['deviceId']}",
+        device["authentication"]["symmetricKey"]["primaryKey"],
+        **options,
+    )
 
 
 def user_names(hub, device_id):
-    return {"the guide's": f"{hub.host_name}/{device_id}/api-version=2016-11-14",
-            "without version": f"{hub.host_name}/{device_id}",
-            "of today": f"{hub.host_name}/{device_id}/?api-version=2021-04-12"}
+    return {
+        "the guide's": f"{hub.host_name}/{device_id}/api-version=2016-11-14",
+        "without version": f"{hub.host_name}/{device_id}",
+        "of today": f"{hub.host_name}/{device_id}/?api-version=2021-04-12",
+    }
 
 
 @pytest.mark.parametrize("form", ["the guide's", "without version", "of today"])
@@ -77,7 +89,9 @@ def test_the_guides_publish_call(hub, form):
 
 def test_properties_in_the_topic(hub, device, device_id):
     paho = Paho(hub, device_id, f"{hub.host_name}/{device_id}", token(hub, device))
-    assert paho.publish(f"devices/{device_id}/messages/events/a=1&b=x%20y&$.mid=m1&$.ct=application%2Fjson", "{}")
+    assert paho.publish(
+        f"devices/{device_id}/messages/events/a=1&b=x%20y&$.mid=m1&$.ct=application%2Fjson", "{}"
+    )
     paho.disconnect()
     event = hub.expect_events(device_id, 1)[0]
     assert event["properties"] == {"a": "1", "b": "x y"}
@@ -153,7 +167,9 @@ def test_a_disabled_device_is_refused_with_code_3(hub, device_id):
 
 def test_a_policy_token_opens_for_a_registered_device(hub, device, device_id):
     login = dict(part.split("=", 1) for part in hub.info["serviceConnectionString"].split(";"))
-    policy = make_sas(f"{hub.host_name}/devices/{device_id}", login["SharedAccessKey"], login["SharedAccessKeyName"])
+    policy = make_sas(
+        f"{hub.host_name}/devices/{device_id}", login["SharedAccessKey"], login["SharedAccessKeyName"]
+    )
     paho = Paho(hub, device_id, f"{hub.host_name}/{device_id}", policy)
     assert paho.connack == 0
     assert paho.publish(f"devices/{device_id}/messages/events/", "by policy")
