@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 from azure.iot.device import X509, IoTHubDeviceClient, IoTHubModuleClient, Message
-from azure.iot.device.exceptions import ConnectionDroppedError, ConnectionFailedError, CredentialError
+from azure.iot.device.exceptions import (
+    ConnectionDroppedError,
+    ConnectionFailedError,
+    CredentialError,
+    NoConnectionError,
+)
 
 import device_certificates
 from hub_process import make_sas
@@ -333,7 +338,7 @@ def test_every_confirmed_message_survives_kill_9(hub, device, device_id):
             try:
                 client.send_message(str(number))
                 confirmed.append(str(number))
-            except (ConnectionDroppedError, ConnectionFailedError):
+            except (ConnectionDroppedError, ConnectionFailedError, NoConnectionError):
                 time.sleep(0.1)
             number += 1
 
