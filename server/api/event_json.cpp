@@ -8,16 +8,26 @@
 namespace kyanite {
 namespace {
 
-void add_properties(const std::vector<Property>& properties, Json& into) {
-  for (const Property& property : properties) {
-    into[property.name] = property.value ? Json(*property.value) : Json(nullptr);
+Json value_to_json(const Property& property) {
+  return property.value ? Json(*property.value) : Json(nullptr);
+}
+
+// No name stands twice in a record, and a device may send some 20,000: the members are appended, since
+// setting one by its name compares it with all before it.
+Json application_properties(const TelemetryRecord& record) {
+  Json json = Json::object();
+  Json::object_t& members = json.get_ref<Json::object_t&>();
+  members.reserve(record.application.size());
+  for (const Property& property : record.application) {
+    members.emplace_back(property.name, value_to_json(property));
   }
+  return json;
 }
 
 // The hub's own come last, so that nothing a device wrote can stand in their place.
 Json system_properties(const TelemetryRecord& record) {
   Json json = Json::object();
-  add_properties(record.system, json);
+  for (const Property& property : record.system) json[property.name] = value_to_json(property);
   json["iothub-connection-device-id"] = record.sender.device;
   if (record.sender.is_module()) json["iothub-connection-module-id"] = record.sender.module;
   json["iothub-connection-auth-method"] = record.auth_method;
@@ -39,8 +49,7 @@ std::string event_to_json(const TelemetryRecord& record, PartitionId partition) 
   json["sequenceNumber"] = record.offset.value;
   json["enqueuedTime"] = to_iso_time(record.enqueued);
   json["systemProperties"] = system_properties(record);
-  json["properties"] = Json::object();
-  add_properties(record.application, json["properties"]);
+  json["properties"] = application_properties(record);
   if (is_valid_utf8(record.body)) {
     json["body"] = record.body;
   } else {
