@@ -18,7 +18,7 @@ inline constexpr seconds kClockSkew{300};                        // tokens stay 
 inline constexpr std::size_t kSubscriptionsMax = 5;              // per session [8.2]
 inline constexpr std::size_t kModulesPerDeviceMax = 50;          // [service-rest.md 4.8]
 inline constexpr std::size_t kListDevicesMax = 1000;             // [service-rest.md 4.3]
-inline constexpr std::size_t kStatusReasonBytesMax = 128;        // [service-rest.md 4.2]
+inline constexpr std::size_t kStatusReasonCharactersMax = 128;   // [service-rest.md 4.2]
 inline constexpr std::size_t kPolicyNameBytesMax = 64;           // [service-rest.md 2.1]
 inline constexpr std::size_t kPoliciesMax = 16;                  // [service-rest.md 2.1]
 inline constexpr std::size_t kKeyBytesMin = 16;                  // decoded [service-rest.md 4.5]

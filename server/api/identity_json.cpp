@@ -63,7 +63,7 @@ Result<void> read_status(const Json& body, IdentityStatus& into) {
   return {};
 }
 
-Result<void> read_type(const Json& authentication, bool is_module, IdentityRecord& into) {
+Result<void> read_type(const Json& authentication, IdentityRecord& into) {
   std::string type;
   if (auto read = read_text(authentication, "type", type); !read) return read;
   const bool has_key = !into.primary_key.empty() || !into.secondary_key.empty();
@@ -76,24 +76,12 @@ Result<void> read_type(const Json& authentication, bool is_module, IdentityRecor
     into.auth_type = AuthenticationType::self_signed;
   } else if (equals_ignoring_case(type, "certificateAuthority")) {
     into.auth_type = AuthenticationType::certificate_authority;
-  } else if (equals_ignoring_case(type, "none") && is_module) {
-    into.auth_type = AuthenticationType::sas;  // as the service does (service-rest.md 4.5)
+  } else if (equals_ignoring_case(type, "none")) {
+    into.auth_type = AuthenticationType::none;
   } else {
     return invalid("authentication.type must be sas, selfSigned or certificateAuthority");
   }
   return {};
-}
-
-// Keeps only what the type stores (table of service-rest.md 4.5).
-void drop_unused_secrets(IdentityRecord& record) {
-  if (record.auth_type != AuthenticationType::sas) {
-    record.primary_key.clear();
-    record.secondary_key.clear();
-  }
-  if (record.auth_type != AuthenticationType::self_signed) {
-    record.primary_thumbprint.clear();
-    record.secondary_thumbprint.clear();
-  }
 }
 
 Result<void> read_authentication(const Json& body, IdentityRecord& into) {
@@ -114,9 +102,7 @@ Result<void> read_authentication(const Json& body, IdentityRecord& into) {
     if (auto read = read_text(**thumbprints, "secondaryThumbprint", into.secondary_thumbprint); !read)
       return read;
   }
-  if (auto read = read_type(**authentication, into.id.is_module(), into); !read) return read;
-  drop_unused_secrets(into);
-  return {};
+  return read_type(**authentication, into);
 }
 
 Result<void> read_capabilities(const Json& body, IdentityRecord& into) {

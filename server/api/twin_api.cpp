@@ -9,16 +9,13 @@ namespace kyanite {
 void get_twin(const ApiCall& call, Reply<HttpResponse> reply) {
   using Answer = std::pair<IdentityView, TwinRecord>;
   HubServices& hub = call.context.services;
-  hub.registry.twin(
-      call.identity(), Reply<Answer>(hub.executor, [reply = std::move(reply)](Result<Answer> answer) mutable {
-        if (!answer) {
-          const bool no_module = answer.error().code == Errc::module_not_found;
-          return reply(no_module ? Error(Errc::device_not_found, answer.error().detail) : answer.error());
-        }
-        const Result<Json> document = twin_to_json(answer->first, answer->second);
-        if (!document) return reply(document.error());
-        reply(entity_response(*document, twin_etag(answer->second)));
-      }));
+  hub.registry.twin(call.identity(),
+                    Reply<Answer>(hub.executor, [reply = std::move(reply)](Result<Answer> answer) mutable {
+                      if (!answer) return reply(answer.error());
+                      const Result<Json> document = twin_to_json(answer->first, answer->second);
+                      if (!document) return reply(document.error());
+                      reply(entity_response(*document, twin_etag(answer->second)));
+                    }));
 }
 
 }  // namespace kyanite

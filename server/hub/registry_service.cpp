@@ -33,6 +33,9 @@ Result<void> validate_id(const Identity& id) {
 
 Result<void> validate_authentication(const IdentityRecord& wanted) {
   switch (wanted.auth_type) {
+    case AuthenticationType::none:
+      if (!wanted.id.is_module()) return invalid("a device needs an authentication type other than none");
+      [[fallthrough]];  // a module's "none" is taken as keys (4.5)
     case AuthenticationType::sas:
       if (wanted.primary_key.empty() && wanted.secondary_key.empty()) return {};
       if (wanted.primary_key.empty() || wanted.secondary_key.empty()) {
@@ -51,15 +54,18 @@ Result<void> validate_authentication(const IdentityRecord& wanted) {
       return {};
     case AuthenticationType::certificate_authority:
       return {};
-    case AuthenticationType::none:
-      if (wanted.id.is_module()) return {};  // taken as keys (4.5)
-      return invalid("a device needs an authentication type other than none");
   }
   return invalid("unknown authentication type");
 }
 
+// Code points of well-formed UTF-8: every byte that does not continue one.
+std::size_t count_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+}
+
 Result<void> validate_texts(const IdentityRecord& wanted) {
-  if (wanted.status_reason.size() > limits::kStatusReasonBytesMax) {
+  if (count_characters(wanted.status_reason) > limits::kStatusReasonCharactersMax) {
     return invalid("statusReason is longer than 128 characters");
   }
   if (wanted.managed_by.size() > limits::kScopeBytesMax) return invalid("managedBy is too long");

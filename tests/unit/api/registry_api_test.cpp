@@ -268,6 +268,13 @@ TEST_F(RegistryApi, R50_an_edge_device_gets_a_scope_and_its_system_modules) {
   EXPECT_EQ(modules[0]["authentication"]["type"], "none");
 }
 
+TEST_F(RegistryApi, R50_a_system_module_written_back_as_it_was_read_gets_no_keys) {
+  rest.put("/devices/e1", R"({"capabilities":{"iotEdge":true}})");
+  const Json read = rest.get("/devices/e1/modules/$edgeAgent").json;
+  const Json written = rest.put("/devices/e1/modules/$edgeAgent", read.dump(), "*").json;
+  EXPECT_EQ(written["authentication"], read["authentication"]);
+}
+
 TEST_F(RegistryApi, R51_an_edge_device_keeps_its_scope) {
   rest.put("/devices/e1", R"({"capabilities":{"iotEdge":true}})");
   RestAnswer answer = rest.put("/devices/e1", R"({"capabilities":{"iotEdge":true},"deviceScope":""})", "*");
@@ -326,6 +333,13 @@ TEST_F(RegistryApi, member_names_ignore_case_and_unknown_members_are_ignored) {
                R"({"DeviceId":"d1","STATUS":"ENABLED","colour":1,"StatusReason":"x","generationId":7})");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.json["statusReason"], "x");
+}
+
+TEST_F(RegistryApi, a_status_reason_has_at_most_128_characters_of_any_alphabet) {
+  std::string reason;
+  for (int i = 0; i < 128; ++i) reason += "\u00e4";
+  EXPECT_EQ(rest.put("/devices/d1", R"({"statusReason":")" + reason + R"("})").status, 200);
+  EXPECT_EQ(rest.put("/devices/d2", R"({"statusReason":")" + reason + R"(x"})").status, 400);
 }
 
 TEST_F(RegistryApi, a_body_of_the_wrong_form_is_400_with_a_sentence) {
