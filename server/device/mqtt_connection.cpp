@@ -121,6 +121,7 @@ void MqttConnection::update_reading() {
   if (pause) {
     channel_->pause_reading();
   } else {
+    last_received_ = executor().now();  // what came meanwhile was not read: silence begins anew
     channel_->resume_reading();
   }
 }
@@ -183,15 +184,11 @@ Result<void> MqttConnection::read_user_name(const mqtt::ConnectReceived& connect
 
 // A will for a topic that is not the device's own is accepted and never fires (spec device-mqtt.md 2.9).
 bool MqttConnection::keep_will(mqtt::WillMessage will) {
-  const Result<DeviceTopic> topic = parse_device_topic(will.topic, origin_.identity);
-  if (!topic || !std::holds_alternative<TelemetryTopic>(*topic)) {
-    shard_.observer_.on_will_unusable(facts(), will.topic);
-    return false;
-  }
   will_ = std::make_unique<mqtt::WillMessage>(std::move(will));
-  // The view must be into the string where it stays.
-  will_bag_ = std::get<TelemetryTopic>(*parse_device_topic(will_->topic, origin_.identity)).bag;
-  return true;
+  const Result<DeviceTopic> topic = parse_device_topic(will_->topic, origin_.identity);
+  if (topic && std::holds_alternative<TelemetryTopic>(*topic))
+    will_bag_ = std::get<TelemetryTopic>(*topic).bag;
+  return will_bag_.has_value();
 }
 
 void MqttConnection::refuse(mqtt::ConnectCode code, const Error& error) {
@@ -217,6 +214,11 @@ void MqttConnection::on_attach_reply(Result<Attachment> verdict) {
   ++shard_.statistics_.accepted;
   ++shard_.statistics_.connected;
   shard_.observer_.on_connected(facts());
+  // Told only now: a peer that proved nothing has no say in what is logged.
+  if (will_ && !will_bag_) {
+    shard_.observer_.on_will_unusable(facts(), will_->topic);
+    will_.reset();
+  }
   // Nothing outlives a connection yet, so there is never a session to be present (spec device-mqtt.md 2.12
   // asks for durable ones; subscriptions have to be made again after a reconnect).
   session_.accept(shard_.scratch_, false);
@@ -340,7 +342,7 @@ bool MqttConnection::fires_will(EndReason reason) const {
 }
 
 void MqttConnection::fire_will() {
-  const TelemetryMessage message{will_bag_, will_->payload, will_->retain, false, true};
+  const TelemetryMessage message{*will_bag_, will_->payload, will_->retain, false, true};
   if (const Result<void> taken = shard_.ingest_.append(origin_, message, {}, false); !taken) {
     shard_.observer_.on_telemetry_refused(facts(), taken.error(), will_->payload.size());
     return;

@@ -58,7 +58,7 @@ class MqttConnection final : public Channel::Sink {
   void handle(const mqtt::DisconnectReceived& disconnect);
 
   Result<void> read_user_name(const mqtt::ConnectReceived& connect);
-  bool keep_will(mqtt::WillMessage will);  // false: its topic is not the device's own
+  bool keep_will(mqtt::WillMessage will);  // false: it can never fire
   void refuse(mqtt::ConnectCode code, const Error& error);
   void publish_telemetry(std::string_view bag, const mqtt::PublishReceived& publish);
   void answer_twin_request(std::string_view request_id);
@@ -80,7 +80,7 @@ class MqttConnection final : public Channel::Sink {
   TelemetryOrigin origin_;  // its identity and model id are the claimed ones until CONNECT is accepted
   std::string client_type_;
   std::unique_ptr<mqtt::WillMessage> will_;
-  std::string_view will_bag_;  // into will_->topic
+  std::optional<std::string_view> will_bag_;  // into will_->topic; nothing when that is not the device's own
   Subscriptions subscriptions_;
   Epoch epoch_{};
   AuthScope scope_ = AuthScope::device;

@@ -85,8 +85,13 @@ TEST_F(DeviceMqttEnd, B31_will_for_another_devices_topic_is_accepted_and_never_f
   EXPECT_EQ(client.connect({.will = will_of("devices/d2/messages/events/")}), kAccepted);
   client.drop();
   EXPECT_THAT(hub.telemetry(), IsEmpty());
-  EXPECT_THAT(hub.observer.take(), ElementsAre("will unusable d1 devices/d2/messages/events/", "connected d1",
+  EXPECT_THAT(hub.observer.take(), ElementsAre("connected d1", "will unusable d1 devices/d2/messages/events/",
                                                "disconnected d1 link_lost"));
+}
+
+TEST_F(DeviceMqttEnd, nothing_is_told_of_the_will_of_a_peer_that_proved_nothing) {
+  SimDevice::try_connect(hub, d1, {.password = "secret", .will = will_of("devices/d2/messages/events/")});
+  EXPECT_THAT(hub.observer.take(), ElementsAre("refused d1 401003"));
 }
 
 struct StrictWill : DeviceMqttEnd {

@@ -271,6 +271,18 @@ TEST_F(DeviceMqttTelemetry, pressure_of_the_stores_stops_the_reading_until_it_is
   EXPECT_EQ(client.packets(), Packets{"PUBACK 1"});
 }
 
+TEST_F(DeviceMqttTelemetry, silence_begins_anew_when_the_hub_listens_again) {
+  SimDevice hasty(hub, hub.add(device("d2")));
+  hasty.connect({.keep_alive_seconds = 2});
+  hub.stores.set_pressure(StorePressure::disk_low);
+  hub.loop.advance(milliseconds(2'900));
+  hub.stores.set_pressure(StorePressure::none);
+  hub.loop.advance(milliseconds(200));
+  EXPECT_FALSE(hasty.closed()) << "the hub did not listen for most of the three seconds";
+  hub.loop.advance(seconds(3));
+  EXPECT_TRUE(hasty.closed());
+}
+
 TEST_F(DeviceMqttTelemetry, a_client_that_does_not_read_is_not_read_from) {
   client.subscribe({{"$iothub/twin/res/#", QoS::at_most_once}});
   client.link().stall();
