@@ -31,11 +31,9 @@ struct IdentityChange {
     std::optional<TwinRecord> new_twin;  // set when the identity is created
     // The etag the owner saw, nothing for a creation. Engines assert or compare it.
     std::optional<std::uint64_t> expected_etag;
-    bool was_disabled = false;  // status before, for the counts
   };
   struct Erase {
     Identity id;
-    bool was_disabled = false;
   };
   std::vector<Write> writes;
   std::vector<Erase> erases;

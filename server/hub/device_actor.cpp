@@ -189,10 +189,10 @@ Result<void> DeviceActor::create(const PutIdentity& message, IdentityChange& cha
   const WallTime now = executor().wall_now();
   IdentityRecord record = create_record(message.wanted, now);
   const bool edge = record.iot_edge;
-  change.writes.push_back({std::move(record), new_twin(now), std::nullopt, false});
+  change.writes.push_back({std::move(record), new_twin(now), std::nullopt});
   if (edge) {
     for (IdentityRecord& module : system_modules(id.device, now)) {
-      change.writes.push_back({std::move(module), new_twin(now), std::nullopt, false});
+      change.writes.push_back({std::move(module), new_twin(now), std::nullopt});
     }
   }
   return {};
@@ -209,16 +209,15 @@ Result<void> DeviceActor::replace(const PutIdentity& message, const IdentityReco
   if (!record) return record.error();
   const bool becomes_edge = record->iot_edge && !current.iot_edge;
   const bool was_edge = current.iot_edge && !record->iot_edge;
-  change.writes.push_back(
-      {std::move(*record), std::nullopt, current.etag_counter, is_disabled_device(current)});
+  change.writes.push_back({std::move(*record), std::nullopt, current.etag_counter});
   if (becomes_edge) {
     for (IdentityRecord& module : system_modules(id.device, now)) {
-      if (!find(module.id)) change.writes.push_back({std::move(module), new_twin(now), std::nullopt, false});
+      if (!find(module.id)) change.writes.push_back({std::move(module), new_twin(now), std::nullopt});
     }
   }
   if (was_edge) {
     for (const IdentityRecord& module : records_->modules) {
-      if (is_system_module(module.id)) change.erases.push_back({module.id, false});
+      if (is_system_module(module.id)) change.erases.push_back({module.id});
     }
   }
   return {};
@@ -292,7 +291,7 @@ void DeviceActor::on(DeleteIdentity message) {
     return;
   }
   IdentityChange change;
-  change.erases.push_back({message.identity, is_disabled_device(*current)});
+  change.erases.push_back({message.identity});
   in_flight_ = true;
   directory_.identities().commit(
       std::move(change),

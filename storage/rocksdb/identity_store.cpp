@@ -72,11 +72,34 @@ Result<std::vector<IdentityRecord>> read_devices(Database& database, const std::
   return page;
 }
 
-std::size_t estimated_bytes(const IdentityChange& change) {
-  return 512 * (change.writes.size() + change.erases.size());
+std::size_t text_bytes(const IdentityRecord& record) {
+  std::size_t bytes = 0;
+  for (const std::string* text :
+       {&record.id.device, &record.id.module, &record.generation_id, &record.status_reason,
+        &record.primary_key, &record.secondary_key, &record.primary_thumbprint, &record.secondary_thumbprint,
+        &record.device_scope, &record.managed_by}) {
+    bytes += text->size();
+  }
+  for (const std::string& scope : record.parent_scopes) bytes += scope.size();
+  return bytes;
+}
+
+std::size_t text_bytes(const TwinRecord& twin) {
+  return twin.model_id.size() + twin.tags.size() + twin.desired.size() + twin.reported.size() +
+         twin.desired_metadata.size() + twin.reported_metadata.size();
 }
 
 }  // namespace
+
+std::size_t estimated_bytes(const IdentityChange& change) {
+  constexpr std::size_t kRowBytes = 512;  // keys, numbers, member names and the structs themselves
+  std::size_t bytes = kRowBytes * (change.writes.size() + change.erases.size());
+  for (const IdentityChange::Write& write : change.writes) {
+    bytes += text_bytes(write.record);
+    if (write.new_twin) bytes += text_bytes(*write.new_twin);
+  }
+  return bytes;
+}
 
 void StoreContext::write(StoreStep step, std::size_t bytes, Reply<void> reply) const {
   switch (gauge.value()) {

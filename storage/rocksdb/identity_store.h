@@ -37,6 +37,8 @@ class RocksdbIdentityStore final : public IdentityStore {
   const StoreContext& context_;
 };
 
+// About what the change takes in the queue and in the batch.
+std::size_t estimated_bytes(const IdentityChange& change);
 // Adds a change to the group, or refuses it as a whole.
 Result<void> stage_identity_change(StagedGroup& group, const IdentityChange& change);
 // The persisted counts; all zero before the first identity.

@@ -30,12 +30,12 @@ class IdentityContract : public testing::TestWithParam<EngineKind> {
   }
   Result<void> update(IdentityRecord record, std::uint64_t seen) {
     IdentityChange change;
-    change.writes.push_back({std::move(record), std::nullopt, seen, false});
+    change.writes.push_back({std::move(record), std::nullopt, seen});
     return commit(home(), stores(), std::move(change));
   }
   Result<void> erase(const Identity& id) {
     IdentityChange change;
-    change.erases.push_back({id, false});
+    change.erases.push_back({id});
     return commit(home(), stores(), std::move(change));
   }
   HubRecords hub() {
@@ -79,7 +79,7 @@ TEST_P(IdentityContract, a_twin_exists_from_the_creation_on_and_an_update_keeps_
   TwinRecord twin;
   twin.model_id = "dtmi:x;1";
   twin.tags = R"({"z":1,"a":1.50})";
-  change.writes.push_back({make_identity("d1"), twin, std::nullopt, false});
+  change.writes.push_back({make_identity("d1"), twin, std::nullopt});
   ASSERT_TRUE(commit(home(), stores(), std::move(change)));
   ASSERT_TRUE(update(make_identity("d1", "", 2), 1));
   EXPECT_EQ(load_twin({"d1", ""}).value(), twin);
@@ -89,8 +89,8 @@ TEST_P(IdentityContract, a_stale_etag_refuses_the_whole_change) {
   ASSERT_TRUE(create(home(), stores(), make_identity("d1", "", 5)));
   IdentityChange change;
   change.writes.push_back(creation(make_identity("d2")));
-  change.writes.push_back({make_identity("d1", "", 6), std::nullopt, 4, false});
-  change.erases.push_back({{"d1", ""}, false});
+  change.writes.push_back({make_identity("d1", "", 6), std::nullopt, 4});
+  change.erases.push_back({{"d1", ""}});
   EXPECT_EQ(commit(home(), stores(), std::move(change)).error().code, Errc::precondition_failed);
   EXPECT_EQ(load("d1")->device.etag_counter, 5u);
   EXPECT_FALSE(load("d2"));
@@ -150,8 +150,8 @@ TEST_P(IdentityContract, changes_submitted_in_order_commit_in_order) {
   create_both.writes.push_back(creation(make_identity("d", "m")));
   IdentityRecord disabled = make_identity("d", "", 2);
   disabled.status = IdentityStatus::disabled;
-  update_device.writes.push_back({disabled, std::nullopt, 1, false});
-  erase_device.erases.push_back({{"d", ""}, true});
+  update_device.writes.push_back({disabled, std::nullopt, 1});
+  erase_device.erases.push_back({{"d", ""}});
   create_again.writes.push_back(creation(make_identity("d", "", 7)));
   submit(std::move(create_both));
   submit(std::move(update_device));

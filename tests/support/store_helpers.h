@@ -78,7 +78,7 @@ inline IdentityRecord make_identity(const std::string& device, const std::string
 }
 
 inline IdentityChange::Write creation(IdentityRecord record) {
-  return {std::move(record), TwinRecord{}, std::nullopt, false};
+  return {std::move(record), TwinRecord{}, std::nullopt};
 }
 
 // Waits for the answer of one commit.

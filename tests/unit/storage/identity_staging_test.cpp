@@ -20,7 +20,7 @@ TEST(IdentityStaging, a_change_that_meets_a_damaged_row_adds_nothing_to_the_grou
   StagedGroup group(**database, IdentityCounts{});
   IdentityChange change;
   change.writes.push_back(creation(make_identity("d")));
-  change.erases.push_back({{"d", "m"}, false});
+  change.erases.push_back({{"d", "m"}});
   EXPECT_FALSE(stage_identity_change(group, change));
   EXPECT_EQ(group.batch().Count(), 0);
   EXPECT_EQ(group.counts().devices, 0u);
@@ -37,10 +37,19 @@ TEST(IdentityStaging, a_device_erased_is_counted_out_once) {
   ASSERT_TRUE(stage_identity_change(group, made));
   EXPECT_EQ(group.counts().devices, 1u);
   IdentityChange erased;
-  erased.erases.push_back({{"d", ""}, false});
+  erased.erases.push_back({{"d", ""}});
   ASSERT_TRUE(stage_identity_change(group, erased));
   EXPECT_EQ(group.counts().devices, 0u);
   EXPECT_TRUE(group.keys_of_device("d")->empty());
+}
+
+TEST(IdentityStaging, a_change_is_counted_with_its_texts) {
+  IdentityChange change;
+  change.writes.push_back(creation(make_identity("d")));
+  const std::size_t small = estimated_bytes(change);
+  change.writes[0].record.parent_scopes = {std::string(3000, 's'), std::string(2000, 's')};
+  change.writes[0].new_twin->desired = std::string(8000, ' ');
+  EXPECT_GE(estimated_bytes(change), small + 12'900);
 }
 
 }  // namespace
