@@ -5,8 +5,9 @@
 
 namespace kyanite {
 
-ReadPool::ReadPool(Options options, std::function<void()> housekeeping)
-    : options_(options), housekeeping_(std::move(housekeeping)) {
+ReadPool::ReadPool(Options options, std::function<void()> housekeeping,
+                   std::function<void(const Error&)> on_fatal)
+    : options_(options), housekeeping_(std::move(housekeeping)), on_fatal_(std::move(on_fatal)) {
   for (std::size_t i = 0; i < options_.threads; ++i) {
     threads_.emplace_back([this, i] { work(i == 0 && housekeeping_ != nullptr); });
   }
@@ -45,6 +46,21 @@ void ReadPool::close() {
   }
 }
 
+bool ReadPool::keep_house() {
+  std::string reason = "an unknown exception";
+  try {
+    housekeeping_();
+    return true;
+  } catch (const std::exception& thrown) {
+    reason = thrown.what();
+  } catch (...) {
+  }
+  if (on_fatal_) {
+    on_fatal_(Error(Errc::storage_failed, "housekeeping of the store (free space, retention): " + reason));
+  }
+  return false;
+}
+
 void ReadPool::work(bool housekeeper) {
   auto next_tick = std::chrono::steady_clock::now() + options_.housekeeping_interval;
   const auto has_news = [&] { return closed_ || !waiting_.empty(); };
@@ -56,7 +72,7 @@ void ReadPool::work(bool housekeeper) {
                std::chrono::steady_clock::now() >= next_tick) {
       if (!closed_) {
         lock.unlock();
-        housekeeping_();
+        housekeeper = keep_house();
         next_tick = std::chrono::steady_clock::now() + options_.housekeeping_interval;
         lock.lock();
       }

@@ -17,7 +17,8 @@
 namespace kyanite {
 
 // ReadPool runs reads that may block on its own threads, and a housekeeping task every so often on one of
-// them.
+// them. Housekeeping that throws ends for good and is told to on_fatal: without it the disk would fill up
+// unnoticed.
 //
 // Owner: RocksdbStores. Reply: run() answers what the work returns. Bound: `capacity` waiting reads, then
 // Errc::busy; housekeeping never runs twice at a time.
@@ -28,7 +29,8 @@ class ReadPool {
     std::size_t capacity = 1024;
     milliseconds housekeeping_interval{1000};
   };
-  ReadPool(Options options, std::function<void()> housekeeping);
+  ReadPool(Options options, std::function<void()> housekeeping,
+           std::function<void(const Error&)> on_fatal = nullptr);
   ~ReadPool();
 
   template <class T>
@@ -55,9 +57,11 @@ class ReadPool {
   }
   void submit(Job job);
   void work(bool housekeeper);
+  bool keep_house();  // false: it failed
 
   const Options options_;
   const std::function<void()> housekeeping_;
+  const std::function<void(const Error&)> on_fatal_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> waiting_;  // guarded by mutex_

@@ -9,29 +9,41 @@
 #include "storage/rocksdb/staged_group.h"
 
 namespace kyanite {
+namespace {
+
+WallTime newest_record(const RocksdbTelemetryLog& log) {
+  WallTime newest{};
+  for (std::uint32_t p = 0; p < log.partitions(); ++p) {
+    newest = std::max(newest, log.range(PartitionId{p}).last_enqueued);
+  }
+  return newest;
+}
+
+}  // namespace
 
 Retention::Retention(Database& database, RocksdbTelemetryLog& log, CommitQueue& queue,
-                     const Settings::Storage& settings, std::function<WallTime()> wall_clock)
+                     const Settings::Storage& settings, RetentionClock::Sources clock)
     : database_(database),
       log_(log),
       queue_(queue),
       keep_(settings.retention),
       keep_bytes_(settings.retention_bytes),
-      wall_clock_(std::move(wall_clock)),
+      clock_(std::move(clock), newest_record(log)),
       dropped_before_(database.partitions()) {}
 
 void Retention::run() {
+  const WallTime now = clock_.now();
   for (std::uint32_t p = 0; p < dropped_before_.size(); ++p) {
     const PartitionId partition{p};
     apply_committed_begin(partition);
-    const Result<TelemetryOffset> cut = find_cut(partition);
+    const Result<TelemetryOffset> cut = find_cut(partition, now);
     // A read that failed is the readers' to report; the next run tries again.
     if (cut && *cut > log_.range(partition).begin) commit_begin(partition, *cut);
   }
 }
 
-Result<TelemetryOffset> Retention::find_cut(PartitionId partition) const {
-  const Result<TelemetryOffset> by_time = log_.search_time(partition, wall_clock_() - keep_);
+Result<TelemetryOffset> Retention::find_cut(PartitionId partition, WallTime now) const {
+  const Result<TelemetryOffset> by_time = log_.search_time(partition, now - keep_);
   if (!by_time || keep_bytes_ == 0) return by_time;
   const TelemetryRange kept = log_.range(partition);
   std::uint64_t low = by_time->value;
@@ -78,7 +90,8 @@ void Retention::apply_committed_begin(PartitionId partition) {
   const TelemetryOffset begin{keys::to_number(stored).value_or(0)};
   TelemetryOffset& dropped = dropped_before_[partition.value];
   if (begin <= dropped || !database_.db().SyncWAL().ok()) return;
-  log_.set_begin(partition, begin);
+  // What was found at the start may already begin later.
+  log_.set_begin(partition, std::max(begin, log_.range(partition).begin));
   const std::string first = keys::of_number(0);
   const std::string last = keys::of_number(begin.value);
   const rocksdb::Slice first_slice(first);

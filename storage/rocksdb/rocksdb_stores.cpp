@@ -83,6 +83,7 @@ Result<std::unique_ptr<Stores>> RocksdbStores::open(const std::filesystem::path&
   if (!counts) return counts.error();
   parts.counts = *counts;
   if (!hooks.wall_clock) hooks.wall_clock = system_wall_time;
+  if (!hooks.steady_clock) hooks.steady_clock = [] { return std::chrono::steady_clock::now(); };
   if (!hooks.free_bytes) {
     hooks.free_bytes = [directory] {
       std::error_code error;
@@ -101,9 +102,11 @@ RocksdbStores::RocksdbStores(Parts parts, const Settings::Storage& settings, Roc
       log_(std::move(parts.log)),
       writer_(*database_, *log_, settings.durability, parts.counts, hooks_.wall_clock),
       queue_(writer_, gauge_, CommitQueue::Limits{.pace = settings.commit_pace}, hooks_.on_fatal),
-      retention_(*database_, *log_, queue_, settings, hooks_.wall_clock),
-      readers_(ReadPool::Options{.housekeeping_interval = hooks_.housekeeping_interval},
-               [this] { housekeep(); }),
+      retention_(*database_, *log_, queue_, settings,
+                 {.wall = hooks_.wall_clock, .steady = hooks_.steady_clock, .on_step = hooks_.on_clock_step}),
+      readers_(
+          ReadPool::Options{.housekeeping_interval = hooks_.housekeeping_interval}, [this] { housekeep(); },
+          hooks_.on_fatal),
       context_{*database_, queue_, readers_, *gauge_},
       identities_(context_),
       hub_(context_) {

@@ -76,6 +76,11 @@ class ManualExecutor final : public Executor {
     }
   }
 
+  // The wall clock alone, as when somebody sets it.
+  void step_wall_clock(milliseconds by) {
+    const std::lock_guard lock(mutex_);
+    wall_ += by;
+  }
   // Moves both clocks and runs the timers that are due.
   void advance(milliseconds by) {
     std::vector<Task> due;

@@ -59,6 +59,25 @@ TEST(ReadPool, refuses_as_busy_when_its_queue_is_full_and_as_shutting_down_when_
   EXPECT_EQ(answers[4].error().code, Errc::shutting_down);
 }
 
+TEST(ReadPool, housekeeping_that_throws_is_told_once_as_fatal_and_reads_go_on) {
+  ManualExecutor home;
+  std::promise<Error> told;
+  int ticks = 0;
+  ReadPool pool(
+      {.threads = 1, .housekeeping_interval = milliseconds(1)},
+      [&] {
+        ++ticks;
+        throw std::runtime_error("no memory");
+      },
+      [&](const Error& error) { told.set_value(error); });  // a second call would throw
+  auto error = told.get_future();
+  ASSERT_EQ(error.wait_for(seconds(20)), std::future_status::ready);
+  EXPECT_EQ(error.get().detail, "housekeeping of the store (free space, retention): no memory");
+  EXPECT_TRUE(await<int>(home, [&](auto reply) { pool.run<int>(std::move(reply), [] { return 1; }); }));
+  pool.close();
+  EXPECT_EQ(ticks, 1);
+}
+
 TEST(ReadPool, housekeeping_runs_while_reads_are_idle_and_while_they_are_not) {
   ManualExecutor home;
   std::promise<void> third;

@@ -5,6 +5,8 @@
 #include <random>
 #include <thread>
 
+#include "storage/rocksdb/group_writer.h"
+#include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/rocksdb_stores.h"
 #include "tests/support/store_helpers.h"
 
@@ -17,6 +19,11 @@ class RetentionTest : public testing::Test {
   void open() {
     RocksdbHooks hooks;
     hooks.wall_clock = [this] { return home_.wall_now(); };
+    hooks.steady_clock = [this] {  // read once a run of retention, and once at the start
+      ++runs_;
+      return home_.now();
+    };
+    hooks.on_clock_step = [this](milliseconds) { ++steps_; };
     hooks.free_bytes = [this] { return free_bytes_.load(); };
     hooks.housekeeping_interval = milliseconds(1);
     auto opened = open_rocksdb_stores(directory_.path(), settings_, std::move(hooks));
@@ -43,6 +50,8 @@ class RetentionTest : public testing::Test {
 
   TemporaryDirectory directory_;
   ManualExecutor home_;
+  std::atomic<int> runs_ = 0;
+  std::atomic<int> steps_ = 0;
   std::atomic<std::uint64_t> free_bytes_ = UINT64_MAX;
   RecordingSink sink_;
   Settings::Storage settings_;
@@ -60,6 +69,41 @@ TEST_F(RetentionTest, records_older_than_the_retention_go_and_readers_are_told) 
   ASSERT_EQ(page->records.size(), 5u);
   EXPECT_EQ(page->records[0].offset.value, 10u);
   EXPECT_EQ(page->first_available.value, 10u);
+}
+
+TEST_F(RetentionTest, a_clock_set_forward_takes_nothing_until_it_has_stayed_so_for_an_hour) {
+  open();
+  append(10, "kept");
+  home_.step_wall_clock(std::chrono::hours(24 * 365));
+  ASSERT_TRUE(eventually([&] { return steps_ == 1; }));
+  home_.advance(std::chrono::minutes(50));
+  const int runs = runs_;
+  ASSERT_TRUE(eventually([&] { return runs_ >= runs + 4; }));  // a cut shows after two
+  EXPECT_EQ(range().begin.value, 0u);
+  EXPECT_EQ(steps_, 1);
+  home_.advance(std::chrono::minutes(11));
+  EXPECT_TRUE(eventually([&] { return range().begin.value == 10; }));
+}
+
+TEST_F(RetentionTest, a_stored_beginning_never_moves_readers_back) {
+  const auto database = Database::open(directory_.path() / "store", {});
+  ASSERT_TRUE(database);
+  rocksdb::DB& db = (*database)->db();
+  std::string record = make_append(0, "d", 0, "body").record;
+  stamp_telemetry(record, home_.wall_now());
+  const rocksdb::WriteOptions options;
+  ASSERT_TRUE(db.Put(options, (*database)->telemetry(0), keys::of_number(10), record).ok());
+  ASSERT_TRUE(db.Put(options, keys::log_begin(0), keys::of_number(5)).ok());
+  const auto log = RocksdbTelemetryLog::recover(**database);
+  ASSERT_TRUE(log);
+  GroupWriter writer(**database, **log, Durability::os, {}, [this] { return home_.wall_now(); });
+  CommitQueue queue(writer, std::make_shared<PressureGauge>(), {}, nullptr);
+  Retention retention(**database, **log, queue, settings_,
+                      {.wall = [this] { return home_.wall_now(); },
+                       .steady = [this] { return home_.now(); },
+                       .on_step = nullptr});
+  retention.run();
+  EXPECT_EQ((*log)->range(PartitionId{0}).begin.value, 10u);
 }
 
 TEST_F(RetentionTest, an_emptied_partition_goes_on_with_its_offsets_after_a_restart) {

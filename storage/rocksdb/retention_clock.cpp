@@ -1,0 +1,45 @@
+#include "storage/rocksdb/retention_clock.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kyanite {
+
+RetentionClock::RetentionClock(Sources sources, WallTime newest)
+    : sources_(std::move(sources)), believed_(sources_.wall()), read_at_(sources_.steady()) {
+  const milliseconds ahead = believed_ - newest;
+  if (newest == WallTime{} || ahead <= kSlack) return;
+  step_ = Step{read_at_, ahead};  // not told: most often the hub was off
+  believed_ = newest;
+}
+
+WallTime RetentionClock::now() {
+  // The wall first: time that passes between the two readings must not look like a step.
+  const WallTime wall = sources_.wall();
+  const SteadyTime steady = sources_.steady();
+  const auto passed = std::chrono::duration_cast<milliseconds>(steady - read_at_);
+  read_at_ = steady;
+  const WallTime expected = believed_ + passed;
+  if (wall - expected <= kSlack) {
+    step_.reset();
+    believed_ = wall;
+    return believed_;
+  }
+  follow_step(wall - expected);
+  if (steady - step_->since >= kPersistence) {
+    step_.reset();
+    believed_ = wall;
+  } else {
+    believed_ = expected;
+  }
+  return believed_;
+}
+
+// A lead that changes is another step, whose time begins anew.
+void RetentionClock::follow_step(milliseconds ahead) {
+  if (step_ && std::chrono::abs(ahead - step_->ahead) <= kSlack) return;
+  step_ = Step{read_at_, ahead};
+  if (sources_.on_step) sources_.on_step(ahead);
+}
+
+}  // namespace kyanite
