@@ -6,16 +6,20 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "protocol/auth/connection_string.h"
+#include "protocol/base/iso_time.h"
 #include "server/app/first_start/files.h"
 #include "server/app/first_start/host_names.h"
+#include "server/app/first_start/pki.h"
 #include "server/app/hub_records.h"
 #include "server/app/listen_check.h"
 #include "server/app/signals.h"
 #include "server/app/start_block.h"
 #include "server/app/version.h"
 #include "server/net/tls_channel.h"
+#include "server/observe/fail_stop.h"
 #include "server/observe/log.h"
 #include "storage/rocksdb/rocksdb_stores.h"
 
@@ -24,7 +28,9 @@ namespace {
 
 constexpr int kExitStoreFailed = 70;
 constexpr mode_t kOwnerOnly = 0600;
-constexpr milliseconds kCertificateCheckEvery = std::chrono::hours(1);
+// Often, since a machine without a battery learns the date some time after its start.
+constexpr milliseconds kCertificateCheckEvery = std::chrono::minutes(1);
+constexpr std::chrono::hours kRemindEvery{24};
 constexpr milliseconds kDrainPoll{10};
 constexpr std::string_view kOwnerPolicy = "iothubowner";
 constexpr std::uint16_t kHttpsPort = 443;
@@ -48,9 +54,15 @@ ListenAddress local_address(const ListenAddress& listen, std::uint16_t port) {
 // A failed commit leaves the end of the log unknown; a new start reads what is there (architecture section
 // 8).
 [[noreturn]] void stop_after_store_failure(const Error& error) {
-  log::error("store_failed", {{"reason", error.detail}});
-  log::stop();
-  std::_Exit(kExitStoreFailed);
+  fail_stop(kExitStoreFailed, "store_failed", error.detail);
+}
+
+void tell_of_clock_step(milliseconds ahead) {
+  log::warning("clock_stepped",
+               {{"ahead_s", std::chrono::duration_cast<seconds>(ahead).count()},
+                {"reason",
+                 "the wall clock ran ahead, or the machine slept: if this stays so for an hour, "
+                 "retention removes telemetry by the new time; check the clock"}});
 }
 
 }  // namespace
@@ -75,6 +87,7 @@ Application::~Application() { stop_engine(); }
 Result<void> Application::open_store() {
   RocksdbHooks hooks;
   hooks.on_fatal = stop_after_store_failure;
+  hooks.on_clock_step = tell_of_clock_step;
   auto stores = open_rocksdb_stores(directory_.store(), options_.settings.storage, std::move(hooks));
   if (!stores) return stores.error();
   stores_ = std::move(*stores);
@@ -240,10 +253,11 @@ Result<void> Application::announce() {
 }
 
 int Application::run() {
+  check_certificate();
   for (;;) {
     const auto signal = Signals::wait(kCertificateCheckEvery);
     if (!signal) {
-      if (options_.settings.tls.certificate_file.empty()) renew_certificate();
+      check_certificate();
     } else if (*signal == Signal::reload) {
       reload();
     } else {
@@ -262,25 +276,43 @@ void Application::reload() {
       log::error("reload_refused", {{"where", problem.where}, {"reason", problem.what}});
     }
   }
+  certificate_problem_.clear();
   renew_certificate();
+}
+
+// The hub makes its own certificate anew in time; of the user's it can only remind.
+void Application::check_certificate() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const bool remind = now >= next_reminder_;
+  if (remind) {
+    next_reminder_ = now + kRemindEvery;
+    certificate_problem_.clear();
+  }
+  if (options_.settings.tls.certificate_file.empty()) return renew_certificate();
+  const milliseconds left = certificate_.expires - wall_now();
+  if (!remind || left >= pki::kRenewBefore) return;
+  log::warning("certificate_expires", {{"file", options_.settings.tls.certificate_file.string()},
+                                       {"expires", to_iso_time(certificate_.expires)},
+                                       {"days_left", std::chrono::floor<std::chrono::days>(left).count()},
+                                       {"reason", "replace the files and send SIGHUP"}});
+}
+
+// What stays wrong is said once a day, not each minute.
+void Application::keep_certificate(const Error& problem) {
+  if (std::exchange(certificate_problem_, problem.detail) == problem.detail) return;
+  log::error("certificate_kept", {{"reason", problem.detail}});
 }
 
 void Application::renew_certificate() {
   auto certificate =
       load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, wall_now());
-  if (!certificate) {
-    log::error("certificate_kept", {{"reason", certificate.error().detail}});
-    return;
-  }
+  if (!certificate) return keep_certificate(certificate.error());
   for (const std::string& sentence : certificate->renewed)
     log::info("certificate_made", {{"what", sentence}});
   if (certificate->certificate_pem == certificate_.certificate_pem &&
       certificate->key_pem == certificate_.key_pem)
     return;
-  if (const auto done = make_contexts(*certificate); !done) {
-    log::error("certificate_kept", {{"reason", done.error().detail}});
-    return;
-  }
+  if (const auto done = make_contexts(*certificate); !done) return keep_certificate(done.error());
   log::info("certificate_loaded", {{"host", host_names_.front()}});
 }
 

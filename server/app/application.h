@@ -58,7 +58,9 @@ class Application {
   void publish_security(const HubSecurityPtr& security);
   Result<void> make_contexts(const ServerCertificate& certificate);
   void reload();
+  void check_certificate();
   void renew_certificate();
+  void keep_certificate(const Error& problem);
   void drain();
   void stop_engine();
 
@@ -67,6 +69,8 @@ class Application {
   std::vector<std::string> host_names_;
   bool name_was_chosen_ = false;
   ServerCertificate certificate_;
+  std::string certificate_problem_;  // as logged last
+  SteadyTime next_reminder_{};
   HubRecords records_;
   LogObserver observer_;
 

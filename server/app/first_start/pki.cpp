@@ -139,10 +139,16 @@ std::string date_reason(X509* certificate, WallTime now) {
   const auto begin = to_wall_time(X509_get0_notBefore(certificate));
   const auto end = to_wall_time(X509_get0_notAfter(certificate));
   if (!begin || !end) return "its dates cannot be read";
-  if (*begin > now) return "it is not valid yet";
+  if (*begin > now && now > kEarliestNow) return "it is not valid yet";
   if (*end <= now) return "it has expired";
   if (*end - now < kRenewBefore) return "it expires soon";
   return {};
+}
+
+bool belong_together(X509* certificate, EVP_PKEY* key) {
+  if (X509_check_private_key(certificate, key) == 1) return true;
+  ERR_clear_error();
+  return false;
 }
 
 std::string numeric_address(const ASN1_OCTET_STRING* address) {
@@ -183,6 +189,9 @@ Result<KeyPair> renew_ca(const KeyPair& ca, WallTime now) {
   const Key key = read_key(ca.key_pem);
   const Certificate old = read_certificate(ca.certificate_pem);
   if (!key || !old) return Error(Errc::config_invalid, "the CA's key or certificate cannot be read");
+  if (!belong_together(old.get(), key.get())) {
+    return Error(Errc::config_invalid, "the CA's key is not the one of its certificate");
+  }
   return make_ca_certificate(key.get(), X509_get_subject_name(old.get()), now);
 }
 
@@ -220,6 +229,12 @@ Result<KeyPair> issue_server(const KeyPair& ca, const std::vector<std::string>& 
 std::string ca_renewal_reason(const KeyPair& ca, WallTime now) {
   const Certificate certificate = read_certificate(ca.certificate_pem);
   if (!certificate) return "it cannot be read";
+  // Without its key the CA serves on until something has to be signed.
+  if (!ca.key_pem.empty()) {
+    const Key key = read_key(ca.key_pem);
+    if (!key) return "its key cannot be read";
+    if (!belong_together(certificate.get(), key.get())) return "its key is another one";
+  }
   return date_reason(certificate.get(), now);
 }
 
@@ -229,10 +244,7 @@ std::string server_renewal_reason(const KeyPair& server, const KeyPair& ca,
   const Certificate issuer = read_certificate(ca.certificate_pem);
   const Key key = read_key(server.key_pem);
   if (!certificate || !issuer || !key) return "it cannot be read";
-  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
-    ERR_clear_error();
-    return "its key is another one";
-  }
+  if (!belong_together(certificate.get(), key.get())) return "its key is another one";
   if (X509_verify(certificate.get(), X509_get0_pubkey(issuer.get())) != 1) {
     ERR_clear_error();
     return "another CA signed it";
@@ -294,8 +306,7 @@ Result<void> check_pair(const KeyPair& pair, WallTime now) {
   const Key key = read_key(pair.key_pem);
   if (!key)
     return Error(Errc::config_invalid, "the key file holds no private key in PEM form without a password");
-  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
-    ERR_clear_error();
+  if (!belong_together(certificate.get(), key.get())) {
     return Error(Errc::config_invalid, "the private key is not the one of the certificate");
   }
   const auto begin = to_wall_time(X509_get0_notBefore(certificate.get()));

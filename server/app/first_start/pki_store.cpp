@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <system_error>
@@ -81,6 +82,7 @@ Result<ServerCertificate> load_server_certificate(const Settings::Tls& settings,
                                                   const std::filesystem::path& directory,
                                                   const std::vector<std::string>& names, WallTime now) {
   if (!settings.certificate_file.empty()) return load_user_certificate(settings, now);
+  now = std::max(now, pki::kEarliestNow);
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
     return Error(Errc::io_failed, "cannot make " + directory.string() + ": " + system_reason(errno));
   }

@@ -20,8 +20,8 @@ struct ServerCertificate {
 };
 
 // The user's certificate when the settings name one, else the hub's own in DIRECTORY/{ca,server}.{pem,key},
-// made or made anew as needed. Called at start, on SIGHUP and daily. Errors: Errc::config_invalid (the user's
-// files), Errc::io_failed.
+// made or made anew as needed. Called at start, on SIGHUP and, for the hub's own, each minute. Errors:
+// Errc::config_invalid (the user's files), Errc::io_failed.
 Result<ServerCertificate> load_server_certificate(const Settings::Tls& settings,
                                                   const std::filesystem::path& directory,
                                                   const std::vector<std::string>& names, WallTime now);

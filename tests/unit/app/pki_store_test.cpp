@@ -125,6 +125,41 @@ TEST(PkiStore, a_ca_that_cannot_be_read_is_never_replaced) {
   EXPECT_EQ(std::filesystem::file_size(pki / "ca.pem"), unreadable.size());
 }
 
+TEST(PkiStore, a_ca_restored_by_half_is_refused_with_the_remedy) {
+  const TemporaryDirectory directory;
+  const auto pki = directory.path() / "pki";
+  ASSERT_TRUE(load_server_certificate({}, pki, kNames, today()));
+  const auto other = pki::make_ca(today());
+  std::ofstream(pki / "ca.key", std::ios::trunc) << other->key_pem;
+  const auto again = load_server_certificate({}, pki, kNames, today());
+  ASSERT_FALSE(again);
+  EXPECT_THAT(again.error().detail, HasSubstr("its key is another one"));
+  EXPECT_THAT(again.error().detail, HasSubstr("restore ca.key and ca.pem"));
+}
+
+TEST(PkiStore, a_machine_that_starts_in_1970_keeps_its_certificates) {
+  const TemporaryDirectory directory;
+  const auto pki = directory.path() / "pki";
+  const auto first = load_server_certificate({}, pki, kNames, today());
+  const auto again = load_server_certificate({}, pki, kNames, WallTime{});
+  ASSERT_TRUE(again);
+  EXPECT_THAT(again->renewed, IsEmpty());
+  EXPECT_EQ(again->ca_pem, first->ca_pem);
+}
+
+TEST(PkiStore, a_first_start_in_1970_makes_a_ca_that_lasts_when_the_clock_is_set) {
+  const TemporaryDirectory directory;
+  const auto pki = directory.path() / "pki";
+  const auto first = load_server_certificate({}, pki, kNames, WallTime{});
+  ASSERT_TRUE(first);
+  const WallTime set = pki::kEarliestNow + std::chrono::days(200);
+  const auto later = load_server_certificate({}, pki, kNames, set);
+  EXPECT_THAT(later->renewed, IsEmpty());
+  const auto next_year = load_server_certificate({}, pki, kNames, set + std::chrono::days(365));
+  EXPECT_THAT(next_year->renewed, ElementsAre(HasSubstr("server certificate")));
+  EXPECT_EQ(next_year->ca_pem, first->ca_pem);
+}
+
 TEST(PkiStore, a_users_own_certificate_is_served_and_its_faults_are_named) {
   const TemporaryDirectory directory;
   const auto ca = pki::make_ca(today());

@@ -115,6 +115,7 @@ TEST(Pki, a_ca_whose_key_is_lost_is_not_renewed) {
   const auto ca = make_ca(today());
   EXPECT_FALSE(renew_ca({"", ca->certificate_pem}, today()));
   EXPECT_FALSE(renew_ca({ca->key_pem, "nonsense"}, today()));
+  EXPECT_FALSE(renew_ca({make_ca(today())->key_pem, ca->certificate_pem}, today()));
 }
 
 TEST(Pki, two_cas_have_different_subjects_and_fingerprints) {
