@@ -13,6 +13,8 @@ inline constexpr std::size_t kIdBytesMax = 128;                  // [device-mqtt
 inline constexpr std::size_t kTelemetryBytesMax = 256 * 1024;    // body and properties [device-mqtt.md 4.5]
 inline constexpr std::size_t kTopicBytesMax = 65535;             // [MQTT 3.1.1 1.5.3]
 inline constexpr std::size_t kPacketBytesMax = 256 * 1024 + 64 * 1024 + 16;  // remaining length [4.5]
+// The first packet: two will fields of 64 KiB each, and the other fields by their own limits.
+inline constexpr std::size_t kConnectBytesMax = 144 * 1024;
 inline constexpr seconds kKeepAliveCap{1767};                    // [2.10]
 inline constexpr seconds kClockSkew{300};                        // tokens stay valid so long after expiry [3.3]
 inline constexpr std::size_t kSubscriptionsMax = 5;              // per session [8.2]

@@ -34,6 +34,9 @@ class Decoder {
   // Copies what was fed and not decoded yet, for a caller who wants no more packets now.
   void hold();
 
+  // Another limit from the next fixed header on.
+  void set_remaining_length_max(std::size_t bytes) { remaining_length_max_ = bytes; }
+
   // The first byte not decoded yet.
   std::optional<std::uint8_t> peek() const;
 

@@ -40,7 +40,7 @@ ConnectReceived own_connect(const Connect& connect) {
 
 }  // namespace
 
-MqttSession::MqttSession(MqttSessionLimits limits) : limits_(limits), decoder_(limits.packet_bytes_max) {}
+MqttSession::MqttSession(MqttSessionLimits limits) : limits_(limits), decoder_(limits.connect_bytes_max) {}
 
 void MqttSession::feed(std::string_view bytes) {
   if (state_ != SessionState::closed) decoder_.feed(bytes);
@@ -88,7 +88,8 @@ void MqttSession::acknowledge(std::string& out, AckSequence sequence) {
 
 bool MqttSession::is_withholding() const {
   if (state_ == SessionState::connected) {
-    return window_.size() >= limits_.unacked_publishes_max || window_.bytes() >= limits_.unacked_bytes_max;
+    return !peer_left_ &&
+           (window_.size() >= limits_.unacked_publishes_max || window_.bytes() >= limits_.unacked_bytes_max);
   }
   return state_ == SessionState::connecting;
 }
@@ -107,6 +108,7 @@ void MqttSession::close() {
 
 Result<std::optional<SessionEvent>> MqttSession::on_first_packet(Packet packet) {
   state_ = SessionState::connecting;
+  decoder_.set_remaining_length_max(limits_.packet_bytes_max);
   if (const auto* connect = std::get_if<Connect>(&packet)) return event(own_connect(*connect));
   return event(UnsupportedProtocol{});
 }

@@ -16,7 +16,8 @@
 namespace kyanite::mqtt {
 
 struct MqttSessionLimits {
-  std::size_t packet_bytes_max = limits::kPacketBytesMax;  // remaining length of one packet
+  std::size_t connect_bytes_max = limits::kConnectBytesMax;  // remaining length of the first packet
+  std::size_t packet_bytes_max = limits::kPacketBytesMax;    // remaining length of one packet
   // Bytes that may wait while the verdict on CONNECT is pending or the window is full.
   std::size_t waiting_bytes_max = limits::kPacketBytesMax;
   // While so many QoS 1 publishes, or so many bytes of them, await their PUBACK, next() gives nothing more.
@@ -124,6 +125,10 @@ class MqttSession {
   // is unacknowledged. The caller stops reading from the peer.
   bool is_withholding() const;
 
+  // The peer ended the stream in an orderly way: what it sent before is still handled, a DISCONNECT above
+  // all, although nothing will be acknowledged any more. Call next() again.
+  void on_peer_left() { peer_left_ = true; }
+
   SessionState state() const { return state_; }
   std::size_t unacked_publishes() const { return window_.size(); }
   std::size_t unacked_bytes() const { return window_.bytes(); }
@@ -138,6 +143,7 @@ class MqttSession {
 
   MqttSessionLimits limits_;
   SessionState state_ = SessionState::awaiting_connect;
+  bool peer_left_ = false;
   Decoder decoder_;
   AckWindow window_;
   std::optional<Error> failed_;

@@ -84,6 +84,10 @@ void MqttConnection::on_bytes(std::string_view bytes) {
 void MqttConnection::on_writable() { update_reading(); }
 
 void MqttConnection::on_closed(ChannelEnd how) {
+  if (how == ChannelEnd::peer_closed && session_.is_withholding()) {
+    session_.on_peer_left();
+    handle_events();
+  }
   end(EndReason::link_lost, how == ChannelEnd::peer_closed ? "closed by the peer" : "reset");
   shard_.release(self_);
 }
@@ -326,9 +330,17 @@ void MqttConnection::end(EndReason reason, std::string_view detail) {
   if (attached_) {
     --shard_.statistics_.connected;
     if (fires_will(reason)) fire_will();
+    // A successor waits for Detached: what this connection published is in the log's queue before it, will
+    // last.
+    shard_.ingest_.flush();
     shard_.services_.router.send(Detached{self_, origin_.identity, epoch_});
     shard_.observer_.on_disconnected(facts(), reason, detail,
                                      std::chrono::duration_cast<milliseconds>(executor().now() - started_));
+  } else if (reason == EndReason::protocol_violation || reason == EndReason::connect_timeout ||
+             reason == EndReason::message_too_large) {
+    // No CONNECT was judged; a newcomer whose client speaks something else finds the reason in the log.
+    shard_.observer_.on_refused(
+        facts(), Error(Errc::protocol_violation, std::string(detail.empty() ? to_string(reason) : detail)));
   }
   will_.reset();
   // A refusal must reach the client, and so must acknowledgements before an orderly end. Any other end sends
@@ -348,9 +360,6 @@ void MqttConnection::fire_will() {
     return;
   }
   ++shard_.statistics_.wills;
-  // A connection that takes over waits for our Detached: the will is in the log's queue before its first
-  // message.
-  shard_.ingest_.flush();
 }
 
 // Time

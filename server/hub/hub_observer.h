@@ -57,7 +57,8 @@ class HubObserver {
  public:
   virtual ~HubObserver() = default;
   virtual void on_connected(const ConnectionFacts& connection) = 0;
-  // One for each CONNECT that was not accepted. The identity is empty when it could not be read.
+  // One for each connection that was not accepted and did not just leave: its CONNECT was refused, was none,
+  // or did not come in time. The identity is empty when it could not be read.
   virtual void on_refused(const ConnectionFacts& connection, const Error& error) = 0;
   // One for each end of an accepted connection.
   virtual void on_disconnected(const ConnectionFacts& connection, EndReason reason, std::string_view detail,

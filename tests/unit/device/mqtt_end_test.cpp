@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "protocol/auth/sas_token.h"
+#include "protocol/base/limits.h"
+#include "protocol/mqtt/encoder.h"
 #include "tests/support/sim_device.h"
 
 namespace kyanite::test {
@@ -53,6 +55,32 @@ TEST_F(DeviceMqttEnd, B30_disconnect_discards_the_will) {
   EXPECT_THAT(client.disconnect(), IsEmpty());
   EXPECT_TRUE(client.closed());
   EXPECT_THAT(hub.telemetry(), IsEmpty());
+}
+
+TEST_F(DeviceMqttEnd, a_disconnect_held_back_behind_a_full_window_still_discards_the_will) {
+  SimDevice client(hub, d1);
+  client.connect({.will = will_of("devices/d1/messages/events/", "will")});
+  hub.stores.faults.hold_commits = true;
+  std::string bytes;
+  for (std::uint16_t id = 1; id <= limits::kUnackedPublishesMax + 1; ++id) {
+    mqtt::append_client_publish(bytes, "devices/d1/messages/events/", "m", QoS::at_least_once, false, false,
+                                PacketId{id});
+  }
+  mqtt::append_disconnect(bytes);
+  client.link().send(bytes);
+  client.link().close_gracefully();
+  hub.loop.run();
+  hub.stores.release_commits();
+  hub.loop.run();
+  EXPECT_THAT(bodies(), testing::SizeIs(limits::kUnackedPublishesMax + 1));
+  EXPECT_THAT(bodies(), testing::Not(testing::Contains("will")));
+}
+
+TEST_F(DeviceMqttEnd, a_peer_that_speaks_something_else_is_told_to_the_operator) {
+  SimDevice client(hub, d1);
+  client.send("GET / HTTP/1.1\r\n\r\n");
+  EXPECT_TRUE(client.closed());
+  EXPECT_THAT(hub.observer.take(), ElementsAre(testing::HasSubstr("refused")));
 }
 
 TEST_F(DeviceMqttEnd, an_end_of_stream_without_disconnect_fires_the_will) {

@@ -70,7 +70,8 @@ class Session : public testing::Test {
   }
 
   std::vector<std::unique_ptr<std::string>> fed_;
-  MqttSession session_{{.packet_bytes_max = 10000,
+  MqttSession session_{{.connect_bytes_max = 2000,
+                        .packet_bytes_max = 10000,
                         .waiting_bytes_max = 1000,
                         .unacked_publishes_max = 3,
                         .unacked_bytes_max = 5000}};
@@ -134,6 +135,17 @@ TEST_F(Session, B17_fails_when_the_first_packet_is_not_connect) {
 TEST_F(Session, judges_the_first_packet_by_its_first_byte) {
   feed("G");
   expect_error(Errc::protocol_violation);
+}
+
+TEST_F(Session, refuses_a_connect_that_no_client_needs_at_its_fixed_header) {
+  feed(bytes({0x10, 0xd1, 0x0f}));  // 2001: one over the limit
+  expect_error(Errc::packet_too_large);
+}
+
+TEST_F(Session, takes_larger_packets_once_it_has_a_connect) {
+  connect();
+  feed(bytes({0x30, 0xd1, 0x0f}));
+  expect_nothing();
 }
 
 TEST_F(Session, B17_fails_on_a_second_connect) {
