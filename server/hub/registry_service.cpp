@@ -18,12 +18,14 @@ Error invalid(std::string sentence) { return Error(Errc::argument_invalid, std::
 Result<void> validate_id(const Identity& id) {
   if (!is_valid_id(id.device)) {
     return invalid(
-        "a device id has 1 to 128 characters: letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
+        "a device id has 1 to 128 characters: letters, digits, semicolons and - : . + % _ # * ? ! ( ) , = @ "
+        "$ '");
   }
   if (!id.is_module()) return {};
   if (!is_valid_id(id.module)) {
     return invalid(
-        "a module id has 1 to 128 characters: letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
+        "a module id has 1 to 128 characters: letters, digits, semicolons and - : . + % _ # * ? ! ( ) , = @ "
+        "$ '");
   }
   if (id.module.front() == '$' && !is_system_module(id)) {
     return invalid("module ids that begin with '$' are reserved");

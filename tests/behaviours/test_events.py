@@ -16,7 +16,7 @@ def read(query, authorization="", accept=None, hub=None):
     headers = {"Authorization": authorization or policy_token(hub, "iothubowner")}
     if accept:
         headers["Accept"] = accept
-    return request(hub, "GET", "/kyanite/v1/events?" + urllib.parse.urlencode(query), headers=headers)
+    return request(hub, "GET", "/kyanite/v1/events?" + urllib.parse.urlencode(query, quote_via=urllib.parse.quote), headers=headers)
 
 
 def bodies(answer):

@@ -169,6 +169,16 @@ class Authentication(unittest.TestCase):
         secondary = world.policy_keys(main(), "service")[1]
         self.assert_status(200, token(percent(HOST), secondary, "service"), path=f"/twins/{device().device_id}")
 
+    def test_R24_a_rotated_key_no_longer_opens(self):
+        old, other = world.policy_keys(main(), "registryRead")
+        answer = rest(main(), "POST", "/kyanite/v1/policies/registryRead/regenerate-key", {"key": "primary"})
+        self.assertEqual(answer.status, 200, answer)
+        new = world.policy_keys(main(), "registryRead")
+        self.assertEqual((new[0] != old, new[1]), (True, other))
+        self.assert_status(401, token(percent(HOST), old, "registryRead"))
+        for key in new:
+            self.assert_status(200, token(percent(HOST), key, "registryRead"))
+
     def test_R25_bearer_without_an_issuer(self):
         answer = self.assert_status(401, "Bearer x")
         self.assertIn("Message", answer.json)

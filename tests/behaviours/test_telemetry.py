@@ -268,13 +268,12 @@ class Wills(unittest.TestCase):
                 second.publish(self.device.events, "after")
             self.assertEqual([event["body"] for event in self.device.received()], ["x", "after"])
 
-        def events_of_mine():
-            lines = [json.loads(line) for line in world.log_text(self.device.hub).splitlines()
-                     if line.startswith("{") and '"device":"%s"' % self.device.device_id in line]
-            return [line["event"] for line in lines]
+        def logged():
+            lines = [json.loads(line) for line in world.log_text(self.device.hub).splitlines() if self.device.device_id in line]
+            return [(line["event"], line.get("reason")) for line in lines if line.get("device") == self.device.device_id]
 
-        world.wait_for(lambda: events_of_mine().count("device_connected") >= 2, "both connections in the log")
-        self.assertIn("device_disconnected", events_of_mine())
+        connected, taken_over = ("device_connected", None), ("device_disconnected", "takeover")
+        world.wait_for(lambda: logged().count(connected) >= 2 and taken_over in logged(), "both connections and the takeover in the log")
 
     def test_B34_a_failed_connect_leaves_the_old_connection(self):
         with self.device.session() as first:

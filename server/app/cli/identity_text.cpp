@@ -96,12 +96,21 @@ std::string connection_hint(const Json& identity, const HubTarget& target) {
   return out;
 }
 
+namespace {
+
+std::string last_activity(const Json& identity) {
+  const std::string time = text_at(identity, "lastActivityTime");
+  return time.starts_with("0001-") ? "never" : time;
+}
+
+}  // namespace
+
 std::string identity_line(const Json& identity) {
   const std::string module = text_at(identity, "moduleId");
   const std::string id = module.empty() ? text_at(identity, "deviceId") : module;
   return pad(id, 24) + "  " + pad(text_at(identity, "status"), 8) + "  " +
          pad(text_at(object_at(identity, "authentication"), "type"), 20) + "  " +
-         pad(text_at(identity, "connectionState"), 12) + "  " + text_at(identity, "lastActivityTime");
+         pad(text_at(identity, "connectionState"), 12) + "  " + last_activity(identity);
 }
 
 std::string identity_block(const Json& identity) {
@@ -115,7 +124,7 @@ std::string identity_block(const Json& identity) {
   line("status", text_at(identity, "status"));
   line("status reason", text_at(identity, "statusReason"));
   line("connection", text_at(identity, "connectionState"));
-  line("last activity", text_at(identity, "lastActivityTime"));
+  line("last activity", last_activity(identity));
   line("authentication", text_at(authentication, "type"));
   line("primary key", text_at(object_at(authentication, "symmetricKey"), "primaryKey"));
   line("secondary key", text_at(object_at(authentication, "symmetricKey"), "secondaryKey"));
