@@ -37,6 +37,14 @@ class Devices(unittest.TestCase):
         answer = put(made.device_id, made.document)
         self.assert_error(answer, 409, "DeviceAlreadyExists")
 
+    def test_R34_of_racing_creates_one_wins(self):
+        name = new_id()
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: put(name, {}), range(16)))
+        self.assertEqual(sorted(answer.status for answer in answers), [200] + [409] * 15)
+        winner = next(answer for answer in answers if answer.status == 200)
+        self.assertEqual(rest(main(), "GET", f"/devices/{name}").json["generationId"], winner.json["generationId"])
+
     def test_R35_updates_by_every_form_of_if_match(self):
         name = device().device_id
         for form in ('"*"', "*", '"{}"', "{}", 'W/"{}"'):
@@ -254,3 +262,19 @@ class Twins(unittest.TestCase):
         for path in ("/twins/none", "/twins/none/modules/m", f"/twins/{made.device_id}/modules/none"):
             answer = rest(main(), "GET", path)
             self.assertEqual((answer.status, answer.error), (404, "DeviceNotFound"))
+
+
+class CaCertificates(unittest.TestCase):
+    def add(self, name, certificate):
+        return rest(main(), "PUT", f"/kyanite/v1/ca-certificates/{name}", {"certificate": certificate})
+
+    def test_what_is_no_ca_certificate_is_refused_and_a_name_is_used_once(self):
+        for bad in ("garbage", "", None, 5, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                    (main().data / "pki" / "server.pem").read_text()):
+            answer = self.add("bad", bad)
+            self.assertEqual((answer.status, answer.error), (400, "ArgumentInvalid"), bad)
+        pem = open(main().ca_file).read()
+        self.assertEqual(self.add("n" * 300, pem).status, 400)
+        self.assertEqual([self.add("once", pem).status, self.add("once", pem).status], [200, 409])
+        self.assertEqual(rest(main(), "DELETE", "/kyanite/v1/ca-certificates/once").status, 204)
+        self.assertEqual(rest(main(), "DELETE", "/kyanite/v1/ca-certificates/once").status, 404)

@@ -1,7 +1,9 @@
 """Telemetry as the service sees it (B37 to B49), wills and takeover (B29 to B31, B34)."""
 import base64
 import json
+import socket
 import struct
+import threading
 import unittest
 
 import mqtt_wire as wire
@@ -171,6 +173,27 @@ class Telemetry(unittest.TestCase):
         offsets = [event["offset"] for event in events]
         self.assertEqual(offsets, sorted(set(offsets)))
         self.assertEqual(len({event["partition"] for event in events}), 1)
+
+    def test_B48_twenty_thousand_sent_before_the_first_answer_is_read(self):
+        count = 20_000
+        data = b"".join(wire.publish(self.device.events, "x", packet_id=number) for number in range(1, count + 1))
+        with self.device.session() as client:
+            sender = threading.Thread(target=client.send, args=(data,))
+            sender.start()
+            for number in range(1, count + 1):
+                self.assertEqual(client.read(), (0x40, struct.pack(">H", number)))
+            sender.join()
+
+    def test_a_peer_that_reads_no_answers_is_read_no_further(self):
+        before = self.device.hub.resident_bytes()
+        with self.device.session() as client:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.socket.settimeout(2)
+            with self.assertRaises((TimeoutError, ConnectionError)):
+                for _ in range(2_000):
+                    client.socket.sendall(wire.PINGREQ * 50_000)
+        self.assertLess(self.device.hub.resident_bytes() - before, 64 * 1024 * 1024)
+        self.device.send("others are served")
 
     def test_qos_0_and_1_keep_their_order(self):
         with self.device.session() as client:
