@@ -24,13 +24,22 @@ std::string_view trim_blanks(std::string_view text) {
 
 }  // namespace
 
+bool NeededRights::met_by(Rights held) const {
+  bool some = false;
+  bool all = true;
+  for (const auto& [right, name] : kRightNames) {
+    if ((rights.bits & static_cast<std::uint8_t>(right)) == 0) continue;
+    some = some || held.has(right);
+    all = all && held.has(right);
+  }
+  return some && (all || !every);
+}
+
 std::vector<AccessPolicy> default_access_policies() {
   const Rights registry = Rights(Right::registry_read) | Right::registry_write;
   return {
-      {"iothubowner", "", "", registry | Right::service_connect | Right::device_connect},
-      {"service", "", "", Right::service_connect},
-      {"device", "", "", Right::device_connect},
-      {"registryRead", "", "", Right::registry_read},
+      {"iothubowner", "", "", kAllRights},       {"service", "", "", Right::service_connect},
+      {"device", "", "", Right::device_connect}, {"registryRead", "", "", Right::registry_read},
       {"registryReadWrite", "", "", registry},
   };
 }

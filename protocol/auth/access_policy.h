@@ -35,6 +35,20 @@ struct Rights {
   friend constexpr bool operator==(Rights, Rights) = default;
 };
 
+inline constexpr Rights kAllRights =
+    Rights(Right::registry_read) | Right::registry_write | Right::service_connect | Right::device_connect;
+
+// What an operation asks of the policy that signs for it. Without any right in it, nobody meets it.
+struct NeededRights {
+  Rights rights;
+  bool every = false;  // all of `rights`, else one of them
+
+  static constexpr NeededRights any_of(Rights rights) { return {rights, false}; }
+  static constexpr NeededRights all_of(Rights rights) { return {rights, true}; }
+  bool met_by(Rights held) const;
+  friend constexpr bool operator==(NeededRights, NeededRights) = default;
+};
+
 // A shared access policy: a name, two base64 keys and what they open.
 struct AccessPolicy {
   std::string name;
@@ -49,6 +63,8 @@ std::vector<AccessPolicy> default_access_policies();
 
 std::string rights_to_text(Rights rights);  // "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect"
 Result<Rights> rights_from_text(std::string_view text);
+
+enum class PolicyKey { primary, secondary };
 
 // Matched ignoring case (spec device-mqtt.md 3.5); nullptr when absent.
 const AccessPolicy* find_policy(const std::vector<AccessPolicy>& policies, std::string_view name);

@@ -123,4 +123,15 @@ std::string to_string(const ConnectionString& value) {
   return text;
 }
 
+std::string service_connection_string(std::string_view host_name, std::uint16_t https_port,
+                                      const AccessPolicy& policy) {
+  constexpr std::uint16_t https_port_of_clients = 443;
+  ConnectionString connection;
+  connection.host_name = host_name;
+  if (https_port != https_port_of_clients) connection.host_name += ":" + std::to_string(https_port);
+  connection.policy = policy.name;
+  connection.key = policy.primary_key;
+  return to_string(connection);
+}
+
 }  // namespace kyanite

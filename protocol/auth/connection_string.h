@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "protocol/auth/access_policy.h"
 #include "protocol/base/result.h"
 
 namespace kyanite {
@@ -24,5 +26,10 @@ struct ConnectionString {
 // known. The text of a part is never quoted: it may be a key.
 Result<ConnectionString> parse_connection_string(std::string_view text);
 std::string to_string(const ConnectionString& value);
+
+// What a back end needs to act under a policy, with its primary key. HTTPS on 443 goes without saying; any
+// other port stands behind the host name.
+std::string service_connection_string(std::string_view host_name, std::uint16_t https_port,
+                                      const AccessPolicy& policy);
 
 }  // namespace kyanite

@@ -11,17 +11,20 @@ namespace {
 
 constexpr std::string_view kParameter = "{}";
 
-constexpr Rights kRegistryRead{Right::registry_read};
-constexpr Rights kRegistryWrite{Right::registry_write};
-constexpr Rights kServiceConnect{Right::service_connect};
-constexpr Rights kReadOrService = kRegistryRead | kServiceConnect;
+constexpr NeededRights kRegistryRead = NeededRights::any_of(Right::registry_read);
+constexpr NeededRights kRegistryWrite = NeededRights::any_of(Right::registry_write);
+constexpr NeededRights kServiceConnect = NeededRights::any_of(Right::service_connect);
+constexpr NeededRights kReadOrService =
+    NeededRights::any_of(Rights(Right::registry_read) | Right::service_connect);
+// The keys of the policies open everything, so only who may do everything gets to see them.
+constexpr NeededRights kEverything = NeededRights::all_of(kAllRights);
 
-// A path without its leading slash; "{}" stands for one id. `any_of` holds the rights of which one is needed.
+// A path without its leading slash; "{}" stands for one id.
 struct Route {
   HttpVerb verb;
   std::string_view path;
   Operation operation;
-  Rights any_of;
+  NeededRights needed;
 };
 
 // Rights as in service-rest.md 2.3 and 13. Literals stand before parameters where both could match.
@@ -43,6 +46,10 @@ constexpr std::array kRoutes{
     Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},
     Route{HttpVerb::put, "kyanite/v1/ca-certificates/{}", Operation::add_ca_certificate, kRegistryWrite},
     Route{HttpVerb::del, "kyanite/v1/ca-certificates/{}", Operation::delete_ca_certificate, kRegistryWrite},
+    Route{HttpVerb::get, "kyanite/v1/policies", Operation::list_policies, kEverything},
+    Route{HttpVerb::get, "kyanite/v1/policies/{}", Operation::get_policy, kEverything},
+    Route{HttpVerb::post, "kyanite/v1/policies/{}/regenerate-key", Operation::regenerate_policy_key,
+          kEverything},
 };
 
 // The ids in the path when it has the route's form.
@@ -64,15 +71,6 @@ std::optional<std::vector<std::string>> match_path(std::string_view pattern,
   return parameters;
 }
 
-std::vector<Right> to_list(Rights rights) {
-  std::vector<Right> list;
-  for (const Right right :
-       {Right::registry_read, Right::registry_write, Right::service_connect, Right::device_connect}) {
-    if ((rights.bits & static_cast<std::uint8_t>(right)) != 0) list.push_back(right);
-  }
-  return list;
-}
-
 }  // namespace
 
 Result<RouteMatch> match_route(const HttpRequest& request) {
@@ -84,7 +82,7 @@ Result<RouteMatch> match_route(const HttpRequest& request) {
     if (route.verb != request.verb) continue;
     RouteMatch match;
     match.operation = route.operation;
-    match.any_of = to_list(route.any_of);
+    match.needed = route.needed;
     match.needs_api_version = !route.path.starts_with("kyanite/");
     match.parameters = std::move(*parameters);
     return match;

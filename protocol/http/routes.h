@@ -29,11 +29,14 @@ enum class Operation {
   list_ca_certificates,
   add_ca_certificate,
   delete_ca_certificate,
+  list_policies,
+  get_policy,
+  regenerate_policy_key,
 };
 
 struct RouteMatch {
   Operation operation;
-  std::vector<Right> any_of;            // one of these rights is needed
+  NeededRights needed;
   bool needs_api_version = true;        // false under /kyanite/
   std::vector<std::string> parameters;  // ids in the path, in order
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -11,11 +12,12 @@
 
 namespace kyanite {
 
-// What the hub says about itself; made once at start.
+// What the hub says about itself; fixed once it is ready.
 struct HubFacts {
   std::string version;
   SteadyTime started{};
   WallTime started_at{};
+  std::uint16_t https_port = 443;
 };
 
 // What the operations of one shard share.

@@ -4,6 +4,7 @@
 
 #include "server/api/ca_certificate_api.h"
 #include "server/api/event_stream.h"
+#include "server/api/policy_api.h"
 #include "server/api/registry_api.h"
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
@@ -51,6 +52,12 @@ Handler handler_of(Operation operation) {
       return add_ca_certificate;
     case Operation::delete_ca_certificate:
       return delete_ca_certificate;
+    case Operation::list_policies:
+      return list_policies;
+    case Operation::get_policy:
+      return get_policy;
+    case Operation::regenerate_policy_key:
+      return regenerate_policy_key;
   }
   KYANITE_ASSERT(false);
   return nullptr;
@@ -85,7 +92,7 @@ Result<RouteMatch> ApiRouter::admit(const HttpRequest& request) const {
   Result<RouteMatch> route = match_route(request);
   if (!route) return route;
   const Result<void> authorized =
-      authorize_service(request.header("authorization").value_or(std::string_view()), route->any_of,
+      authorize_service(request.header("authorization").value_or(std::string_view()), route->needed,
                         request.segments, *context_.security, context_.services.executor.wall_now());
   if (!authorized) return authorized.error();
   if (route->needs_api_version) {

@@ -17,6 +17,9 @@ class ApiRouter final : public HttpRequestHandler {
   // A new snapshot counts for the requests that follow.
   void set_security(HubSecurityPtr security) { context_.security = std::move(security); }
 
+  // The port clients dial, known once it is bound; before that the configured one.
+  void set_https_port(std::uint16_t port) { context_.facts.https_port = port; }
+
   std::optional<HttpResponse> refuse_early(const HttpRequest& head) override;
   void handle(const HttpRequest& request, Reply<HttpResponse> reply) override;
   HttpResponse reject(const HttpRequest& request, const Error& error) override;

@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include "protocol/auth/connection_string.h"
 #include "protocol/base/iso_time.h"
 #include "server/app/first_start/files.h"
 #include "server/app/first_start/host_names.h"
@@ -27,13 +26,11 @@ namespace kyanite {
 namespace {
 
 constexpr int kExitStoreFailed = 70;
-constexpr mode_t kOwnerOnly = 0600;
 // Often, since a machine without a battery learns the date some time after its start.
 constexpr milliseconds kCertificateCheckEvery = std::chrono::minutes(1);
 constexpr std::chrono::hours kRemindEvery{24};
 constexpr milliseconds kDrainPoll{10};
 constexpr std::string_view kOwnerPolicy = "iothubowner";
-constexpr std::uint16_t kHttpsPort = 443;
 
 WallTime wall_now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
 
@@ -49,6 +46,12 @@ void raise_descriptor_limit() {
 ListenAddress local_address(const ListenAddress& listen, std::uint16_t port) {
   if (listen.address == "0.0.0.0" || listen.address == "::") return {std::string(kPlainHostName), port};
   return {listen.address, port};
+}
+
+// The policy that hub.json speaks for; without a key when an operator's store lacks it.
+AccessPolicy owner_of(const std::vector<AccessPolicy>& policies) {
+  const AccessPolicy* owner = find_policy(policies, kOwnerPolicy);
+  return owner ? *owner : AccessPolicy{std::string(kOwnerPolicy), "", "", {}};
 }
 
 // A failed commit leaves the end of the log unknown; a new start reads what is there (architecture section
@@ -146,11 +149,14 @@ void Application::build_shards() {
                      .connections = nullptr});
   }
   router_ = std::make_unique<DeviceRouter>(std::move(ports));
-  administration_ =
-      std::make_unique<HubAdministration>(shards_->shard(0), stores_->hub(), std::move(rules),
-                                          [this](HubSecurityPtr changed) { publish_security(changed); });
-  const HubFacts facts{
-      .version = std::string(kVersion), .started = options_.started, .started_at = wall_now()};
+  hub_file_ = std::make_unique<HubFileKeeper>(directory_.hub_json(), owner_of(records_.policies));
+  administration_ = std::make_unique<HubAdministration>(
+      shards_->shard(0), stores_->hub(), std::move(rules),
+      [this](HubSecurityPtr changed, Task published) { publish_security(changed, std::move(published)); });
+  const HubFacts facts{.version = std::string(kVersion),
+                       .started = options_.started,
+                       .started_at = wall_now(),
+                       .https_port = options_.settings.listen.https.port};
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->connect(*router_, *stores_, *administration_, options_.settings, facts, security, observer_);
   }
@@ -176,9 +182,22 @@ void Application::tell_of_low_disk() {
   });
 }
 
-void Application::publish_security(const HubSecurityPtr& security) {
+// Writing hub.json holds up shard 0 for some milliseconds, and only when somebody replaces the owner's key:
+// its tools find the new one before the old one is refused.
+void Application::publish_security(const HubSecurityPtr& security, Task published) {
+  if (const auto done = hub_file_->set_owner(owner_of(security->policies)); !done) {
+    log::error("hub_file_outdated", {{"reason", done.error().detail}});
+  }
+  struct Round {
+    std::atomic<std::size_t> missing;
+    Task published;
+  };
+  const auto round = std::make_shared<Round>(hub_shards_.size(), std::move(published));
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->shard().post([target = hub_shard.get(), security] { target->set_security(security); });
+    hub_shard->shard().post([this, target = hub_shard.get(), security, round] {
+      target->set_security(security);
+      if (--round->missing == 0) shards_->shard(0).post(std::move(round->published));
+    });
   }
 }
 
@@ -212,27 +231,27 @@ Result<void> Application::open_listeners() {
                  to_text({listen_problem("listen.https", "--https", settings.listen.https, error_number)}));
   }
   https_ = std::move(*https);
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->shard().post(
+        [target = hub_shard.get(), port = https_->port()] { target->set_https_port(port); });
+  }
   return {};
 }
 
 // hub.json, the block for people and the line for machines.
 Result<void> Application::announce() {
-  const AccessPolicy* owner = find_policy(records_.policies, kOwnerPolicy);
-  ConnectionString connection;
-  connection.host_name = host_names_.front();
-  if (https_->port() != kHttpsPort) connection.host_name += ":" + std::to_string(https_->port());
-  connection.policy = owner ? owner->name : std::string(kOwnerPolicy);
-  connection.key = owner ? owner->primary_key : std::string();
-  const HubFile hub{.host_name = host_names_.front(),
-                    .mqtts_port = mqtts_->port(),
-                    .https_port = https_->port(),
-                    .https_connect = to_string(local_address(options_.settings.listen.https, https_->port())),
-                    .service_connection_string = to_string(connection),
-                    .ca_file = certificate_.ca_file.string(),
-                    .pid = static_cast<int>(::getpid()),
-                    .data_directory = directory_.path().string(),
-                    .version = std::string(kVersion)};
-  if (auto done = write_file(directory_.hub_json(), encode_hub_file(hub), kOwnerOnly); !done) return done;
+  const auto published = hub_file_->publish(
+      {.host_name = host_names_.front(),
+       .mqtts_port = mqtts_->port(),
+       .https_port = https_->port(),
+       .https_connect = to_string(local_address(options_.settings.listen.https, https_->port())),
+       .service_connection_string = {},  // the keeper's
+       .ca_file = certificate_.ca_file.string(),
+       .pid = static_cast<int>(::getpid()),
+       .data_directory = directory_.path().string(),
+       .version = std::string(kVersion)});
+  if (!published) return published.error();
+  const HubFile& hub = *published;
   const ListenAddress mqtts{options_.settings.listen.mqtts.address, mqtts_->port()};
   const ListenAddress https{options_.settings.listen.https.address, https_->port()};
   if (options_.print_block) {
@@ -320,7 +339,7 @@ void Application::drain() {
   const auto begin = std::chrono::steady_clock::now();
   const auto deadline = begin + options_.settings.drain_timeout;
   log::info("draining", {{"at_most_s", options_.settings.drain_timeout.count()}});
-  ::unlink(directory_.hub_json().c_str());
+  hub_file_->remove();
   mqtts_->stop();
   https_->stop();
   // Shared with tasks that may still run when the deadline has passed.

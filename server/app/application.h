@@ -8,7 +8,7 @@
 
 #include "config/load.h"
 #include "server/app/first_start/data_directory.h"
-#include "server/app/first_start/hub_file.h"
+#include "server/app/first_start/hub_file_keeper.h"
 #include "server/app/first_start/pki_store.h"
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
@@ -55,7 +55,7 @@ class Application {
   Result<void> open_listeners();
   Result<void> announce();
 
-  void publish_security(const HubSecurityPtr& security);
+  void publish_security(const HubSecurityPtr& security, Task published);
   Result<void> make_contexts(const ServerCertificate& certificate);
   void reload();
   void check_certificate();
@@ -73,6 +73,7 @@ class Application {
   SteadyTime next_reminder_{};
   HubRecords records_;
   LogObserver observer_;
+  std::unique_ptr<HubFileKeeper> hub_file_;
 
   std::unique_ptr<Stores> stores_;
   std::shared_ptr<TicketKeys> ticket_keys_;

@@ -33,6 +33,7 @@ class HubShard {
   HttpShard& http() { return *http_; }
 
   // On the shard.
+  void set_https_port(std::uint16_t port) { api_->set_https_port(port); }
   void set_security(const HubSecurityPtr& security);
 
  private:

@@ -143,7 +143,7 @@ Result<AuthVerdict> authenticate_device(const IdentityRecord& identity, Identity
   return verdict;
 }
 
-Result<void> authorize_service(std::string_view authorization, const std::vector<Right>& any_of,
+Result<void> authorize_service(std::string_view authorization, NeededRights needed,
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now) {
   if (authorization.empty()) return refused("no Authorization");
@@ -155,10 +155,7 @@ Result<void> authorize_service(std::string_view authorization, const std::vector
   if (!resource) return resource.error();
   const Result<const AccessPolicy*> policy = check_policy_token(*token, security);
   if (!policy) return policy.error();
-  const Rights rights = (*policy)->rights;
-  if (std::none_of(any_of.begin(), any_of.end(), [rights](Right right) { return rights.has(right); })) {
-    return refused("policy without the right needed");
-  }
+  if (!needed.met_by((*policy)->rights)) return refused("policy without the right needed");
   if (!sas_scope_covers_path(*resource, path_segments, security.host_names)) {
     return refused("scope does not cover the resource");
   }

@@ -23,9 +23,9 @@ Result<AuthVerdict> authenticate_device(const IdentityRecord& identity, Identity
                                         const Credentials& credentials, const HubSecurity& security,
                                         WallTime now);
 
-// A service call: Authorization header of a policy token that must hold one of the rights. Device tokens are
+// A service call: Authorization header of a policy token that must hold the rights needed. Device tokens are
 // refused.
-Result<void> authorize_service(std::string_view authorization, const std::vector<Right>& any_of,
+Result<void> authorize_service(std::string_view authorization, NeededRights needed,
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now);
 

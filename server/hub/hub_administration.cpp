@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "protocol/auth/certificate_chain.h"
+#include "protocol/auth/symmetric_key.h"
 #include "protocol/base/limits.h"
+#include "protocol/base/percent_encoding.h"
 
 namespace kyanite {
 namespace {
@@ -31,8 +33,7 @@ bool is_valid_name(const std::string& name) {
 
 }  // namespace
 
-HubAdministration::HubAdministration(Executor& shard0, HubStore& store, HubSecurity initial,
-                                     std::function<void(HubSecurityPtr)> publish)
+HubAdministration::HubAdministration(Executor& shard0, HubStore& store, HubSecurity initial, Publish publish)
     : shard0_(shard0), store_(store), current_(std::move(initial)), publish_(std::move(publish)) {}
 
 void HubAdministration::list_ca_certificates(Reply<std::vector<CaCertificateRecord>> reply) {
@@ -65,6 +66,18 @@ void HubAdministration::erase_ca_certificate(std::string name, Reply<void> reply
   });
 }
 
+void HubAdministration::regenerate_policy_key(std::string name, PolicyKey key, Reply<AccessPolicy> reply) {
+  shard0_.post([this, name = std::move(name), key, reply = std::move(reply)]() mutable {
+    if (waiting_.size() >= limits::kAdministrationQueueMax) {
+      reply(Error(Errc::busy));
+      return;
+    }
+    run([this, name = std::move(name), key, reply = std::move(reply)]() mutable {
+      regenerate(name, key, std::move(reply));
+    });
+  });
+}
+
 void HubAdministration::run(Task change) {
   waiting_.push_back(std::move(change));
   if (!busy_) done();
@@ -78,10 +91,10 @@ void HubAdministration::done() {
   next();
 }
 
-void HubAdministration::on_committed(HubSecurity next) {
+void HubAdministration::on_committed(HubSecurity next, Task published) {
   next.trusted_cas = trust_store_of(next.ca_certificates);
   current_ = std::move(next);
-  publish_(std::make_shared<const HubSecurity>(current_));
+  publish_(std::make_shared<const HubSecurity>(current_), std::move(published));
 }
 
 void HubAdministration::add(std::string name, const std::string& pem_or_der,
@@ -104,15 +117,16 @@ void HubAdministration::add(std::string name, const std::string& pem_or_der,
   CaCertificateRecord record{std::move(name), std::move(*der), true, shard0_.wall_now()};
   store_.put_ca_certificate(
       record, Reply<void>(shard0_, [this, record, reply = std::move(reply)](Result<void> committed) mutable {
-        if (committed) {
-          HubSecurity next = current_;
-          next.ca_certificates.push_back(record);
-          on_committed(std::move(next));
-          reply(std::move(record));
-        } else {
+        if (!committed) {
           reply(committed.error());
+          return done();
         }
-        done();
+        HubSecurity next = current_;
+        next.ca_certificates.push_back(record);
+        on_committed(std::move(next), [this, record = std::move(record), reply = std::move(reply)]() mutable {
+          reply(std::move(record));
+          done();
+        });
       }));
 }
 
@@ -125,14 +139,45 @@ void HubAdministration::erase(const std::string& name, Reply<void> reply) {
   }
   store_.erase_ca_certificate(
       name, Reply<void>(shard0_, [this, has_name, reply = std::move(reply)](Result<void> committed) mutable {
-        if (committed) {
-          HubSecurity next = current_;
-          std::erase_if(next.ca_certificates, has_name);
-          on_committed(std::move(next));
+        if (!committed) {
+          reply(committed.error());
+          return done();
         }
-        reply(std::move(committed));
-        done();
+        HubSecurity next = current_;
+        std::erase_if(next.ca_certificates, has_name);
+        on_committed(std::move(next), [this, reply = std::move(reply)]() mutable {
+          reply({});
+          done();
+        });
       }));
 }
+
+void HubAdministration::regenerate(const std::string& name, PolicyKey key, Reply<AccessPolicy> reply) {
+  HubSecurity next = current_;
+  const auto policy =
+      std::find_if(next.policies.begin(), next.policies.end(),
+                   [&](const AccessPolicy& known) { return equals_ignoring_case(known.name, name); });
+  if (policy == next.policies.end()) {
+    reply(unknown_policy());
+    return done();
+  }
+  (key == PolicyKey::primary ? policy->primary_key : policy->secondary_key) = make_symmetric_key();
+  std::vector<AccessPolicy> policies = next.policies;
+  store_.put_policies(
+      std::move(policies), Reply<void>(shard0_, [this, changed = *policy, next = std::move(next),
+                                                 reply = std::move(reply)](Result<void> committed) mutable {
+        if (!committed) {
+          reply(committed.error());
+          return done();
+        }
+        on_committed(std::move(next),
+                     [this, changed = std::move(changed), reply = std::move(reply)]() mutable {
+                       reply(std::move(changed));
+                       done();
+                     });
+      }));
+}
+
+Error unknown_policy() { return Error(Errc::not_found, "no policy has this name"); }
 
 }  // namespace kyanite

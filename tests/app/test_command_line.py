@@ -123,6 +123,97 @@ class Devices(HubCase):
         self.assert_refused(self.kyanite("status", code=1), "no hub answers", "is it running?")
 
 
+class Policies(HubCase):
+    def setUp(self):
+        super().setUp()
+        self.running = self.hub("--quiet", env={"KYANITE_LOG_LEVEL": "debug"})
+
+    def kyanite(self, *arguments, code=0):
+        result = self.cli(self.running, "policy", *arguments)
+        self.assertEqual(result.returncode, code, f"{arguments}: {result.stdout}{result.stderr}")
+        return result
+
+    def document(self, *arguments):
+        return json.loads(self.kyanite(*arguments, "--json").stdout)
+
+    def login(self, login, *arguments):
+        return run(*arguments, "--login", login.strip(), "--data", self.running.data)
+
+    def test_they_are_listed_without_keys_and_shown_with_them(self):
+        shown = self.document("show", "service")
+        listed = self.kyanite("list").stdout
+        for name in ("iothubowner", "service", "device", "registryRead", "registryReadWrite"):
+            self.assertIn(name, listed)
+        self.assertIn("RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect", listed)
+        self.assertNotIn(shown["primaryKey"], listed)
+        text = self.kyanite("show", "service").stdout
+        self.assertIn(shown["primaryKey"], text)
+        self.assertIn(shown["secondaryKey"], text)
+        self.assertEqual(len(self.document("list")["policies"]), 5)
+
+    def test_a_connection_string_is_ready_to_paste(self):
+        shown = self.document("show", "registryRead")
+        host = f"{self.running.host_name}:{self.running.info['ports']['https']}"
+        start = f"HostName={host};SharedAccessKeyName=registryRead;SharedAccessKey="
+        string = self.kyanite("connection-string", "registryRead").stdout
+        self.assertEqual(string, f"{start}{shown['primaryKey']}\n")
+        self.assertEqual(self.kyanite("connection-string", "registryRead", "--secondary").stdout,
+                         f"{start}{shown['secondaryKey']}\n")
+        self.assertEqual(self.login(string, "device", "list").returncode, 0)
+        self.assert_refused(self.login(string, "device", "create", "d1"), "401")
+        self.assertEqual(self.kyanite("connection-string", "iothubowner").stdout.strip(),
+                         self.running.info["serviceConnectionString"])
+
+    def test_only_a_login_with_every_right_sees_them(self):
+        for name in ("service", "device", "registryRead", "registryReadWrite"):
+            string = self.kyanite("connection-string", name).stdout
+            self.assert_refused(self.login(string, "policy", "list"), "401")
+            self.assert_refused(self.login(string, "policy", "show", name), "401")
+            self.assert_refused(self.login(string, "policy", "regenerate", name, "--key", "primary"), "401")
+
+    def test_an_old_key_is_refused_at_once_and_the_new_one_outlives_a_kill(self):
+        old = self.kyanite("connection-string", "service").stdout
+        other = self.kyanite("connection-string", "service", "--secondary").stdout
+        self.assertEqual(self.login(old, "status").returncode, 0)
+        new = self.document("regenerate", "service", "--key", "primary")
+        self.assert_refused(self.login(old, "status"), "401")
+        self.assertEqual(self.login(other, "status").returncode, 0)
+        self.running.kill()
+        self.running.start(timeout=60)
+        self.assertEqual(self.document("show", "service")["primaryKey"], new["primaryKey"])
+
+    def test_a_new_owners_key_is_in_hub_json_before_the_old_one_is_refused(self):
+        old = self.running.info["serviceConnectionString"]
+        for _ in range(3):
+            new = self.document("regenerate", "iothubowner", "--key", "primary")
+            written = json.loads((self.running.data / "hub.json").read_text())
+            self.assertEqual(written["serviceConnectionString"], new["connectionString"])
+            self.assertEqual((written["pid"], written["ports"]), (self.running.process.pid, self.running.info["ports"]))
+            self.assertEqual((self.running.data / "hub.json").stat().st_mode & 0o777, 0o600)
+        self.assert_refused(self.login(old, "status"), "401")
+        self.document("regenerate", "iothubowner", "--key", "secondary")
+        self.assertEqual(self.document("show", "iothubowner")["primaryKey"], new["primaryKey"])
+        self.assertEqual(self.running.stop(), 0)
+        self.assertFalse((self.running.data / "hub.json").exists())
+
+    def test_mistakes_are_named(self):
+        self.assert_refused(self.kyanite("show", "none", code=1), "404", "no policy has this name")
+        self.assert_refused(self.kyanite("regenerate", "none", "--key", "primary", code=1), "404")
+        self.kyanite("regenerate", "service", code=2)
+        self.kyanite("regenerate", "service", "--key", "both", code=2)
+
+    def test_no_key_is_logged(self):
+        before = self.document("list")["policies"]
+        self.document("regenerate", "service", "--key", "primary")
+        after = self.document("list")["policies"]
+        self.wait_for_log(self.running, "regenerate-key")
+        self.assertEqual(self.running.stop(), 0)
+        log = self.running.log_file.read_text()
+        for policy in before + after:
+            self.assertNotIn(policy["primaryKey"], log)
+            self.assertNotIn(policy["secondaryKey"], log)
+
+
 @unittest.skipUnless(shutil.which("mosquitto_pub"), "needs mosquitto_pub")
 class Telemetry(HubCase):
     def setUp(self):

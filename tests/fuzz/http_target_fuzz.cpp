@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const kyanite::Errc code = match.error().code;
     KYANITE_ASSERT(code == kyanite::Errc::route_not_found || code == kyanite::Errc::method_not_allowed);
   } else {
-    KYANITE_ASSERT(!match->any_of.empty());
+    KYANITE_ASSERT(match->needed.rights != kyanite::Rights());
     for (const std::string& id : match->parameters) KYANITE_ASSERT(is_segment(request, id));
   }
   const auto checked = kyanite::check_api_version(request);

@@ -62,16 +62,9 @@ SimHub::SimHub(Options options)
     shards_.push_back(std::move(shard));
   }
   router_ = std::make_unique<DeviceRouter>(std::move(ports));
-  administration_ = std::make_unique<HubAdministration>(executor(0), stores.hub(), *security_,
-                                                        [this](HubSecurityPtr security) {
-                                                          security_ = security;
-                                                          for (const auto& shard : shards_) {
-                                                            shard->executor.post([&shard = *shard, security] {
-                                                              shard.directory->set_security(security);
-                                                              shard.mqtt->set_security(security);
-                                                            });
-                                                          }
-                                                        });
+  administration_ = std::make_unique<HubAdministration>(
+      executor(0), stores.hub(), *security_,
+      [this](HubSecurityPtr security, Task published) { publish(security, std::move(published)); });
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
     shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
@@ -85,6 +78,20 @@ SimHub::SimHub(Options options)
 }
 
 SimHub::~SimHub() { loop.run(); }
+
+void SimHub::publish(const HubSecurityPtr& security, Task published) {
+  security_ = security;
+  const auto missing = std::make_shared<std::size_t>(shards_.size());
+  const auto last = std::make_shared<Task>(std::move(published));
+  for (const auto& shard : shards_) {
+    shard->executor.post([this, &shard = *shard, security, missing, last] {
+      shard.directory->set_security(security);
+      shard.mqtt->set_security(security);
+      if (&shard == shards_.front().get() && on_security) on_security(security);
+      if (--*missing == 0) executor(0).post(std::move(*last));
+    });
+  }
+}
 
 std::size_t SimHub::actors() const {
   std::size_t sum = 0;

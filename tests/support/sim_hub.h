@@ -63,6 +63,8 @@ class SimHub {
   const HubSecurity& security() const { return *security_; }
   std::size_t actors() const;
   std::uint64_t open_connections() const;
+  // Called on shard 0 with each new snapshot, for an adapter beside the MQTT one.
+  std::function<void(const HubSecurityPtr&)> on_security;
   // The host names devices use.
   static std::string host() { return "hub.example.test"; }
   const AccessPolicy& policy(const std::string& name) const;
@@ -96,6 +98,8 @@ class SimHub {
     std::unique_ptr<RegistryService> registry;
     std::unique_ptr<MqttShard> mqtt;
   };
+  void publish(const HubSecurityPtr& security, Task published);
+
   HubSecurityPtr security_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<DeviceRouter> router_;

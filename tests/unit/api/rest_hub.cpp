@@ -26,7 +26,9 @@ RestHub::RestHub()
     : services{hub.executor(0), ShardIndex{0},        hub.router(), hub.stores,
                hub.registry(0), hub.administration(), hub.settings},
       router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now()},
-             std::make_shared<const HubSecurity>(hub.security()), observer) {}
+             std::make_shared<const HubSecurity>(hub.security()), observer) {
+  hub.on_security = [this](const HubSecurityPtr& security) { router.set_security(security); };
+}
 
 HttpRequest RestHub::parse(const RestRequest& request) {
   HttpRequest parsed;

@@ -45,5 +45,19 @@ TEST(AccessPolicy, an_unknown_or_missing_right_is_refused) {
   }
 }
 
+TEST(NeededRights, one_of_them_or_all_of_them) {
+  const Rights two = Rights(Right::registry_read) | Right::service_connect;
+  EXPECT_TRUE(NeededRights::any_of(two).met_by(Right::service_connect));
+  EXPECT_TRUE(NeededRights::any_of(two).met_by(Right::registry_write)) << "writing includes reading";
+  EXPECT_FALSE(NeededRights::any_of(two).met_by(Right::device_connect));
+  EXPECT_FALSE(NeededRights::all_of(two).met_by(Right::service_connect));
+  EXPECT_TRUE(NeededRights::all_of(two).met_by(two));
+}
+
+TEST(NeededRights, nobody_meets_a_need_that_names_no_right) {
+  EXPECT_FALSE(NeededRights::any_of({}).met_by(kAllRights));
+  EXPECT_FALSE(NeededRights::all_of({}).met_by(kAllRights));
+}
+
 }  // namespace
 }  // namespace kyanite

@@ -7,8 +7,6 @@ namespace kyanite {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
-using testing::UnorderedElementsAre;
 
 HttpRequest request_of(HttpVerb verb, std::string_view target) {
   HttpRequest request;
@@ -54,6 +52,12 @@ TEST(Routes, every_operation_has_its_path_verb_and_ids) {
       {HttpVerb::get, "/kyanite/v1/ca-certificates", Operation::list_ca_certificates, {}},
       {HttpVerb::put, "/kyanite/v1/ca-certificates/plant", Operation::add_ca_certificate, {"plant"}},
       {HttpVerb::del, "/kyanite/v1/ca-certificates/plant", Operation::delete_ca_certificate, {"plant"}},
+      {HttpVerb::get, "/kyanite/v1/policies", Operation::list_policies, {}},
+      {HttpVerb::get, "/kyanite/v1/policies/service", Operation::get_policy, {"service"}},
+      {HttpVerb::post,
+       "/kyanite/v1/policies/service/regenerate-key",
+       Operation::regenerate_policy_key,
+       {"service"}},
   };
   for (const Row& row : rows) {
     const RouteMatch match = matched(row.verb, row.target);
@@ -86,24 +90,35 @@ TEST(Routes, a_known_path_with_another_verb_is_not_allowed) {
 }
 
 TEST(Routes, R19_R21_writing_identities_needs_registry_write) {
-  EXPECT_THAT(matched(HttpVerb::put, "/devices/d1").any_of, ElementsAre(Right::registry_write));
-  EXPECT_THAT(matched(HttpVerb::del, "/devices/d1/modules/m1").any_of, ElementsAre(Right::registry_write));
-  EXPECT_THAT(matched(HttpVerb::put, "/kyanite/v1/ca-certificates/x").any_of,
-              ElementsAre(Right::registry_write));
-  EXPECT_THAT(matched(HttpVerb::get, "/devices/d1").any_of, ElementsAre(Right::registry_read));
+  EXPECT_EQ(matched(HttpVerb::put, "/devices/d1").needed, NeededRights::any_of(Right::registry_write));
+  EXPECT_EQ(matched(HttpVerb::del, "/devices/d1/modules/m1").needed,
+            NeededRights::any_of(Right::registry_write));
+  EXPECT_EQ(matched(HttpVerb::put, "/kyanite/v1/ca-certificates/x").needed,
+            NeededRights::any_of(Right::registry_write));
+  EXPECT_EQ(matched(HttpVerb::get, "/devices/d1").needed, NeededRights::any_of(Right::registry_read));
 }
 
 TEST(Routes, R20_twins_and_events_need_service_connect) {
-  EXPECT_THAT(matched(HttpVerb::get, "/twins/d1").any_of, ElementsAre(Right::service_connect));
-  EXPECT_THAT(matched(HttpVerb::get, "/kyanite/v1/events").any_of, ElementsAre(Right::service_connect));
+  EXPECT_EQ(matched(HttpVerb::get, "/twins/d1").needed, NeededRights::any_of(Right::service_connect));
+  EXPECT_EQ(matched(HttpVerb::get, "/kyanite/v1/events").needed,
+            NeededRights::any_of(Right::service_connect));
 }
 
 TEST(Routes, service_statistics_and_status_take_either_of_two_rights) {
   for (const char* target : {"/statistics/service", "/kyanite/v1/status"}) {
-    EXPECT_THAT(matched(HttpVerb::get, target).any_of,
-                UnorderedElementsAre(Right::registry_read, Right::service_connect));
+    EXPECT_EQ(matched(HttpVerb::get, target).needed,
+              NeededRights::any_of(Rights(Right::registry_read) | Right::service_connect));
   }
-  EXPECT_THAT(matched(HttpVerb::get, "/statistics/devices").any_of, ElementsAre(Right::registry_read));
+  EXPECT_EQ(matched(HttpVerb::get, "/statistics/devices").needed, NeededRights::any_of(Right::registry_read));
+}
+
+TEST(Routes, the_keys_of_policies_need_every_right) {
+  for (const auto& [verb, target] :
+       {std::pair(HttpVerb::get, "/kyanite/v1/policies"),
+        std::pair(HttpVerb::get, "/kyanite/v1/policies/device"),
+        std::pair(HttpVerb::post, "/kyanite/v1/policies/device/regenerate-key")}) {
+    EXPECT_EQ(matched(verb, target).needed, NeededRights::all_of(kAllRights)) << target;
+  }
 }
 
 TEST(Routes, only_the_routes_of_the_service_need_an_api_version) {

@@ -34,7 +34,8 @@ class Authenticator : public testing::Test {
   }
   bool may(const std::string& authorization, Right right,
            const std::vector<std::string>& path = {"devices", "d1"}) const {
-    const Result<void> verdict = authorize_service(authorization, {right}, path, security, kNow);
+    const Result<void> verdict =
+        authorize_service(authorization, NeededRights::any_of(right), path, security, kNow);
     EXPECT_TRUE(verdict || verdict.error().code == Errc::unauthorized);
     return verdict.has_value();
   }
@@ -70,8 +71,23 @@ TEST_F(Authenticator, R19_R20_R21_a_policy_opens_only_what_its_rights_say) {
 }
 
 TEST_F(Authenticator, any_of_several_rights_is_enough) {
-  EXPECT_TRUE(authorize_service(token("service"), {Right::registry_read, Right::service_connect},
+  EXPECT_TRUE(authorize_service(token("service"),
+                                NeededRights::any_of(Rights(Right::registry_read) | Right::service_connect),
                                 {"statistics"}, security, kNow));
+}
+
+TEST_F(Authenticator, where_every_right_is_needed_three_of_four_are_not_enough) {
+  const auto may_all = [this](const std::string& policy) {
+    return authorize_service(token(policy), NeededRights::all_of(kAllRights), {"kyanite"}, security, kNow)
+        .has_value();
+  };
+  EXPECT_TRUE(may_all("iothubowner"));
+  for (AccessPolicy& policy : security.policies) {
+    policy.rights = Rights(Right::registry_write) | Right::service_connect;
+    EXPECT_FALSE(may_all(policy.name));
+    policy.rights = policy.rights | Right::device_connect;
+    EXPECT_TRUE(may_all(policy.name)) << "writing the registry includes reading it";
+  }
 }
 
 TEST_F(Authenticator, R22_a_scope_is_a_prefix_of_the_path_by_segments) {

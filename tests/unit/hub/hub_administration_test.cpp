@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/auth/symmetric_key.h"
 #include "protocol/base/limits.h"
 #include "tests/support/sim_hub.h"
 #include "tests/support/test_certificates.h"
@@ -19,6 +20,10 @@ class HubAdministrationTest : public testing::Test {
   Result<void> erase(const std::string& name) {
     return hub.ask<void>(
         [&](Reply<void> r) { hub.administration().erase_ca_certificate(name, std::move(r)); });
+  }
+  Result<AccessPolicy> regenerate(const std::string& name, PolicyKey key) {
+    return hub.ask<AccessPolicy>(
+        [&](Reply<AccessPolicy> r) { hub.administration().regenerate_policy_key(name, key, std::move(r)); });
   }
   SimHub hub;
 };
@@ -83,6 +88,46 @@ TEST_F(HubAdministrationTest, a_failed_commit_publishes_nothing) {
   hub.stores.faults.fail_commit = hub.stores.commits() + 1;
   EXPECT_EQ(add("a", make_ca("A").certificate_pem).error().code, Errc::storage_failed);
   EXPECT_TRUE(hub.security().ca_certificates.empty());
+}
+
+TEST_F(HubAdministrationTest, a_regenerated_key_is_stored_and_published_and_nothing_else_changes) {
+  const std::vector<AccessPolicy> before = hub.security().policies;
+  const AccessPolicy changed = regenerate("Service", PolicyKey::primary).value();
+  EXPECT_EQ(changed.name, "service");
+  EXPECT_TRUE(is_valid_symmetric_key(changed.primary_key));
+  std::vector<AccessPolicy> expected = before;
+  EXPECT_NE(expected[1].primary_key, changed.primary_key);
+  expected[1].primary_key = changed.primary_key;
+  EXPECT_EQ(hub.security().policies, expected);
+  EXPECT_EQ(hub.stores.committed().hub.policies, expected);
+  const AccessPolicy again = regenerate("service", PolicyKey::secondary).value();
+  EXPECT_EQ(again.primary_key, changed.primary_key);
+  EXPECT_NE(again.secondary_key, changed.secondary_key);
+}
+
+TEST_F(HubAdministrationTest, keys_regenerated_at_once_all_count) {
+  const std::vector<AccessPolicy> before = hub.security().policies;
+  for (const AccessPolicy& policy : before) {
+    hub.administration().regenerate_policy_key(
+        policy.name, PolicyKey::primary,
+        Reply<AccessPolicy>(hub.executor(1), [](Result<AccessPolicy> r) { EXPECT_TRUE(r); }));
+  }
+  hub.loop.run();
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    EXPECT_NE(hub.security().policies[i].primary_key, before[i].primary_key);
+    EXPECT_EQ(hub.security().policies[i].secondary_key, before[i].secondary_key);
+  }
+}
+
+TEST_F(HubAdministrationTest, an_unknown_policy_is_not_found) {
+  EXPECT_EQ(regenerate("none", PolicyKey::primary).error().code, Errc::not_found);
+}
+
+TEST_F(HubAdministrationTest, a_key_that_could_not_be_stored_is_not_used) {
+  const std::vector<AccessPolicy> before = hub.security().policies;
+  hub.stores.faults.fail_commit = hub.stores.commits() + 1;
+  EXPECT_EQ(regenerate("service", PolicyKey::primary).error().code, Errc::storage_failed);
+  EXPECT_EQ(hub.security().policies, before);
 }
 
 }  // namespace

@@ -1,0 +1,128 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "protocol/auth/connection_string.h"
+#include "protocol/base/percent_encoding.h"
+#include "server/app/cli/commands.h"
+#include "server/app/cli/exit_codes.h"
+#include "server/app/cli/hub_target.h"
+#include "server/app/cli/rest_client.h"
+
+// The shared access policies, with the keys that back ends and device makers get (service-rest.md 2.2). The
+// hub tells them only to a login with every right, such as iothubowner.
+namespace kyanite::cli {
+namespace {
+
+struct PolicyOptions {
+  std::shared_ptr<HubOptions> hub;
+  std::string name;
+  std::string key;
+  bool secondary = false;
+  bool json = false;
+
+  std::string path() const { return "/kyanite/v1/policies/" + percent_encode(name); }
+};
+
+std::string text_of(const Json& policy, std::string_view name) {
+  const Json* member = policy.is_object() ? find_member(policy, name) : nullptr;
+  return member && member->is_string() ? member->get<std::string>() : std::string();
+}
+
+void print(const PolicyOptions& options, const Json& policy) {
+  if (options.json) {
+    std::printf("%s\n", policy.dump(2).c_str());
+    return;
+  }
+  std::printf("policy             %s\n", text_of(policy, "name").c_str());
+  std::printf("rights             %s\n", text_of(policy, "rights").c_str());
+  std::printf("primary key        %s\n", text_of(policy, "primaryKey").c_str());
+  std::printf("secondary key      %s\n", text_of(policy, "secondaryKey").c_str());
+  std::printf("connection string  %s\n", text_of(policy, "connectionString").c_str());
+}
+
+int list(const PolicyOptions& options, RestClient& hub) {
+  const auto answer = hub.ask_json("GET", "/kyanite/v1/policies");
+  if (!answer) return fail(answer.error().detail);
+  if (options.json) {
+    std::printf("%s\n", answer->dump(2).c_str());
+    return kDone;
+  }
+  const Json* policies = answer->is_object() ? find_member(*answer, "policies") : nullptr;
+  if (!policies || !policies->is_array()) return fail("the hub answered without a list");
+  for (const Json& policy : *policies) {
+    std::printf("%-20s  %s\n", text_of(policy, "name").c_str(), text_of(policy, "rights").c_str());
+  }
+  return kDone;
+}
+
+int show(const PolicyOptions& options, RestClient& hub) {
+  const auto policy = hub.ask_json("GET", options.path());
+  if (!policy) return fail(policy.error().detail);
+  print(options, *policy);
+  return kDone;
+}
+
+int print_connection_string(const PolicyOptions& options, RestClient& hub) {
+  const auto policy = hub.ask_json("GET", options.path());
+  if (!policy) return fail(policy.error().detail);
+  auto connection = parse_connection_string(text_of(*policy, "connectionString"));
+  if (!connection) return fail("the hub answered without a connection string");
+  if (options.secondary) connection->key = text_of(*policy, "secondaryKey");
+  if (options.json) {
+    Json out;
+    out["connectionString"] = to_string(*connection);
+    out["caFile"] = hub.target().ca_file;
+    std::printf("%s\n", out.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  } else {
+    std::printf("%s\n", to_string(*connection).c_str());
+  }
+  return kDone;
+}
+
+int regenerate(const PolicyOptions& options, RestClient& hub) {
+  Json body;
+  body["key"] = options.key;
+  const auto policy = hub.ask_json("POST", options.path() + "/regenerate-key", dump_json(body));
+  if (!policy) return fail(policy.error().detail);
+  print(options, *policy);
+  return kDone;
+}
+
+}  // namespace
+
+void add_policy_commands(CLI::App& app, int& exit_code) {
+  auto* group = app.add_subcommand("policy", "shared access policies and their keys; needs every right");
+  group->require_subcommand(1);
+  const auto declare = [&](const char* name, const char* description, bool has_name,
+                           int (*action)(const PolicyOptions&, RestClient&)) {
+    auto* command = group->add_subcommand(name, description);
+    const auto options = std::make_shared<PolicyOptions>();
+    options->hub = add_hub_options(*command);
+    command->add_flag("--json", options->json, "print JSON");
+    if (has_name) {
+      command->add_option("NAME", options->name, "such as service, device or registryRead")->required();
+    }
+    command->callback([options, action, &exit_code] {
+      auto target = find_hub(*options->hub);
+      if (!target) {
+        exit_code = fail(target.error().detail);
+        return;
+      }
+      RestClient hub(std::move(*target));
+      exit_code = action(*options, hub);
+    });
+    return std::pair(command, options);
+  };
+  declare("list", "list them with their rights; --json also shows their keys", false, list);
+  declare("show", "show one, with its keys", true, show);
+  const auto [string_command, string_options] =
+      declare("connection-string", "print what to paste into a back end", true, print_connection_string);
+  string_command->add_flag("--secondary", string_options->secondary, "with the secondary key");
+  const auto [regenerate_command, regenerate_options] =
+      declare("regenerate", "replace a key; what the old one signed is refused at once", true, regenerate);
+  regenerate_command->add_option("--key", regenerate_options->key, "which of the two: primary or secondary")
+      ->required()
+      ->check(CLI::IsMember({"primary", "secondary"}));
+}
+
+}  // namespace kyanite::cli
