@@ -2,7 +2,9 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 namespace kyanite {
@@ -12,9 +14,25 @@ constexpr unsigned char kTlsHandshakeRecord = 0x16;
 
 }  // namespace
 
-void Handshake::begin(milliseconds time_limit) {
-  timer_ = stream_->shard().after(time_limit, [self = Self(this)] { self->end(HandshakeEnd::timed_out); });
+void Handshake::begin(const HandshakeTimes& times) {
+  deadline_ = stream_->shard().now() + times.whole;
+  limit_to(std::min(times.first_byte, times.whole));
   wait_first_byte();
+}
+
+bool Handshake::displace_if_silent() {
+  if (!silent_ || ended_) return false;
+  // Bytes may have come that this shard has not got to yet.
+  unsigned char first = 0;
+  const ssize_t size = ::recv(stream_->socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (size > 0) return false;
+  end(HandshakeEnd::displaced);
+  return true;
+}
+
+void Handshake::limit_to(milliseconds time) {
+  if (timer_) stream_->shard().cancel(timer_);
+  timer_ = stream_->shard().after(time, [self = Self(this)] { self->end(HandshakeEnd::timed_out); });
 }
 
 void Handshake::wait_first_byte() {
@@ -32,6 +50,9 @@ void Handshake::on_first_byte(const TlsStream::error_code& error) {
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return wait_first_byte();
   if (size <= 0) return end(HandshakeEnd::failed);
   if (first != kTlsHandshakeRecord) return end(HandshakeEnd::plain_text);
+  silent_ = false;
+  const auto left = std::chrono::ceil<milliseconds>(deadline_ - stream_->shard().now());
+  limit_to(std::max(left, milliseconds(0)));
   step();
 }
 

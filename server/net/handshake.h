@@ -11,9 +11,15 @@
 
 namespace kyanite {
 
-enum class HandshakeEnd { finished, failed, plain_text, timed_out, cut };
+enum class HandshakeEnd { finished, failed, plain_text, timed_out, displaced, cut };
 
-// Handshake takes one accepted socket through TLS, within a time limit. A peer whose first byte starts no TLS
+// What a peer may take of the clock: for its first byte, and from the start to the end.
+struct HandshakeTimes {
+  milliseconds first_byte{5'000};
+  milliseconds whole{20'000};
+};
+
+// Handshake takes one accepted socket through TLS, within time limits. A peer whose first byte starts no TLS
 // record is not TLS: it is closed before OpenSSL sees it, so that it gets no alert [device-mqtt.md 1.1].
 //
 // Owner: its own pending operations; the listing per shard is only there to cut it. Used on its shard alone.
@@ -27,12 +33,16 @@ class Handshake final
   Handshake(std::unique_ptr<TlsStream> stream, Done done)
       : stream_(std::move(stream)), done_(std::move(done)) {}
 
-  void begin(milliseconds time_limit);
+  void begin(const HandshakeTimes& times);
   void cut() { end(HandshakeEnd::cut); }
+  // Ends it when not one byte has come, and tells whether it did. A peer that speaks TLS sends its first
+  // bytes with the last step of connecting, so one that has not is the first to go when places are short.
+  bool displace_if_silent();
 
  private:
   using Self = boost::intrusive_ptr<Handshake>;
 
+  void limit_to(milliseconds time);
   void wait_first_byte();
   void on_first_byte(const TlsStream::error_code& error);
   void step();
@@ -41,6 +51,8 @@ class Handshake final
   std::unique_ptr<TlsStream> stream_;
   Done done_;
   TimerId timer_;
+  SteadyTime deadline_{};
+  bool silent_ = true;  // as far as was looked
   bool ended_ = false;
 };
 

@@ -99,6 +99,7 @@ class Listener::Core : public std::enable_shared_from_this<Core> {
   void accept_some();
   void retry_later();
   bool pick_lane(unsigned& lane);
+  void make_room(unsigned lane, unsigned lanes_left);
   void begin_handshake(unsigned lane, Descriptor descriptor, bool is_v6);
   void on_handshake_end(unsigned lane, HandshakeEnd end, std::unique_ptr<TlsStream> stream);
   void release_lane(unsigned lane);
@@ -144,7 +145,6 @@ Result<void> Listener::Core::bind(int* error_number) {
 }
 
 // Accepting, on home_
-// ----------------------------------------------------------------------------------------------
 
 void Listener::Core::accept_when_ready() {
   if (!acceptor_ || armed_ || paused_) return;
@@ -163,10 +163,13 @@ void Listener::Core::accept_some() {
   for (int taken = 0; taken < kAcceptsPerTurn && !paused_; ++taken) {
     unsigned lane = 0;
     if (!pick_lane(lane)) {
+      if (taken > 0) break;  // perhaps no one waits any more
       count(counters_.paused_full);
       waits_for_room_.store(true);
       // One may have ended in between and seen no one waiting.
-      if (!pick_lane(lane) || !waits_for_room_.exchange(false)) return;
+      if (!pick_lane(lane) || !waits_for_room_.exchange(false)) {
+        return make_room(next_lane_, static_cast<unsigned>(lanes_.size()));
+      }
     }
     // The store must be able to open its files whatever peers do: a commit that cannot ends the process.
     if (!has_descriptor_below(descriptors, acceptor_->native_handle())) return retry_later();
@@ -203,6 +206,19 @@ bool Listener::Core::pick_lane(unsigned& lane) {
   return false;
 }
 
+// Displaces the oldest handshake that is still silent, on the first shard that has one. Where none has, those
+// under way end within their time.
+void Listener::Core::make_room(unsigned lane, unsigned lanes_left) {
+  if (lanes_left == 0) return;
+  shards_.shard(lane).post([self = shared_from_this(), lane, lanes_left] {
+    if (!self->waits_for_room_) return;
+    for (Handshake& handshake : self->lanes_[lane].under_way) {
+      if (handshake.displace_if_silent()) return;
+    }
+    self->make_room((lane + 1) % static_cast<unsigned>(self->lanes_.size()), lanes_left - 1);
+  });
+}
+
 void Listener::Core::set_paused(bool paused) {
   home_.post([self = shared_from_this(), paused] {
     self->paused_ = paused;
@@ -224,7 +240,6 @@ void Listener::Core::stop() {
 void Listener::Core::close_acceptor() { acceptor_.reset(); }
 
 // Handshakes, on the shard of the lane
-// ------------------------------------------------------------------------------
 
 void Listener::Core::begin_handshake(unsigned lane, Descriptor descriptor, bool is_v6) {
   Shard& shard = shards_.shard(lane);
@@ -243,7 +258,7 @@ void Listener::Core::begin_handshake(unsigned lane, Descriptor descriptor, bool 
                       self->on_handshake_end(lane, end, std::move(finished));
                     }));
   lanes_[lane].under_way.push_back(*handshake);
-  handshake->begin(settings_.handshake_time);
+  handshake->begin({settings_.first_byte_time, settings_.handshake_time});
 }
 
 void Listener::Core::on_handshake_end(unsigned lane, HandshakeEnd end, std::unique_ptr<TlsStream> stream) {
@@ -260,6 +275,8 @@ void Listener::Core::on_handshake_end(unsigned lane, HandshakeEnd end, std::uniq
       return count(counters_.plain_text);
     case HandshakeEnd::timed_out:
       return count(counters_.timed_out);
+    case HandshakeEnd::displaced:
+      return count(counters_.displaced);
     case HandshakeEnd::cut:
       return;
   }
@@ -273,7 +290,6 @@ void Listener::Core::release_lane(unsigned lane) {
 }
 
 // Listener
-// ---------------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<Listener>> Listener::open(ShardGroup& shards, ListenerSettings settings,
                                                  std::shared_ptr<const TlsContextHolder> contexts,

@@ -24,15 +24,17 @@ struct ListenerCounters {
   std::atomic<std::uint64_t> failed{0};      // TLS refused, or the peer left before the end
   std::atomic<std::uint64_t> plain_text{0};  // the first byte was no TLS record
   std::atomic<std::uint64_t> timed_out{0};
+  std::atomic<std::uint64_t> displaced{0};    // silent, and gave its place to another peer
   std::atomic<std::uint64_t> paused_full{0};  // accepting paused: every shard has its handshakes
   std::atomic<std::uint64_t> paused_descriptors{
       0};  // accepting paused: no file descriptors for connections, or no memory
 };
 
 struct ListenerSettings {
-  std::string address;  // see parse_listen_address
-  int backlog = 4096;   // a reconnect storm waits in the kernel (performance.md section 5)
-  milliseconds handshake_time{20'000};
+  std::string address;                  // see parse_listen_address
+  int backlog = 4096;                   // a reconnect storm waits in the kernel (performance.md section 5)
+  milliseconds handshake_time{20'000};  // from accepting to the end
+  milliseconds first_byte_time{5'000};  // from accepting to the first byte, if that is less
   std::size_t handshakes_per_shard = 512;
 };
 
@@ -40,7 +42,8 @@ struct ListenerSettings {
 // within a time limit. Peers that do not speak TLS are closed without an answer [device-mqtt.md 1.1].
 //
 // Owner: the application; destroy it before the ShardGroup. pause, resume and stop from any thread.
-// Bound: handshakes_per_shard; beyond that accepting pauses and the kernel's backlog holds the rest.
+// Bound: handshakes_per_shard; beyond that accepting pauses and the kernel's backlog holds the rest. A peer
+// that has sent nothing yet gives its place to one that waits, so silent peers keep no one out.
 class Listener {
  public:
   // Called on the shard that the connection now belongs to, inside a turn; by all shards concurrently, so it

@@ -92,7 +92,6 @@ class TlsChannel::State final : public TurnHook,
 };
 
 // Reading
-// ----------------------------------------------------------------------------------------------------------
 
 void TlsChannel::State::arm_reading() {
   const bool wanted = phase_ == Phase::lingering || (phase_ == Phase::open && sink_ && !paused_);
@@ -152,7 +151,6 @@ void TlsChannel::State::read_turn() {
 }
 
 // Writing
-// ----------------------------------------------------------------------------------------------------------
 
 void TlsChannel::State::on_turn_end() {
   const Self guard(this);
@@ -211,7 +209,6 @@ void TlsChannel::State::release_output() {
 }
 
 // Closing
-// ----------------------------------------------------------------------------------------------------------
 
 void TlsChannel::State::close(bool flush) {
   if (phase_ == Phase::lingering || phase_ == Phase::closed) return;
@@ -268,7 +265,6 @@ void TlsChannel::State::end(ChannelEnd how) {
 }
 
 // TlsChannel
-// -------------------------------------------------------------------------------------------------------
 
 TlsChannel::TlsChannel(std::unique_ptr<TlsStream> stream) : state_(new State(std::move(stream))) {}
 TlsChannel::~TlsChannel() { state_->abandon(); }

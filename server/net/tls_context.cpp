@@ -10,11 +10,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -89,7 +86,6 @@ Result<void> use_certificate(SSL_CTX* context, const TlsCertificate& certificate
 }
 
 // Session tickets
-// ---------------------------------------------------------------------------------------------------
 
 void free_ticket_keys(void*, void* keys, CRYPTO_EX_DATA*, int, long, void*) {
   delete static_cast<std::shared_ptr<TicketKeys>*>(keys);
@@ -147,7 +143,6 @@ SSL_TICKET_RETURN on_ticket_opened(SSL*, SSL_SESSION* session, const unsigned ch
 }
 
 // Callbacks of the handshake
-// ----------------------------------------------------------------------------------------
 
 // Accepts every client certificate: OpenSSL checks that the peer has the key, CONNECT judges the rest.
 int on_client_certificate(X509_STORE_CTX* store, void*) {
@@ -227,13 +222,5 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::create(const TlsContextSet
 }
 
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }
-
-Result<std::string> read_pem_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file || file.bad()) return Error(Errc::io_failed, "cannot read " + path + ": " + std::strerror(errno));
-  return text.str();
-}
 
 }  // namespace kyanite

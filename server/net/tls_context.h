@@ -71,7 +71,4 @@ class TlsContextHolder {
   std::shared_ptr<const TlsContext> context_;  // protected by mutex_, never null
 };
 
-// Reads a whole PEM file. Errc::io_failed with the path and the reason.
-Result<std::string> read_pem_file(const std::string& path);
-
 }  // namespace kyanite

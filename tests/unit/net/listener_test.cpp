@@ -14,6 +14,8 @@
 namespace kyanite::test {
 namespace {
 
+const std::string kHalfOfARecord("\x16\x03\x01\x01", 4);
+
 TEST(Listener, deals_connections_round_robin_to_the_shards) {
   TestServer server(echo);
   for (int i = 0; i < 6; ++i) {
@@ -59,7 +61,7 @@ TEST(Listener, cuts_a_handshake_that_takes_too_long_silent_or_trickling) {
   TestServer server(nullptr, {}, listening);
   TcpTestClient silent(server.port());
   TcpTestClient trickling(server.port());
-  ASSERT_TRUE(trickling.send(std::string("\x16\x03\x01\x01", 4)));
+  ASSERT_TRUE(trickling.send(kHalfOfARecord));
   bool ended = false;
   EXPECT_EQ(silent.read_to_end(ended), "");
   EXPECT_TRUE(ended);
@@ -68,19 +70,56 @@ TEST(Listener, cuts_a_handshake_that_takes_too_long_silent_or_trickling) {
   EXPECT_TRUE(eventually([&] { return server.counters().timed_out == 2; }));
 }
 
+TEST(Listener, a_peer_has_less_time_for_its_first_byte_than_for_the_whole) {
+  ListenerSettings listening;
+  listening.first_byte_time = milliseconds(300);
+  TestServer server(nullptr, {}, listening);
+  TcpTestClient begun(server.port());
+  ASSERT_TRUE(begun.send(kHalfOfARecord));
+  TcpTestClient silent(server.port());
+  bool ended = false;
+  EXPECT_EQ(silent.read_to_end(ended), "");
+  EXPECT_TRUE(ended);
+  EXPECT_TRUE(eventually([&] { return server.counters().timed_out == 1; }));
+  ASSERT_TRUE(begun.send("x"));
+  EXPECT_EQ(server.counters().timed_out + server.counters().failed, 1U);
+}
+
 TEST(Listener, accepting_pauses_while_every_shard_has_its_handshakes) {
   ListenerSettings listening;
   listening.handshakes_per_shard = 1;
   TestServer server(echo, {}, listening);
   TcpTestClient first(server.port());
   TcpTestClient second(server.port());
-  ASSERT_TRUE(eventually([&] { return server.counters().paused_full > 0; }));
-  EXPECT_EQ(server.counters().accepted, 2U);
+  ASSERT_TRUE(first.send(kHalfOfARecord));
+  ASSERT_TRUE(second.send(kHalfOfARecord));
+  ASSERT_TRUE(eventually([&] { return server.counters().accepted == 2; }));
   // A third waits in the backlog and is served as soon as one of the two is gone.
-  std::thread leaver([&] { first.close(); });
+  std::thread leaver([&] {
+    EXPECT_TRUE(eventually([&] { return server.counters().paused_full > 0; }));
+    EXPECT_EQ(server.counters().accepted, 2U);
+    first.close();
+  });
   TlsTestClient third(server.port());
   leaver.join();
   EXPECT_TRUE(third.connected());
+}
+
+TEST(Listener, peers_that_send_nothing_keep_no_place_from_one_that_speaks) {
+  ListenerSettings listening;
+  listening.handshakes_per_shard = 4;
+  TestServer server(echo, {}, listening);
+  std::vector<std::unique_ptr<TcpTestClient>> silent;
+  for (int i = 0; i < 20; ++i) {  // eight places and then some
+    silent.push_back(std::make_unique<TcpTestClient>(server.port()));
+    ASSERT_TRUE(silent.back()->connected());
+  }
+  const auto before = std::chrono::steady_clock::now();
+  TlsTestClient honest(server.port());
+  EXPECT_TRUE(honest.connected());
+  EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(3));
+  EXPECT_TRUE(eventually([&] { return server.counters().handshakes == 1; }));
+  EXPECT_GE(server.counters().displaced, 13U);
 }
 
 TEST(Listener, waits_for_descriptors_instead_of_spinning_or_dropping) {

@@ -43,12 +43,5 @@ TEST(TlsContext, names_what_is_wrong_with_a_certificate_or_key) {
   EXPECT_NE(text(error_of({leaf.certificate_pem, other.key_pem})).find("does not belong"), std::string::npos);
 }
 
-TEST(TlsContext, an_unreadable_file_is_named) {
-  const auto text = read_pem_file("/nonexistent/server.pem");
-  ASSERT_FALSE(text.has_value());
-  EXPECT_EQ(text.error().code, Errc::io_failed);
-  EXPECT_EQ(text.error().detail, "cannot read /nonexistent/server.pem: No such file or directory");
-}
-
 }  // namespace
 }  // namespace kyanite
