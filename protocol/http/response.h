@@ -17,10 +17,12 @@ class ResponseStream {
   class Output {
    public:
     virtual ~Output() = default;
-    virtual void write(std::string chunk) = 0;     // never blocks
-    virtual std::size_t queued_bytes() const = 0;  // stop producing while this is high
-    virtual void finish() = 0;                     // end of the response
-    virtual void abort() = 0;  // the response cannot be completed; the peer sees it cut off
+    virtual void write(std::string chunk) = 0;  // never blocks
+    // Stop producing while this is high. It is once the response has ended, whoever ended it: then nothing
+    // more is taken.
+    virtual std::size_t queued_bytes() const = 0;
+    virtual void finish() = 0;  // end of the response
+    virtual void abort() = 0;   // the response cannot be completed; the peer sees it cut off
   };
   virtual ~ResponseStream() = default;
   virtual void start(Output& output) = 0;

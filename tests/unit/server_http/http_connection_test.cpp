@@ -277,5 +277,33 @@ TEST_F(HttpConnectionTest, draining_closes_idle_connections_and_finishes_the_req
   EXPECT_TRUE(eventually([&] { return drained; }));
 }
 
+TEST_F(HttpConnectionTest, an_http_1_0_peer_is_refused_in_its_own_version) {
+  handler_.on_refuse_early = [](const HttpRequest& head) {
+    return std::optional(error_response(Errc::unauthorized, head.tracking_id, "t"));
+  };
+  serve();
+  RawClient client = connect();
+  client.send("PUT /devices/d2 HTTP/1.0\r\nContent-Length: 2\r\n\r\n");
+  const RawResponse response = client.receive();
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(response.version, "HTTP/1.0");
+}
+
+TEST_F(HttpConnectionTest, draining_does_not_wait_for_the_rest_of_a_head) {
+  serve();
+  RawClient client = connect();
+  client.send(kGet);
+  client.receive();
+  ASSERT_TRUE(client.send("G"));
+  // Nothing tells when the byte was taken; by the time a later request has been answered it was.
+  RawClient other = connect();
+  other.send("GET /d HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  EXPECT_TRUE(other.receive().complete);
+  other.disconnect();
+  bool drained = false;
+  on_shard([&] { http_->drain([&] { drained = true; }); });
+  EXPECT_TRUE(eventually([&] { return drained; }));
+}
+
 }  // namespace
 }  // namespace kyanite::test

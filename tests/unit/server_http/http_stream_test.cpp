@@ -178,6 +178,32 @@ TEST_F(HttpStreamTest, draining_ends_the_stream_with_its_end_mark) {
   EXPECT_TRUE(eventually([&] { return drained; }));
 }
 
+TEST_F(HttpStreamTest, an_ended_response_asks_for_no_more_pieces) {
+  serve_stream();
+  RawClient client = connect();
+  client.send(kGet);
+  ASSERT_TRUE(stream_started());
+  on_shard([&] {
+    http_->drain([] {});
+    ASSERT_NE(state_.output, nullptr);
+    EXPECT_GE(state_.output->queued_bytes(), limits::kOutputHighBytes);
+  });
+  EXPECT_TRUE(client.receive().complete);
+}
+
+TEST_F(HttpStreamTest, bytes_that_the_kernel_took_and_the_peer_never_does_end_the_stream) {
+  serve_stream({.write_time = milliseconds(500)});
+  RawClient client = connect();
+  client.shrink_receive_buffer();
+  client.send(kGet);
+  ASSERT_TRUE(stream_started());
+  // Less than the kernel takes from us at once, more than it takes for a peer that does not read.
+  on_shard([this] { state_.output->write(std::string(400'000, 'x')); });
+  EXPECT_TRUE(stream_destroyed());
+  EXPECT_EQ(on_shard([this] { return http_->counters().timed_out; }), 0U) << "the write itself was stuck";
+  EXPECT_TRUE(all_gone());
+}
+
 TEST_F(HttpStreamTest, a_peer_that_keeps_sending_during_a_stream_is_read_no_further_than_the_bound) {
   serve_stream();
   RawClient client = connect();

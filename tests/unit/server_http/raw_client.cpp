@@ -111,6 +111,7 @@ RawResponse RawClient::receive_head() {
   const std::string head = buffer_.substr(0, end + 2);
   buffer_.erase(0, end + 4);
   if (!head.starts_with("HTTP/1.")) return response;
+  response.version = head.substr(0, 8);
   response.status = std::atoi(head.c_str() + 9);
   for (std::size_t at = head.find("\r\n") + 2; at < head.size();) {
     const std::size_t line_end = head.find("\r\n", at);

@@ -12,7 +12,8 @@ namespace kyanite::test {
 
 // What came back for one request. Names of headers are lower-cased; chunks are joined.
 struct RawResponse {
-  int status = 0;  // 0: the stream ended before a status line
+  int status = 0;       // 0: the stream ended before a status line
+  std::string version;  // "HTTP/1.1"
   std::map<std::string, std::string> headers;
   std::string body;
   bool complete = false;  // the body came whole
