@@ -284,3 +284,15 @@ class SlowPeers(unittest.TestCase):
             except (ConnectionError, ssl.SSLError):
                 return time.monotonic() - began
         raise AssertionError("never closed")
+
+    def test_silent_peers_do_not_keep_the_others_out(self):
+        hub = world.new_hub("crowded", {"tls": {"concurrentHandshakes": 8}})
+        self.addCleanup(hub.kill)
+        device = world.device(hub.start(timeout=60))
+        for port in ("mqtts", "https"):
+            silent = [socket.create_connection(("127.0.0.1", hub.info["ports"][port])) for _ in range(200)]
+            began = time.monotonic()
+            self.assertEqual(device.connack() if port == "mqtts" else world.rest(hub, "GET", "/devices").status, 0 if port == "mqtts" else 200)
+            self.assertLess(time.monotonic() - began, 10)  # a handshake may take 20 s
+            for plain in silent:
+                plain.close()
