@@ -8,15 +8,15 @@
 namespace kyanite {
 
 enum class ChannelEnd {
-  peer_closed,    // orderly end by the peer
-  reset,          // socket or TLS error
-  closed_by_us,   // close() was called
+  peer_closed,   // orderly end by the peer
+  reset,         // socket or TLS error
+  closed_by_us,  // close() was called
 };
 
 // Channel is a connected byte stream: TLS over TCP, WebSocket over TLS, or simulated.
 //
-// Owner: its connection, on one shard; every call on that shard. The channel keeps itself alive only while its
-// own socket operations are pending, and calls no sink after detach or on_closed.
+// Owner: its connection, on one shard; every call on that shard. The channel keeps itself alive only while
+// its own socket operations are pending, and calls no sink after detach or on_closed.
 class Channel {
  public:
   // Sink receives what the channel reads. Calls never nest: on_bytes is not called from inside write.

@@ -10,10 +10,10 @@ namespace kyanite {
 enum class Errc {
   // the caller's request
   argument_invalid,
-  format_error,             // a body that is not JSON, or not the JSON expected
-  protocol_version_invalid, // api-version missing or malformed
+  format_error,              // a body that is not JSON, or not the JSON expected
+  protocol_version_invalid,  // api-version missing or malformed
   device_scope_invalid,
-  unauthorized,             // missing, bad or expired credential, or missing right
+  unauthorized,  // missing, bad or expired credential, or missing right
   device_disabled,
   device_not_found,
   module_not_found,
@@ -33,7 +33,7 @@ enum class Errc {
   throttled,
   quota_exceeded,
   // the hub
-  busy,                     // back-pressure: the caller may try again later
+  busy,  // back-pressure: the caller may try again later
   shutting_down,
   storage_failed,
   internal,

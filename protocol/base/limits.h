@@ -9,44 +9,44 @@
 // keeps what a peer can grow bounded.
 namespace kyanite::limits {
 
-inline constexpr std::size_t kIdBytesMax = 128;                  // [device-mqtt.md 3.6]
-inline constexpr std::size_t kTelemetryBytesMax = 256 * 1024;    // body and properties [device-mqtt.md 4.5]
-inline constexpr std::size_t kTopicBytesMax = 65535;             // [MQTT 3.1.1 1.5.3]
+inline constexpr std::size_t kIdBytesMax = 128;                // [device-mqtt.md 3.6]
+inline constexpr std::size_t kTelemetryBytesMax = 256 * 1024;  // body and properties [device-mqtt.md 4.5]
+inline constexpr std::size_t kTopicBytesMax = 65535;           // [MQTT 3.1.1 1.5.3]
 inline constexpr std::size_t kPacketBytesMax = 256 * 1024 + 64 * 1024 + 16;  // remaining length [4.5]
 // The first packet: two will fields of 64 KiB each, and the other fields by their own limits.
 inline constexpr std::size_t kConnectBytesMax = 144 * 1024;
-inline constexpr seconds kKeepAliveCap{1767};                    // [2.10]
-inline constexpr seconds kClockSkew{300};                        // tokens stay valid so long after expiry [3.3]
-inline constexpr std::size_t kSubscriptionsMax = 5;              // per session [8.2]
-inline constexpr std::size_t kModulesPerDeviceMax = 50;          // [service-rest.md 4.8]
-inline constexpr std::size_t kListDevicesMax = 1000;             // [service-rest.md 4.3]
-inline constexpr std::size_t kStatusReasonCharactersMax = 128;   // [service-rest.md 4.2]
-inline constexpr std::size_t kPolicyNameBytesMax = 64;           // [service-rest.md 2.1]
-inline constexpr std::size_t kPoliciesMax = 16;                  // [service-rest.md 2.1]
-inline constexpr std::size_t kKeyBytesMin = 16;                  // decoded [service-rest.md 4.5]
+inline constexpr seconds kKeepAliveCap{1767};            // [2.10]
+inline constexpr seconds kClockSkew{300};                // tokens stay valid so long after expiry [3.3]
+inline constexpr std::size_t kSubscriptionsMax = 5;      // per session [8.2]
+inline constexpr std::size_t kModulesPerDeviceMax = 50;  // [service-rest.md 4.8]
+inline constexpr std::size_t kListDevicesMax = 1000;     // [service-rest.md 4.3]
+inline constexpr std::size_t kStatusReasonCharactersMax = 128;  // [service-rest.md 4.2]
+inline constexpr std::size_t kPolicyNameBytesMax = 64;          // [service-rest.md 2.1]
+inline constexpr std::size_t kPoliciesMax = 16;                 // [service-rest.md 2.1]
+inline constexpr std::size_t kKeyBytesMin = 16;                 // decoded [service-rest.md 4.5]
 inline constexpr std::size_t kKeyBytesMax = 64;
-inline constexpr std::size_t kCaCertificatesMax = 25;            // [device-mqtt.md 2.6]
-inline constexpr std::size_t kRequestBodyBytesMax = 1024 * 1024; // [service-rest.md 1.1]
+inline constexpr std::size_t kCaCertificatesMax = 25;             // [device-mqtt.md 2.6]
+inline constexpr std::size_t kRequestBodyBytesMax = 1024 * 1024;  // [service-rest.md 1.1]
 
-inline constexpr seconds kConnectTimeout{60};          // TCP accept to CONNECT [device-mqtt.md 2.1]
-inline constexpr std::size_t kUnackedPublishesMax = 4096;       // per connection, then reading stops
+inline constexpr seconds kConnectTimeout{60};              // TCP accept to CONNECT [device-mqtt.md 2.1]
+inline constexpr std::size_t kUnackedPublishesMax = 4096;  // per connection, then reading stops
 inline constexpr std::size_t kUnackedBytesMax = 4 * 1024 * 1024;
-inline constexpr std::size_t kOutputHighBytes = 64 * 1024;      // per connection, then reading stops
-inline constexpr std::size_t kOutputHardBytes = 1024 * 1024;    // per connection, then it is closed as slow
+inline constexpr std::size_t kOutputHighBytes = 64 * 1024;    // per connection, then reading stops
+inline constexpr std::size_t kOutputHardBytes = 1024 * 1024;  // per connection, then it is closed as slow
 inline constexpr std::size_t kJsonDepthMax = 32;
 inline constexpr std::size_t kJsonMembersMax = 4096;  // per object; finding one compares with all before it
 inline constexpr std::size_t kSasTokenBytesMax = 4096;
 inline constexpr std::size_t kUsernameBytesMax = 4096;
 inline constexpr std::size_t kHttpHeaderBytesMax = 32 * 1024;
-inline constexpr std::size_t kCertificateChainMax = 8;          // certificates a peer may present
+inline constexpr std::size_t kCertificateChainMax = 8;  // certificates a peer may present
 // Kept from connections for the store, which opens up to 256 files, and for the process.
 inline constexpr std::uint64_t kDescriptorsReserved = 384;
 inline constexpr std::uint32_t kConnectionsPerShardMax = 1'000'000;
-inline constexpr std::size_t kDeviceQueueMax = 256;             // messages that wait for one device's load or write
-inline constexpr std::size_t kScopeBytesMax = 512;              // deviceScope, each of parentScopes, managedBy
+inline constexpr std::size_t kDeviceQueueMax = 256;  // messages that wait for one device's load or write
+inline constexpr std::size_t kScopeBytesMax = 512;   // deviceScope, each of parentScopes, managedBy
 inline constexpr std::size_t kParentScopesMax = 10;
-inline constexpr std::size_t kAdministrationQueueMax = 64;      // hub-wide changes that wait
-inline constexpr seconds kTakeoverWait{2};                      // for the old connection to say it ended
-inline constexpr std::size_t kEventStreamsMax = 64;             // open /kyanite/v1/events readers per shard
+inline constexpr std::size_t kAdministrationQueueMax = 64;  // hub-wide changes that wait
+inline constexpr seconds kTakeoverWait{2};                  // for the old connection to say it ended
+inline constexpr std::size_t kEventStreamsMax = 64;         // open /kyanite/v1/events readers per shard
 
 }  // namespace kyanite::limits

@@ -5,8 +5,8 @@
 
 namespace kyanite {
 
-// %XX to bytes; '+' stays '+'; a '%' not followed by two hex digits stays literal, as the service and the SDKs
-// that do not encode expect (spec device-mqtt.md 4.2, service-rest.md 1.4).
+// %XX to bytes; '+' stays '+'; a '%' not followed by two hex digits stays literal, as the service and the
+// SDKs that do not encode expect (spec device-mqtt.md 4.2, service-rest.md 1.4).
 std::string percent_decode(std::string_view text);
 
 // Encodes everything except A-Z a-z 0-9 - . _ ~, with upper-case hex (spec device-mqtt.md 5.2).

@@ -51,7 +51,8 @@ class Reply {
 
  private:
   static Task bind(Handler handler, Result<T> result) {
-    return [handler = std::move(handler), result = std::move(result)]() mutable { handler(std::move(result)); };
+    return
+        [handler = std::move(handler), result = std::move(result)]() mutable { handler(std::move(result)); };
   }
   void drop() {
     if (home_) (*this)(Error(Errc::internal, "a reply was dropped unanswered"));
