@@ -189,6 +189,7 @@ void Application::publish_security(const HubSecurityPtr& security, Task publishe
     log::error("hub_file_outdated", {{"reason", done.error().detail}});
   }
   struct Round {
+    Round(std::size_t shards, Task task) : missing(shards), published(std::move(task)) {}
     std::atomic<std::size_t> missing;
     Task published;
   };
