@@ -11,7 +11,6 @@ import json
 import os
 import tempfile
 import time
-import unittest
 import urllib.parse
 from pathlib import Path
 
@@ -127,8 +126,8 @@ def owner_key(hub):
 def policy_keys(hub, name):
     """(primary, secondary) of an access policy."""
     answer = rest(hub, "GET", "/kyanite/v1/policies")
-    if answer.status == 404:
-        raise unittest.SkipTest("this program has no route for policies")
+    if answer.status != 200:
+        raise AssertionError(f"policies: {answer.status} {answer.body}")
     for policy in answer.json["policies"]:
         if policy["name"] == name:
             return policy["primaryKey"], policy["secondaryKey"]
