@@ -11,17 +11,20 @@ namespace kyanite {
 namespace {
 
 constexpr unsigned char kTlsHandshakeRecord = 0x16;
+// In a reconnect storm honest peers are slow to send their first bytes; they keep their place so long.
+constexpr milliseconds kSilenceMin{1'000};
 
 }  // namespace
 
 void Handshake::begin(const HandshakeTimes& times) {
-  deadline_ = stream_->shard().now() + times.whole;
+  begun_ = stream_->shard().now();
+  deadline_ = begun_ + times.whole;
   limit_to(std::min(times.first_byte, times.whole));
   wait_first_byte();
 }
 
 bool Handshake::displace_if_silent() {
-  if (!silent_ || ended_) return false;
+  if (!silent_ || ended_ || stream_->shard().now() - begun_ < kSilenceMin) return false;
   // Bytes may have come that this shard has not got to yet.
   unsigned char first = 0;
   const ssize_t size = ::recv(stream_->socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);

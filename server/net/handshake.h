@@ -35,8 +35,9 @@ class Handshake final
 
   void begin(const HandshakeTimes& times);
   void cut() { end(HandshakeEnd::cut); }
-  // Ends it when not one byte has come, and tells whether it did. A peer that speaks TLS sends its first
-  // bytes with the last step of connecting, so one that has not is the first to go when places are short.
+  // Ends it when not one byte has come for a second, and tells whether it did. A peer that speaks TLS sends
+  // its first bytes with the last step of connecting, so one that has not is the first to go when places are
+  // short.
   bool displace_if_silent();
 
  private:
@@ -51,6 +52,7 @@ class Handshake final
   std::unique_ptr<TlsStream> stream_;
   Done done_;
   TimerId timer_;
+  SteadyTime begun_{};
   SteadyTime deadline_{};
   bool silent_ = true;  // as far as was looked
   bool ended_ = false;

@@ -27,6 +27,7 @@ using HandshakeList = boost::intrusive::list<Handshake, boost::intrusive::consta
 // Connections taken per readiness event; other work of the shard goes between two rounds.
 constexpr int kAcceptsPerTurn = 64;
 constexpr milliseconds kDescriptorPause{100};
+constexpr milliseconds kRoomPause{200};
 
 // A descriptor on its way to another shard; closed if the task never runs.
 class Descriptor {
@@ -209,7 +210,12 @@ bool Listener::Core::pick_lane(unsigned& lane) {
 // Displaces the oldest handshake that is still silent, on the first shard that has one. Where none has, those
 // under way end within their time.
 void Listener::Core::make_room(unsigned lane, unsigned lanes_left) {
-  if (lanes_left == 0) return;
+  if (lanes_left == 0) {  // those that are silent now may still be so a little later
+    home_.post([self = shared_from_this()] {
+      self->home_.after(kRoomPause, [self] { self->accept_when_ready(); });
+    });
+    return;
+  }
   shards_.shard(lane).post([self = shared_from_this(), lane, lanes_left] {
     if (!self->waits_for_room_) return;
     for (Handshake& handshake : self->lanes_[lane].under_way) {

@@ -117,7 +117,7 @@ TEST(Listener, peers_that_send_nothing_keep_no_place_from_one_that_speaks) {
   const auto before = std::chrono::steady_clock::now();
   TlsTestClient honest(server.port());
   EXPECT_TRUE(honest.connected());
-  EXPECT_LT(std::chrono::steady_clock::now() - before, seconds(3));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(4500));
   EXPECT_TRUE(eventually([&] { return server.counters().handshakes == 1; }));
   EXPECT_GE(server.counters().displaced, 13U);
 }
