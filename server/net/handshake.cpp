@@ -12,7 +12,7 @@ namespace {
 
 constexpr unsigned char kTlsHandshakeRecord = 0x16;
 // In a reconnect storm honest peers are slow to send their first bytes; they keep their place so long.
-constexpr milliseconds kSilenceMin{1'000};
+constexpr milliseconds kSilenceMin{400};
 
 }  // namespace
 

@@ -35,7 +35,7 @@ class Handshake final
 
   void begin(const HandshakeTimes& times);
   void cut() { end(HandshakeEnd::cut); }
-  // Ends it when not one byte has come for a second, and tells whether it did. A peer that speaks TLS sends
+  // Ends it when not one byte has come for a while, and tells whether it did. A peer that speaks TLS sends
   // its first bytes with the last step of connecting, so one that has not is the first to go when places are
   // short.
   bool displace_if_silent();

@@ -27,7 +27,7 @@ using HandshakeList = boost::intrusive::list<Handshake, boost::intrusive::consta
 // Connections taken per readiness event; other work of the shard goes between two rounds.
 constexpr int kAcceptsPerTurn = 64;
 constexpr milliseconds kDescriptorPause{100};
-constexpr milliseconds kRoomPause{200};
+constexpr milliseconds kRoomPause{100};
 
 // A descriptor on its way to another shard; closed if the task never runs.
 class Descriptor {
