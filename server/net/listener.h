@@ -43,7 +43,7 @@ struct ListenerSettings {
 //
 // Owner: the application; destroy it before the ShardGroup. pause, resume and stop from any thread.
 // Bound: handshakes_per_shard; beyond that accepting pauses and the kernel's backlog holds the rest. A peer
-// that has sent nothing yet gives its place to one that waits, so silent peers keep no one out.
+// that has sent nothing for a while gives its place to one that waits, so silent peers keep no one out.
 class Listener {
  public:
   // Called on the shard that the connection now belongs to, inside a turn; by all shards concurrently, so it
