@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace kyanite {
 // What the hub as a whole keeps: its id, shared access policies and device CA certificates.
 struct HubRecords {
   std::string hub_id;                  // random hex, made with the store
+  std::uint64_t starts = 1;            // how often the store was opened; durable before it is told
   std::vector<AccessPolicy> policies;  // in the order written
   std::vector<CaCertificateRecord> ca_certificates;
 };

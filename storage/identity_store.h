@@ -7,13 +7,18 @@
 
 #include "protocol/base/reply.h"
 #include "storage/records.h"
+#include "storage/telemetry_log.h"
 
 namespace kyanite {
 
-// A device with all its modules: what an owner loads.
+// A device with all its modules: what an owner loads, in one read. Twins and the bodies of messages are read
+// when they are needed.
 struct DeviceRecords {
   IdentityRecord device;
   std::vector<IdentityRecord> modules;  // by module id
+  std::vector<SessionRecord> sessions;  // of the device and of its modules
+  std::vector<C2dHeader> c2d;           // the device's queue, by sequence
+  std::uint64_t next_c2d_sequence = 1;
 };
 
 // Exact numbers of committed state; modules are not devices.
@@ -24,7 +29,8 @@ struct IdentityCounts {
 };
 
 // One step of registry work, committed as a whole: identities written (with their twin when they are new) and
-// erased. Erasing a device erases its modules and every row of both.
+// erased. Erasing an identity erases every row of it: twin, session, queued messages; erasing a device erases
+// its modules too.
 struct IdentityChange {
   struct Write {
     IdentityRecord record;
@@ -37,6 +43,7 @@ struct IdentityChange {
   };
   std::vector<Write> writes;
   std::vector<Erase> erases;
+  std::vector<TelemetryAppend> events;  // appended to the log in the same commit
 };
 
 // IdentityStore keeps identities and their twins.

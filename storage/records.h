@@ -63,7 +63,15 @@ struct CaCertificateRecord {
   friend bool operator==(const CaCertificateRecord&, const CaCertificateRecord&) = default;
 };
 
-enum class MessageSource : std::uint8_t { telemetry };
+// Where an event of the log comes from (spec device-mqtt.md 10, routing-and-events.md 1). Stored: only
+// append.
+enum class MessageSource : std::uint8_t {
+  telemetry,
+  twin_change,
+  device_lifecycle,  // of modules too
+  connection_state,
+  operations_monitoring,
+};
 
 // One event of the telemetry log as a reader sees it (spec device-mqtt.md 4.7).
 struct TelemetryRecord {
@@ -80,6 +88,66 @@ struct TelemetryRecord {
   std::vector<Property> application;
   std::string body;
   friend bool operator==(const TelemetryRecord&, const TelemetryRecord&) = default;
+};
+
+// A subscription that outlives its connection (spec device-mqtt.md 2.12).
+struct StoredSubscription {
+  std::string filter;
+  std::uint8_t qos = 0;       // granted
+  WallTime created = kNever;  // of the first SUBSCRIBE; repeating it changes nothing
+  friend bool operator==(const StoredSubscription&, const StoredSubscription&) = default;
+};
+
+// The durable session of one identity: what it subscribed to with CleanSession 0. None is kept when empty.
+struct SessionRecord {
+  Identity id;
+  std::vector<StoredSubscription> subscriptions;
+  friend bool operator==(const SessionRecord&, const SessionRecord&) = default;
+};
+
+// When the sender of a cloud-to-device message wants to hear of its end (spec device-mqtt.md 5.7).
+enum class AckRequest : std::uint8_t { none, positive, negative, full };
+
+// What an owner keeps in memory of a queued cloud-to-device message (spec device-mqtt.md 5).
+struct C2dHeader {
+  std::uint64_t sequence = 0;  // position in the device's queue; grows, never reused
+  WallTime enqueued = kNever;
+  WallTime expiry = kNever;      // of the message or by the default time to live; always set
+  bool explicit_expiry = false;  // the sender gave it
+  bool was_sent = false;         // to a device before: the next delivery is marked as a repetition
+  std::uint32_t delivery_count = 0;
+  AckRequest ack = AckRequest::none;
+  std::string message_id;   // may be empty
+  std::uint32_t bytes = 0;  // of the message by the formula of 4.5
+  friend bool operator==(const C2dHeader&, const C2dHeader&) = default;
+};
+
+// A cloud-to-device message as it was sent.
+struct C2dMessage {
+  std::string device;
+  C2dHeader header;
+  std::string to;              // as the sender wrote it; empty: the hub makes it
+  std::string correlation_id;  // empty: not given, here and below
+  std::string user_id;
+  std::string content_type;
+  std::string content_encoding;
+  std::vector<Property> application;  // in the order sent, always with a value
+  std::string body;
+  friend bool operator==(const C2dMessage&, const C2dMessage&) = default;
+};
+
+// How a cloud-to-device message ended (spec device-mqtt.md 5.6, 5.7). Stored: only append.
+enum class FeedbackStatus : std::uint8_t { success, expired, delivery_count_exceeded, rejected, purged };
+
+// One line of feedback to the senders, waiting in the hub-wide queue.
+struct FeedbackRecord {
+  std::uint64_t sequence = 0;  // given by the store at the commit; grows, never reused
+  std::string original_message_id;
+  WallTime time = kNever;  // of the outcome
+  FeedbackStatus status = FeedbackStatus::success;
+  std::string device;
+  std::string generation_id;
+  friend bool operator==(const FeedbackRecord&, const FeedbackRecord&) = default;
 };
 
 }  // namespace kyanite

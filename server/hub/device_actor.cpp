@@ -258,7 +258,8 @@ void DeviceActor::apply(const IdentityChange& change) {
           [](const IdentityRecord& a, const IdentityRecord& b) { return a.id.module < b.id.module; });
       modules.insert(place, write.record);
     } else {
-      records_ = DeviceRecords{write.record, {}};
+      records_.emplace();
+      records_->device = write.record;
     }
   }
 }

@@ -9,7 +9,8 @@ void MemoryIdentityStore::load(std::string device, Reply<DeviceRecords> reply) {
   const auto& identities = stores_.state_.identities;
   auto row = identities.find(Identity{device, ""});
   if (row == identities.end()) return reply(Errc::device_not_found);
-  DeviceRecords records{row->second, {}};
+  DeviceRecords records;
+  records.device = row->second;
   for (++row; row != identities.end() && row->first.device == device; ++row)
     records.modules.push_back(row->second);
   reply(std::move(records));
