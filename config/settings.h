@@ -12,6 +12,12 @@
 
 namespace kyanite {
 
+// What becomes of messages that are older than a new subscription (spec device-mqtt.md 5.4).
+enum class PreSubscription { drop, deliver, skip };
+enum class OperationsLevel { none, error, information };
+// The service's tiers by their rate limits.
+enum class Tier { off, f1, s1, s2, s3 };
+
 struct ListenAddress {
   std::string address;     // numeric, "::" for all interfaces on both families
   std::uint16_t port = 0;  // 0 picks a free one
@@ -71,6 +77,40 @@ struct Settings {
     bool disconnect_on_key_change = false;
     bool require_delete_etag = true;  // strict form of service-rest.md 4.6
   } auth;
+
+  // Cloud-to-device messages (spec device-mqtt.md 5.4 to 5.6).
+  struct C2d {
+    PreSubscription pre_subscription = PreSubscription::drop;
+    seconds subscription_skew{0};
+    bool count_lock_expiry = false;
+    std::uint32_t max_delivery_count = 10;
+    seconds default_ttl{3600};
+    seconds lock_timeout{60};
+    seconds feedback_ttl{3600};
+    seconds feedback_lock_timeout{60};
+    std::uint32_t feedback_max_delivery_count = 10;
+  } c2d;
+
+  struct Methods {
+    bool empty_as_null = false;  // a call without payload reaches the device as `null` (7.3)
+  } methods;
+
+  // Events the hub itself puts into the telemetry log; the service has them off until a route asks (10).
+  struct Events {
+    bool device_lifecycle = false;
+    bool twin_changes = false;
+    bool connection_state = false;
+    OperationsLevel connections = OperationsLevel::none;  // operations monitoring of connections (10.1)
+  } events;
+
+  // The service's rate limits, for tests of retry code (9.3); sizes are always enforced.
+  struct Limits {
+    Tier tier = Tier::off;
+    std::uint32_t units = 1;
+  } limits;
+
+  // Routes under /kyanite/v1/ that change time and make faults; never on in production.
+  bool test_control = false;
 
   struct Storage {
     Durability durability = Durability::fsync;

@@ -32,6 +32,12 @@ enum class Errc {
   not_implemented,
   throttled,
   quota_exceeded,
+  c2d_queue_full,
+  message_expired,      // its expiry is in the past
+  lock_lost,            // of a feedback batch or a message
+  device_not_online,    // not connected, or not listening
+  bad_device_response,  // its answer is not what the protocol asks for
+  too_many_calls,       // direct methods of one device under way
   // the hub
   busy,  // back-pressure: the caller may try again later
   shutting_down,

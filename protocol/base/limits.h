@@ -15,15 +15,20 @@ inline constexpr std::size_t kTopicBytesMax = 65535;           // [MQTT 3.1.1 1.
 inline constexpr std::size_t kPacketBytesMax = 256 * 1024 + 64 * 1024 + 16;  // remaining length [4.5]
 // The first packet: two will fields of 64 KiB each, and the other fields by their own limits.
 inline constexpr std::size_t kConnectBytesMax = 144 * 1024;
-inline constexpr seconds kKeepAliveCap{1767};            // [2.10]
-inline constexpr seconds kClockSkew{300};                // tokens stay valid so long after expiry [3.3]
-inline constexpr std::size_t kSubscriptionsMax = 5;      // per session [8.2]
-inline constexpr std::size_t kModulesPerDeviceMax = 50;  // [service-rest.md 4.8]
-inline constexpr std::size_t kListDevicesMax = 1000;     // [service-rest.md 4.3]
-inline constexpr std::size_t kStatusReasonCharactersMax = 128;  // [service-rest.md 4.2]
-inline constexpr std::size_t kPolicyNameBytesMax = 64;          // [service-rest.md 2.1]
-inline constexpr std::size_t kPoliciesMax = 16;                 // [service-rest.md 2.1]
-inline constexpr std::size_t kKeyBytesMin = 16;                 // decoded [service-rest.md 4.5]
+inline constexpr seconds kKeepAliveCap{1767};           // [2.10]
+inline constexpr seconds kClockSkew{300};               // tokens stay valid so long after expiry [3.3]
+inline constexpr std::size_t kSubscriptionsMax = 5;     // per session [8.2]
+inline constexpr std::size_t kC2dBytesMax = 64 * 1024;  // one message [5.5]
+inline constexpr std::size_t kC2dDepthMax = 50;         // messages of a device [5.5]
+inline constexpr std::size_t kMethodPayloadBytesMax = 128 * 1024;  // each way [7.3]
+inline constexpr std::size_t kTwinTagsBytesMax = 8 * 1024;         // [6.7]
+inline constexpr std::size_t kTwinSectionBytesMax = 32 * 1024;     // desired, reported [6.7]
+inline constexpr std::size_t kModulesPerDeviceMax = 50;            // [service-rest.md 4.8]
+inline constexpr std::size_t kListDevicesMax = 1000;               // [service-rest.md 4.3]
+inline constexpr std::size_t kStatusReasonCharactersMax = 128;     // [service-rest.md 4.2]
+inline constexpr std::size_t kPolicyNameBytesMax = 64;             // [service-rest.md 2.1]
+inline constexpr std::size_t kPoliciesMax = 16;                    // [service-rest.md 2.1]
+inline constexpr std::size_t kKeyBytesMin = 16;                    // decoded [service-rest.md 4.5]
 inline constexpr std::size_t kKeyBytesMax = 64;
 inline constexpr std::size_t kCaCertificatesMax = 25;             // [device-mqtt.md 2.6]
 inline constexpr std::size_t kRequestBodyBytesMax = 1024 * 1024;  // [service-rest.md 1.1]
@@ -42,8 +47,12 @@ inline constexpr std::size_t kCertificateChainMax = 8;  // certificates a peer m
 // Kept from connections for the store, which opens up to 256 files, and for the process.
 inline constexpr std::uint64_t kDescriptorsReserved = 384;
 inline constexpr std::uint32_t kConnectionsPerShardMax = 1'000'000;
-inline constexpr std::size_t kDeviceQueueMax = 256;  // messages that wait for one device's load or write
-inline constexpr std::size_t kScopeBytesMax = 512;   // deviceScope, each of parentScopes, managedBy
+inline constexpr std::size_t kDeviceQueueMax = 256;    // messages that wait for one device's load or write
+inline constexpr std::size_t kC2dWindowMessages = 50;  // with a connection, unacknowledged
+inline constexpr std::size_t kC2dWindowBytes = 256 * 1024;  // of the same; one message at least
+inline constexpr std::size_t kMethodCallsMax = 1024;        // of one device, under way
+inline constexpr std::size_t kDeviceRequestsMax = 64;       // of one connection, waiting for their owner
+inline constexpr std::size_t kScopeBytesMax = 512;          // deviceScope, each of parentScopes, managedBy
 inline constexpr std::size_t kParentScopesMax = 10;
 inline constexpr std::size_t kAdministrationQueueMax = 64;  // hub-wide changes that wait
 inline constexpr seconds kTakeoverWait{2};                  // for the old connection to say it ended

@@ -55,6 +55,11 @@ class DeviceActor final : public PresenceHost {
   void on(ListModules message);
   void on(PutIdentity message);
   void on(DeleteIdentity message);
+  // The parts of an actor take these.
+  template <class Message>
+  void on(Message message) {
+    if constexpr (requires { message.reply; }) message.reply(Error(Errc::not_implemented));
+  }
 
   Result<void> create(const PutIdentity& message, IdentityChange& change);
   Result<void> replace(const PutIdentity& message, const IdentityRecord& current, IdentityChange& change);

@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "protocol/base/ids.h"
+#include "protocol/base/json_limits.h"
 #include "protocol/base/reply.h"
 #include "protocol/http/etag.h"
+#include "protocol/topics/device_topic.h"
 #include "storage/records.h"
 
 // Everything that can happen to a device: values sent to the shard that owns it (architecture section 3).
@@ -23,6 +25,15 @@ struct Credentials {
   std::vector<std::string> certificate_chain;  // DER, leaf first
 };
 
+// A filter the identity is subscribed to, as the live connection and the owner both know it.
+struct GrantedFilter {
+  std::string filter;
+  FilterKind kind = FilterKind::c2d;
+  std::uint8_t qos = 0;
+  WallTime created = kNever;
+  friend bool operator==(const GrantedFilter&, const GrantedFilter&) = default;
+};
+
 // The verdict on a connection that may stay.
 struct Attachment {
   Epoch epoch{};
@@ -30,6 +41,9 @@ struct Attachment {
   AuthScope scope = AuthScope::device;
   AuthKind kind = AuthKind::sas;
   std::optional<WallTime> credential_expiry;  // without grace
+  // The stored session: its subscriptions are alive from now on (spec device-mqtt.md 2.12).
+  bool session_present = false;
+  std::vector<GrantedFilter> filters;
 };
 
 struct Attach {
@@ -38,6 +52,7 @@ struct Attach {
   Credentials credentials;
   std::string client_type;
   std::string model_id;
+  bool clean_session = false;
   Reply<Attachment> reply;  // Errc::unauthorized, device_not_found, module_not_found, device_disabled, ...
 };
 
@@ -55,12 +70,28 @@ struct Active {
   WallTime when;
 };
 
+// Subscriptions of a live connection. Answered after the write of a durable session; what follows for the
+// device (queued messages, waiting method calls) is sent to the connection after that answer.
+struct Subscribe {
+  Identity identity;
+  Epoch epoch;
+  std::vector<GrantedFilter> filters;  // as granted; `created` is the owner's to set
+  Reply<void> reply;                   // Errc::busy, storage_failed; shutting_down for an old epoch
+};
+struct Unsubscribe {
+  Identity identity;
+  Epoch epoch;
+  std::vector<std::string> filters;  // unknown ones are ignored
+  Reply<void> reply;
+};
+
 // An identity as the registry shows it: what is stored and what is live.
 struct IdentityView {
   IdentityRecord record;
   bool connected = false;
   WallTime connection_state_updated = kNever;
   WallTime last_activity = kNever;
+  std::uint64_t c2d_messages = 0;  // queued and in flight; 0 for modules
 };
 
 struct GetIdentity {
@@ -84,8 +115,84 @@ struct DeleteIdentity {
   Reply<void> reply;
 };
 
-using DeviceMessage =
-    std::variant<Attach, Detached, Active, GetIdentity, ListModules, PutIdentity, DeleteIdentity>;
+// Twins (spec device-mqtt.md 6, service-rest.md 5). Operations of one identity take effect in the order sent;
+// each is answered after what it changed is committed.
+struct TwinView {
+  IdentityView identity;
+  TwinRecord twin;
+};
+struct GetTwin {
+  Identity identity;
+  Reply<TwinView> reply;
+};
+// The device's own PATCH; it has passed the rules of 6.7 but for the size of the whole.
+struct PatchReported {
+  Identity identity;
+  Json patch;                                     // an object
+  std::optional<std::uint64_t> expected_version;  // of the reported section
+  // The new version of the reported section. Errors: precondition_failed, message_too_large (32 KB), ...
+  Reply<std::uint64_t> reply;
+};
+// A back end's PATCH or PUT of tags and desired; checked like a patch.
+struct UpdateTwin {
+  enum class Mode : std::uint8_t { merge, replace };
+  Identity identity;
+  Mode mode = Mode::merge;
+  // Sections named by the request: null empties one. With `replace` an absent one is emptied too.
+  std::optional<Json> tags;
+  std::optional<Json> desired;
+  std::optional<IfMatch> if_match;
+  Reply<TwinView> reply;
+};
+
+// Cloud-to-device messages (spec device-mqtt.md 5, service-rest.md 8).
+struct SendC2d {
+  C2dMessage message;  // without sequence and enqueued time; expiry only when the sender set one
+  Reply<void> reply;   // after the commit. Errors: device_not_found, c2d_queue_full, message_expired, busy
+};
+enum class C2dSettlement : std::uint8_t { complete, abandon, reject };
+// From the live connection; an old epoch is dropped.
+struct SettleC2d {
+  Identity identity;
+  Epoch epoch;
+  std::uint64_t sequence = 0;
+  C2dSettlement settlement = C2dSettlement::complete;
+};
+struct PurgeC2d {
+  Identity identity;
+  Reply<std::uint64_t> reply;  // how many were purged
+};
+// Looks for expired messages: the sweep found some in the store.
+struct ExpireC2d {
+  Identity identity;
+};
+
+// Direct methods (spec device-mqtt.md 7, service-rest.md 7).
+struct MethodResult {
+  std::int32_t status = 0;
+  std::string payload;  // JSON text, empty when the device gave none
+};
+struct InvokeMethod {
+  Identity identity;
+  std::string method;
+  std::optional<std::string> payload;  // JSON text; nothing sends an empty body
+  milliseconds response_timeout{30'000};
+  milliseconds connect_timeout{0};
+  // Errors: device_not_found, module_not_found, device_not_online, timed_out, bad_device_response,
+  // message_too_large (the answer), too_many_calls.
+  Reply<MethodResult> reply;
+};
+// The device answered; an unknown request id is ignored.
+struct AnswerMethod {
+  Identity identity;
+  Epoch epoch;
+  std::string request_id;
+  std::int32_t status = 0;
+  std::string body;
+};
+using DeviceMessage = std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules,
+                                   PutIdentity, DeleteIdentity, GetTwin, PatchReported, UpdateTwin, SendC2d,
+                                   SettleC2d, PurgeC2d, ExpireC2d, InvokeMethod, AnswerMethod>;
 
 // The device a message is for: its owner shard follows from it.
 const std::string& device_of(const DeviceMessage& message);
@@ -119,6 +226,30 @@ enum class CloseReason : std::uint8_t {
 struct CloseConnection {
   CloseReason reason;
 };
-using ConnectionMessage = std::variant<CloseConnection>;
+// A message of the device's queue. The connection publishes it and, with QoS 1, answers SettleC2d when the
+// device acknowledged; with QoS 0 as soon as it is written. One that is in its window already goes out again
+// with the same packet id.
+struct DeliverC2d {
+  std::uint64_t sequence = 0;
+  std::string topic;
+  std::string body;
+  std::uint8_t qos = 1;
+  bool was_sent = false;  // DUP
+};
+// The message is no longer the connection's: a PUBACK for it is ignored.
+struct WithdrawC2d {
+  std::uint64_t sequence = 0;
+};
+// Desired properties changed (spec device-mqtt.md 6.5); in version order.
+struct NotifyDesired {
+  std::uint64_t version = 0;
+  std::string body;
+};
+struct CallMethod {
+  std::string request_id;
+  std::string method;
+  std::string body;
+};
+using ConnectionMessage = std::variant<CloseConnection, DeliverC2d, WithdrawC2d, NotifyDesired, CallMethod>;
 
 }  // namespace kyanite

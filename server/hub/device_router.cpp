@@ -10,6 +10,7 @@ namespace {
 struct DeviceOf {
   const std::string& operator()(const PutIdentity& m) const { return m.wanted.id.device; }
   const std::string& operator()(const ListModules& m) const { return m.device; }
+  const std::string& operator()(const SendC2d& m) const { return m.message.device; }
   template <class M>
   const std::string& operator()(const M& m) const {
     return m.identity.device;
@@ -43,8 +44,9 @@ void DeviceRouter::send(DeviceMessage message) {
 void DeviceRouter::send(ConnectionRef connection, ConnectionMessage message) {
   const ShardPorts& ports = shards_[connection.shard.value];
   KYANITE_ASSERT(ports.connections != nullptr);
-  ports.executor->post(
-      [port = ports.connections, connection, message]() mutable { port->deliver(connection, message); });
+  ports.executor->post([port = ports.connections, connection, message = std::move(message)]() mutable {
+    port->deliver(connection, std::move(message));
+  });
 }
 
 void DeviceRouter::ask(ShardIndex shard, ShardQuery query) {

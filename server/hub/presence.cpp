@@ -40,7 +40,8 @@ void Presence::bind(const std::string& module, Entry& entry, Attach message, con
   entry.state_updated = host_.executor().wall_now();
   entry.last_activity = entry.state_updated;
   if (!was_connected) host_.on_connected_changed(module, true);
-  message.reply(Attachment{entry.epoch, generation_id, verdict.scope, verdict.kind, verdict.expiry});
+  message.reply(
+      Attachment{entry.epoch, generation_id, verdict.scope, verdict.kind, verdict.expiry, false, {}});
 }
 
 void Presence::detached(const Detached& message) {

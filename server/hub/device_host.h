@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "protocol/base/executor.h"
+#include "server/hub/device_messages.h"
+#include "storage/stores.h"
+
+namespace kyanite {
+
+class HubEvents;
+
+// The live connection of an identity, as its owner sees it.
+struct DeviceLink {
+  ConnectionRef connection;
+  Epoch epoch{};
+  bool clean_session = false;
+  std::vector<GrantedFilter> filters;
+
+  const GrantedFilter* find(FilterKind kind) const {
+    for (const GrantedFilter& filter : filters) {
+      if (filter.kind == kind) return &filter;
+    }
+    return nullptr;
+  }
+};
+
+// DeviceHost is what the parts of a device actor (C2dQueue, TwinState, MethodCalls) need of it.
+//
+// A part may name itself in the reply of a store operation and in a timer as long as it says that it is not
+// quiet: the actor stays until all of its parts are. Everything runs on the owner's shard.
+class DeviceHost {
+ public:
+  virtual ~DeviceHost() = default;
+  virtual const std::string& device() const = 0;
+  virtual Executor& executor() = 0;
+  virtual Stores& stores() = 0;
+  virtual const Settings& settings() const = 0;
+  virtual HubEvents& events() = 0;
+
+  // Committed, of the device (empty module) or one of its modules; nullptr when there is none.
+  virtual const IdentityRecord* identity(const std::string& module) const = 0;
+  virtual IdentityView view(const IdentityRecord& record) const = 0;
+  // nullptr when nobody is connected.
+  virtual const DeviceLink* link(const std::string& module) const = 0;
+  // To the live connection, in order; dropped when there is none.
+  virtual void send(const std::string& module, ConnectionMessage message) = 0;
+  // The last thing a reply's handler or a timer does: the actor may end here.
+  virtual void settled() = 0;
+};
+
+}  // namespace kyanite

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/settings.h"
+#include "protocol/base/executor.h"
+#include "protocol/base/json_limits.h"
+#include "storage/records.h"
+#include "storage/telemetry_log.h"
+
+namespace kyanite {
+
+// HubEvents makes the events that the hub itself puts into the telemetry log (spec device-mqtt.md 10,
+// routing-and-events.md 5), for the devices of one shard. A source that is switched off makes none.
+//
+// Those about stored things come as values, to be committed with the change; those about connections are
+// appended at once. Owner: its shard; all calls there.
+class HubEvents {
+ public:
+  // `starts` makes sequence numbers of connection events grow across restarts (10.2).
+  HubEvents(Executor& executor, TelemetryLog& log, const Settings& settings, std::string hub_name,
+            std::uint64_t starts);
+
+  bool wants_lifecycle() const { return settings_.events.device_lifecycle; }
+  bool wants_twin_changes() const { return settings_.events.twin_changes; }
+
+  // Life cycle: op type "create..." or "delete..." with the twin as the identity has it (10.3).
+  TelemetryAppend identity_created(const IdentityRecord& record, const TwinRecord& twin) const;
+  TelemetryAppend identity_deleted(const IdentityRecord& record, const TwinRecord& twin) const;
+
+  // The body is that of 10.4: what changed, or the whole twin for a replacement.
+  enum class TwinOperation : std::uint8_t { update, replace };
+  TelemetryAppend twin_changed(const IdentityRecord& record, TwinOperation operation, const Json& body) const;
+
+  // Appended at once when switched on (10.2).
+  void connection_changed(const IdentityRecord& record, bool connected);
+
+ private:
+  Executor& executor_;
+  TelemetryLog& log_;
+  const Settings& settings_;
+  std::string hub_name_;
+  std::uint64_t starts_;
+  std::uint64_t connection_events_ = 0;
+};
+
+}  // namespace kyanite
