@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -24,10 +25,17 @@ struct C2dOutcome {
   std::vector<FeedbackRecord> feedback;
 };
 
+// What a message counts in a page of C2dStore::read.
+inline std::size_t c2d_page_bytes(const C2dMessage& message) {
+  return std::max<std::size_t>(message.header.bytes, message.body.size());
+}
+
 // C2dStore keeps the queues of cloud-to-device messages, one per device. Headers are read with the device
 // (IdentityStore::load), which costs nothing of the bodies.
 //
-// Owner: Stores. Replies promise what those of IdentityStore do. Errors: Errc::storage_failed, busy.
+// Owner: Stores. Replies promise what those of IdentityStore do. Errors: Errc::storage_failed, busy;
+// append: device_not_found, precondition_failed when the sequence was used before. settle makes room and is
+// never refused for pressure.
 class C2dStore {
  public:
   virtual ~C2dStore() = default;
@@ -43,6 +51,9 @@ class C2dStore {
 };
 
 // FeedbackStore is the hub-wide queue of feedback; C2dStore::settle puts records in. Shard 0 takes them out.
+//
+// Owner: Stores. Replies as in C2dStore. Errors: Errc::storage_failed; read: busy. erase makes room and is
+// never refused for pressure; sequences that are not there are ignored.
 class FeedbackStore {
  public:
   virtual ~FeedbackStore() = default;

@@ -43,10 +43,10 @@ struct IdentityChange {
   };
   std::vector<Write> writes;
   std::vector<Erase> erases;
-  std::vector<TelemetryAppend> events;  // appended to the log in the same commit
+  std::vector<TelemetryAppend> events;  // appended to the log in the same commit, never acknowledged
 };
 
-// IdentityStore keeps identities and their twins.
+// IdentityStore keeps identities; a twin, a session and a queue come and go with theirs.
 //
 // Owner: Stores. Replies promise: success means committed (and fsynced when durability is fsync); changes of
 // one device submitted in order commit in order; reads see committed state. Errors: Errc::storage_failed,
@@ -56,7 +56,6 @@ class IdentityStore {
  public:
   virtual ~IdentityStore() = default;
   virtual void load(std::string device, Reply<DeviceRecords> reply) = 0;  // device_not_found when absent
-  virtual void load_twin(Identity id, Reply<TwinRecord> reply) = 0;  // device_not_found, module_not_found
   virtual void commit(IdentityChange change, Reply<void> reply) = 0;
   // Devices in id order, first one after `after` (empty: from the start).
   virtual void scan(std::string after, std::size_t limit, Reply<std::vector<IdentityRecord>> reply) = 0;

@@ -1,4 +1,5 @@
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -183,6 +184,59 @@ Result<TwinRecord> decode_twin(std::string_view bytes) {
   members.read("reportedMetadata", record.reported_metadata);
   members.read("created", record.created);
   if (!members.ok()) return damaged("twin", "a member is missing or of another type");
+  return record;
+}
+
+Result<std::uint64_t> twin_version(std::string_view bytes) {
+  // encode_twin() writes it first; whatever looks otherwise is read as a whole.
+  constexpr std::string_view kFirst = R"({"version":)";
+  if (bytes.size() > 2 && static_cast<std::uint8_t>(bytes[1]) <= kVersion) {
+    if (std::string_view rest = bytes.substr(2); rest.starts_with(kFirst)) {
+      rest.remove_prefix(kFirst.size());
+      std::uint64_t version = 0;
+      const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), version);
+      if (error == std::errc() && end != rest.data() + rest.size() && *end == ',') return version;
+    }
+  }
+  const Result<TwinRecord> record = decode_twin(bytes);
+  if (!record) return record.error();
+  return record->version;
+}
+
+std::string encode_session(const SessionRecord& record) {
+  Json list = Json::array();
+  for (const StoredSubscription& subscription : record.subscriptions) {
+    list.push_back(Json{{"filter", subscription.filter},
+                        {"qos", subscription.qos},
+                        {"created", to_milliseconds(subscription.created)}});
+  }
+  return with_head(
+      Json{{"device", record.id.device}, {"module", record.id.module}, {"subscriptions", std::move(list)}});
+}
+
+Result<SessionRecord> decode_session(std::string_view bytes) {
+  const Result<Json> document = without_head("session", bytes);
+  if (!document) return document.error();
+  SessionRecord record;
+  Members members(*document);
+  members.read("device", record.id.device);
+  members.read("module", record.id.module);
+  const auto list = document->find("subscriptions");
+  if (!members.ok() || list == document->end() || !list->is_array()) {
+    return damaged("session", "a member is missing or of another type");
+  }
+  for (const Json& item : *list) {
+    if (!item.is_object()) return damaged("session", "a subscription is not an object");
+    StoredSubscription subscription;
+    std::uint64_t qos = 0;
+    Members fields(item);
+    fields.read("filter", subscription.filter);
+    fields.read("qos", qos);
+    fields.read("created", subscription.created);
+    if (!fields.ok() || qos > 2) return damaged("session", "a member is missing or of another type");
+    subscription.qos = static_cast<std::uint8_t>(qos);
+    record.subscriptions.push_back(std::move(subscription));
+  }
   return record;
 }
 

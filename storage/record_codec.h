@@ -15,12 +15,27 @@ Result<IdentityRecord> decode_identity(std::string_view bytes);
 
 std::string encode_twin(const TwinRecord& record);
 Result<TwinRecord> decode_twin(std::string_view bytes);
+// The version alone, without reading the documents: the commit thread asks for it with each put.
+Result<std::uint64_t> twin_version(std::string_view bytes);
+
+std::string encode_session(const SessionRecord& record);
+Result<SessionRecord> decode_session(std::string_view bytes);
 
 std::string encode_policies(const std::vector<AccessPolicy>& policies);
 Result<std::vector<AccessPolicy>> decode_policies(std::string_view bytes);
 
 std::string encode_ca_certificate(const CaCertificateRecord& record);
 Result<CaCertificateRecord> decode_ca_certificate(std::string_view bytes);
+
+// A queued message is two records, so that a delivery rewrites the small one only. The sequence is the key
+// and not in the value; decode_c2d_message leaves device and header empty.
+std::string encode_c2d_header(const C2dHeader& header);
+Result<C2dHeader> decode_c2d_header(std::uint64_t sequence, std::string_view bytes);
+std::string encode_c2d_message(const C2dMessage& message);
+Result<C2dMessage> decode_c2d_message(std::string_view bytes);
+
+std::string encode_feedback(const FeedbackRecord& record);
+Result<FeedbackRecord> decode_feedback(std::uint64_t sequence, std::string_view bytes);
 
 // Telemetry is built straight from views, so that a payload is copied once, from the read buffer into its
 // record.

@@ -7,7 +7,8 @@ namespace kyanite {
 
 // SessionStore keeps the durable sessions; they are read with their device (IdentityStore::load).
 //
-// Owner: Stores. Replies promise what those of IdentityStore do. Errors: Errc::storage_failed, busy.
+// Owner: Stores. Replies promise what those of IdentityStore do. Errors: Errc::storage_failed, busy,
+// device_not_found, module_not_found.
 class SessionStore {
  public:
   virtual ~SessionStore() = default;

@@ -4,9 +4,12 @@
 #include <vector>
 
 #include "protocol/base/executor.h"
+#include "storage/c2d_store.h"
 #include "storage/hub_store.h"
 #include "storage/identity_store.h"
+#include "storage/session_store.h"
 #include "storage/telemetry_log.h"
+#include "storage/twin_store.h"
 
 namespace kyanite {
 
@@ -25,6 +28,10 @@ class Stores {
  public:
   virtual ~Stores() = default;
   virtual IdentityStore& identities() = 0;
+  virtual TwinStore& twins() = 0;
+  virtual SessionStore& sessions() = 0;
+  virtual C2dStore& c2d() = 0;
+  virtual FeedbackStore& feedback() = 0;
   virtual HubStore& hub() = 0;
   virtual TelemetryLog& telemetry() = 0;
 

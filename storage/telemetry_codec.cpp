@@ -1,7 +1,7 @@
 #include <utility>
 
 #include "protocol/base/assert.h"
-#include "storage/byte_cursor.h"
+#include "storage/property_bytes.h"
 #include "storage/record_codec.h"
 
 // The telemetry record of format.md: a fixed head that the commit thread stamps in place, then counted
@@ -13,47 +13,6 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::uint8_t kOldestReader = 1;
 constexpr std::size_t kTimeAt = 2;
 constexpr std::size_t kHeadBytes = kTimeAt + 8;
-
-std::size_t counted_size(std::string_view text) { return varint_size(text.size()) + text.size(); }
-
-// A value is its length plus one, so that zero can say "no value".
-std::size_t property_size(const Property& property) {
-  const std::size_t value =
-      property.value ? varint_size(property.value->size() + 1) + property.value->size() : 1;
-  return counted_size(property.name) + value;
-}
-
-void append_properties(std::string& out, const std::vector<Property>& properties) {
-  append_varint(out, properties.size());
-  for (const Property& property : properties) {
-    append_counted(out, property.name);
-    if (!property.value) {
-      append_varint(out, 0);
-      continue;
-    }
-    append_varint(out, property.value->size() + 1);
-    out.append(*property.value);
-  }
-}
-
-std::vector<Property> read_properties(ByteCursor& cursor) {
-  std::vector<Property> properties;
-  // The count is not trusted for memory: each turn consumes bytes or makes the cursor bad.
-  for (std::uint64_t left = cursor.varint(); left > 0 && cursor.ok(); --left) {
-    Property property;
-    property.name = cursor.counted();
-    if (const std::uint64_t size = cursor.varint(); size > 0)
-      property.value = std::string(cursor.take(size - 1));
-    if (cursor.ok()) properties.push_back(std::move(property));
-  }
-  return properties;
-}
-
-std::size_t properties_size(const std::vector<Property>& properties) {
-  std::size_t bytes = varint_size(properties.size());
-  for (const Property& property : properties) bytes += property_size(property);
-  return bytes;
-}
 
 }  // namespace
 
@@ -115,9 +74,10 @@ Result<TelemetryRecord> decode_telemetry(TelemetryOffset offset, std::string_vie
   record.application = read_properties(cursor);
   record.body = cursor.counted();  // bytes after it belong to later versions
   if (!cursor.ok()) return Error(Errc::storage_failed, "telemetry record: cut short or malformed");
-  if (source != static_cast<std::uint64_t>(MessageSource::telemetry)) {
+  if (source > static_cast<std::uint64_t>(MessageSource::operations_monitoring)) {
     return Error(Errc::storage_failed, "telemetry record: unknown message source");
   }
+  record.source = static_cast<MessageSource>(source);
   return record;
 }
 

@@ -16,7 +16,7 @@ struct TwinWrite {
   // TwinRecord::version that the owner saw; engines assert or compare it. It may equal the new one:
   // announcing a model changes no version.
   std::uint64_t expected_version = 0;
-  std::vector<TelemetryAppend> events;  // appended to the log in the same commit
+  std::vector<TelemetryAppend> events;  // appended to the log in the same commit, never acknowledged
 };
 
 // TwinStore keeps the twins of identities; they come with IdentityStore::commit and go with it.

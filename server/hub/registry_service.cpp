@@ -101,8 +101,9 @@ std::string identity_etag(const IdentityRecord& record) {
   return encode_base64(std::to_string(record.etag_counter));
 }
 
-RegistryService::RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities)
-    : executor_(executor), router_(router), identities_(identities) {}
+RegistryService::RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities,
+                                 TwinStore& twins)
+    : executor_(executor), router_(router), identities_(identities), twins_(twins) {}
 
 void RegistryService::get(Identity id, Reply<IdentityView> reply) {
   router_.send(GetIdentity{std::move(id), std::move(reply)});
@@ -215,15 +216,15 @@ void RegistryService::twin(Identity id, Reply<std::pair<IdentityView, TwinRecord
           reply(hide_module(view.error()));
           return;
         }
-        identities_.load_twin(
-            id, Reply<TwinRecord>(executor_, [view = std::move(*view), hide_module,
-                                              reply = std::move(reply)](Result<TwinRecord> twin) mutable {
-              if (twin) {
-                reply(Answer{std::move(view), std::move(*twin)});
-              } else {
-                reply(hide_module(twin.error()));
-              }
-            }));
+        twins_.load(id,
+                    Reply<TwinRecord>(executor_, [view = std::move(*view), hide_module,
+                                                  reply = std::move(reply)](Result<TwinRecord> twin) mutable {
+                      if (twin) {
+                        reply(Answer{std::move(view), std::move(*twin)});
+                      } else {
+                        reply(hide_module(twin.error()));
+                      }
+                    }));
       }));
 }
 

@@ -9,6 +9,7 @@
 #include "protocol/base/reply.h"
 #include "server/hub/device_router.h"
 #include "storage/identity_store.h"
+#include "storage/twin_store.h"
 
 namespace kyanite {
 
@@ -23,7 +24,7 @@ struct ServiceStatistics {
 // under pressure. Bound: a list is at most limits::kListDevicesMax devices.
 class RegistryService {
  public:
-  RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities);
+  RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities, TwinStore& twins);
 
   void get(Identity id, Reply<IdentityView> reply);
   void list_modules(std::string device, Reply<std::vector<IdentityView>> reply);
@@ -43,6 +44,7 @@ class RegistryService {
   Executor& executor_;
   DeviceRouter& router_;
   IdentityStore& identities_;
+  TwinStore& twins_;
 };
 
 // The rules of service-rest.md 4.1, 4.5 and 4.8 that need no stored state: ids, keys (both or none, base64 of

@@ -6,26 +6,29 @@
 namespace kyanite {
 
 void MemoryIdentityStore::load(std::string device, Reply<DeviceRecords> reply) {
-  const auto& identities = stores_.state_.identities;
+  const MemoryState& state = stores_.state_;
+  const auto& identities = state.identities;
   auto row = identities.find(Identity{device, ""});
   if (row == identities.end()) return reply(Errc::device_not_found);
   DeviceRecords records;
   records.device = row->second;
   for (++row; row != identities.end() && row->first.device == device; ++row)
     records.modules.push_back(row->second);
+  for (auto session = state.sessions.lower_bound(Identity{device, ""});
+       session != state.sessions.end() && session->first.device == device; ++session) {
+    records.sessions.push_back(session->second);
+  }
+  if (const auto queue = state.c2d.find(device); queue != state.c2d.end()) {
+    records.next_c2d_sequence = queue->second.next;
+    for (const auto& [sequence, message] : queue->second.messages) records.c2d.push_back(message.header);
+  }
   reply(std::move(records));
 }
 
-void MemoryIdentityStore::load_twin(Identity id, Reply<TwinRecord> reply) {
-  const auto& twins = stores_.state_.twins;
-  const auto row = twins.find(id);
-  if (row == twins.end()) return reply(id.is_module() ? Errc::module_not_found : Errc::device_not_found);
-  reply(row->second);
-}
-
 void MemoryIdentityStore::commit(IdentityChange change, Reply<void> reply) {
+  std::vector<TelemetryAppend> events = std::move(change.events);
   stores_.write([change = std::move(change)](MemoryState& state) { return state.apply(change); },
-                std::move(reply));
+                std::move(reply), std::move(events));
 }
 
 void MemoryIdentityStore::scan(std::string after, std::size_t limit,

@@ -12,7 +12,6 @@ class MemoryIdentityStore final : public IdentityStore {
  public:
   explicit MemoryIdentityStore(MemoryStores& stores) : stores_(stores) {}
   void load(std::string device, Reply<DeviceRecords> reply) override;
-  void load_twin(Identity id, Reply<TwinRecord> reply) override;
   void commit(IdentityChange change, Reply<void> reply) override;
   void scan(std::string after, std::size_t limit, Reply<std::vector<IdentityRecord>> reply) override;
   void counts(Reply<IdentityCounts> reply) override;

@@ -6,6 +6,13 @@
 #include "storage/record_codec.h"
 
 namespace kyanite {
+namespace {
+
+Error not_registered(const Identity& id) {
+  return Error(id.is_module() ? Errc::module_not_found : Errc::device_not_found);
+}
+
+}  // namespace
 
 Result<void> MemoryState::apply(const IdentityChange& change) {
   for (const IdentityChange::Write& write : change.writes) {
@@ -25,6 +32,57 @@ Result<void> MemoryState::apply(const IdentityChange& change) {
     };
     std::erase_if(identities, erased);
     std::erase_if(twins, erased);
+    std::erase_if(sessions, erased);
+    if (!erase.id.is_module()) c2d.erase(erase.id.device);
+  }
+  return {};
+}
+
+Result<void> MemoryState::apply(const TwinWrite& write) {
+  const auto present = twins.find(write.id);
+  if (present == twins.end()) return not_registered(write.id);
+  if (present->second.version != write.expected_version) {
+    return Error(Errc::precondition_failed, "the twin is not as its owner saw it");
+  }
+  present->second = write.twin;
+  return {};
+}
+
+Result<void> MemoryState::apply(const SessionRecord& session) {
+  if (!identities.contains(session.id)) return not_registered(session.id);
+  if (session.subscriptions.empty()) {
+    sessions.erase(session.id);
+  } else {
+    sessions[session.id] = session;
+  }
+  return {};
+}
+
+Result<void> MemoryState::apply(const C2dMessage& message) {
+  if (!identities.contains({message.device, ""})) return Error(Errc::device_not_found);
+  C2dQueue& queue = c2d[message.device];
+  if (message.header.sequence < queue.next) {
+    return Error(Errc::precondition_failed, "the queue is not as its owner saw it");
+  }
+  queue.next = message.header.sequence + 1;
+  queue.messages[message.header.sequence] = message;
+  return {};
+}
+
+Result<void> MemoryState::apply(const C2dOutcome& outcome) {
+  if (const auto queue = c2d.find(outcome.device); queue != c2d.end()) {
+    auto& messages = queue->second.messages;
+    for (const std::uint64_t sequence : outcome.removed) messages.erase(sequence);
+    for (const C2dOutcome::Delivery& delivery : outcome.deliveries) {
+      const auto message = messages.find(delivery.sequence);
+      if (message == messages.end()) continue;
+      message->second.header.delivery_count = delivery.delivery_count;
+      message->second.header.was_sent = delivery.was_sent;
+    }
+  }
+  for (FeedbackRecord record : outcome.feedback) {
+    record.sequence = next_feedback++;
+    feedback[record.sequence] = std::move(record);
   }
   return {};
 }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/memory/memory_c2d_store.h"
 #include "storage/memory/memory_identity_store.h"
 #include "storage/memory/memory_telemetry_log.h"
+#include "storage/memory/memory_twin_store.h"
 
 namespace kyanite {
 
@@ -14,6 +16,10 @@ MemoryStores::MemoryStores(Executor& home, Options options)
     : home_(home),
       options_(std::move(options)),
       identities_(std::make_unique<MemoryIdentityStore>(*this)),
+      twins_(std::make_unique<MemoryTwinStore>(*this)),
+      sessions_(std::make_unique<MemorySessionStore>(*this)),
+      c2d_(std::make_unique<MemoryC2dStore>(*this)),
+      feedback_(std::make_unique<MemoryFeedbackStore>(*this)),
       hub_(std::make_unique<MemoryHubStore>(*this)),
       telemetry_(std::make_unique<MemoryTelemetryLog>(*this)),
       life_(std::make_shared<int>(0)) {
@@ -25,6 +31,10 @@ MemoryStores::MemoryStores(Executor& home, Options options)
 MemoryStores::~MemoryStores() { close(); }
 
 IdentityStore& MemoryStores::identities() { return *identities_; }
+TwinStore& MemoryStores::twins() { return *twins_; }
+SessionStore& MemoryStores::sessions() { return *sessions_; }
+C2dStore& MemoryStores::c2d() { return *c2d_; }
+FeedbackStore& MemoryStores::feedback() { return *feedback_; }
 HubStore& MemoryStores::hub() { return *hub_; }
 TelemetryLog& MemoryStores::telemetry() { return *telemetry_; }
 
@@ -70,6 +80,7 @@ void MemoryStores::crash() {
   }
   telemetry_->end_waits(Error(Errc::shutting_down, "the store crashed"));
   if (faults.lose_unsynced) state_ = synced_;
+  state_.hub.starts = ++starts_;
 }
 
 void MemoryStores::trim(PartitionId partition, TelemetryOffset offset) {
@@ -80,17 +91,20 @@ void MemoryStores::trim(PartitionId partition, TelemetryOffset offset) {
   }
 }
 
-Result<void> MemoryStores::admission() const {
+Result<void> MemoryStores::admission(Kind kind) const {
   if (closed_) return Error(Errc::shutting_down, "the store is closed");
   if (failed_) return Error(Errc::storage_failed, "an earlier commit failed");
+  if (kind == Kind::makes_room) return {};
   if (pressure_ == StorePressure::queue_full) return Error(Errc::busy, "the commit queue is full");
   if (pressure_ == StorePressure::disk_low) return Error(Errc::busy, "the disk is nearly full");
   return {};
 }
 
-void MemoryStores::write(std::function<Result<void>(MemoryState&)> apply, Reply<void> reply) {
-  if (const Result<void> admitted = admission(); !admitted) return reply(admitted.error());
-  enqueue(Write{std::move(apply), std::move(reply)});
+void MemoryStores::write(std::function<Result<void>(MemoryState&)> apply, Reply<void> reply,
+                         std::vector<TelemetryAppend> events, Kind kind) {
+  for (const TelemetryAppend& event : events) KYANITE_ASSERT(event.partition.value < options_.partitions);
+  if (const Result<void> admitted = admission(kind); !admitted) return reply(admitted.error());
+  enqueue(Write{std::move(apply), std::move(reply), std::move(events)});
 }
 
 void MemoryStores::enqueue(Operation operation) {
@@ -132,7 +146,11 @@ void MemoryStores::commit() {
   const WallTime now = home_.wall_now();
   for (Operation& operation : group) {
     if (auto* write = std::get_if<Write>(&operation)) {
-      answers.emplace_back(std::move(write->reply), write->apply(state_));
+      Result<void> applied = write->apply(state_);
+      if (applied) {
+        for (TelemetryAppend& event : write->events) state_.append(event, now);
+      }
+      answers.emplace_back(std::move(write->reply), std::move(applied));
       continue;
     }
     auto& batch = std::get<TelemetryBatch>(operation);

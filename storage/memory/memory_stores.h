@@ -15,6 +15,10 @@ namespace kyanite {
 class MemoryIdentityStore;
 class MemoryHubStore;
 class MemoryTelemetryLog;
+class MemoryTwinStore;
+class MemorySessionStore;
+class MemoryC2dStore;
+class MemoryFeedbackStore;
 
 // MemoryStores is the engine of unit and simulation tests: all stores in memory, on one thread, with faults
 // on demand (FaultPlan). Writes collect until `home` runs the commit that they posted, so groups form and
@@ -37,6 +41,10 @@ class MemoryStores final : public Stores {
   ~MemoryStores() override;
 
   IdentityStore& identities() override;
+  TwinStore& twins() override;
+  SessionStore& sessions() override;
+  C2dStore& c2d() override;
+  FeedbackStore& feedback() override;
   HubStore& hub() override;
   TelemetryLog& telemetry() override;
   StorePressure pressure() const override { return pressure_; }
@@ -65,19 +73,27 @@ class MemoryStores final : public Stores {
   friend class MemoryIdentityStore;
   friend class MemoryHubStore;
   friend class MemoryTelemetryLog;
+  friend class MemoryTwinStore;
+  friend class MemorySessionStore;
+  friend class MemoryC2dStore;
+  friend class MemoryFeedbackStore;
 
   struct Write {
     std::function<Result<void>(MemoryState&)> apply;
     Reply<void> reply;
+    std::vector<TelemetryAppend> events;  // appended when `apply` succeeds
   };
+  // Writes that make room are taken under pressure too.
+  enum class Kind { fills, makes_room };
   using Operation = std::variant<TelemetryBatch, Write>;
   struct PressureListener {
     Executor* home;
     std::function<void(StorePressure)> listener;
   };
 
-  Result<void> admission() const;  // why a write is refused at once
-  void write(std::function<Result<void>(MemoryState&)> apply, Reply<void> reply);
+  Result<void> admission(Kind kind) const;  // why a write is refused at once
+  void write(std::function<Result<void>(MemoryState&)> apply, Reply<void> reply,
+             std::vector<TelemetryAppend> events = {}, Kind kind = Kind::fills);
   void enqueue(Operation operation);
   void schedule_commit();
   void commit();
@@ -92,9 +108,14 @@ class MemoryStores final : public Stores {
   bool closed_ = false;
   bool failed_ = false;
   std::uint64_t commits_ = 0;
+  std::uint64_t starts_ = 1;  // apart from the state: no power cut takes one back
   StorePressure pressure_ = StorePressure::none;
   std::vector<PressureListener> listeners_;
   std::unique_ptr<MemoryIdentityStore> identities_;
+  std::unique_ptr<MemoryTwinStore> twins_;
+  std::unique_ptr<MemorySessionStore> sessions_;
+  std::unique_ptr<MemoryC2dStore> c2d_;
+  std::unique_ptr<MemoryFeedbackStore> feedback_;
   std::unique_ptr<MemoryHubStore> hub_;
   std::unique_ptr<MemoryTelemetryLog> telemetry_;
   // Tasks posted to `home` hold it weakly: a crash or the end of the store makes them do nothing.

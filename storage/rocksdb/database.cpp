@@ -22,12 +22,14 @@ constexpr std::uint64_t kFlushAtCloseBytes = 2 * 1024 * 1024;  // less is replay
 std::string telemetry_name(std::uint32_t partition) { return "telemetry." + std::to_string(partition); }
 
 rocksdb::ColumnFamilyDescriptor describe(const std::string& name) {
-  const bool log = name.starts_with("telemetry.");
-  return {name, log ? telemetry_family_options() : record_family_options()};
+  if (name.starts_with("telemetry.")) return {name, telemetry_family_options()};
+  if (name.starts_with("c2d") || name == "feedback") return {name, queue_family_options()};
+  return {name, record_family_options()};
 }
 
 std::vector<std::string> wanted_families(std::uint32_t partitions) {
-  std::vector<std::string> names{"default", "identity", "twin", "hub"};
+  std::vector<std::string> names{"default", "identity", "twin",       "session", "hub",
+                                 "c2d",     "c2d_body", "c2d_expiry", "feedback"};
   for (std::uint32_t p = 0; p < partitions; ++p) names.push_back(telemetry_name(p));
   return names;
 }
@@ -76,6 +78,11 @@ Result<std::unique_ptr<Database>> Database::open(const fs::path& directory, cons
   database->base_ = database->find("default");
   database->identity_ = database->find("identity");
   database->twin_ = database->find("twin");
+  database->session_ = database->find("session");
+  database->c2d_ = database->find("c2d");
+  database->c2d_body_ = database->find("c2d_body");
+  database->c2d_expiry_ = database->find("c2d_expiry");
+  database->feedback_ = database->find("feedback");
   database->hub_ = database->find("hub");
   for (std::uint32_t p = 0; p < options.partitions; ++p) {
     database->telemetry_.push_back(database->find(telemetry_name(p)));

@@ -41,6 +41,11 @@ class Database {
   rocksdb::ColumnFamilyHandle* base() const { return base_; }  // the family named "default"
   rocksdb::ColumnFamilyHandle* identity() const { return identity_; }
   rocksdb::ColumnFamilyHandle* twin() const { return twin_; }
+  rocksdb::ColumnFamilyHandle* session() const { return session_; }
+  rocksdb::ColumnFamilyHandle* c2d() const { return c2d_; }
+  rocksdb::ColumnFamilyHandle* c2d_body() const { return c2d_body_; }
+  rocksdb::ColumnFamilyHandle* c2d_expiry() const { return c2d_expiry_; }
+  rocksdb::ColumnFamilyHandle* feedback() const { return feedback_; }
   rocksdb::ColumnFamilyHandle* hub() const { return hub_; }
   rocksdb::ColumnFamilyHandle* telemetry(std::uint32_t partition) const { return telemetry_[partition]; }
 
@@ -57,6 +62,11 @@ class Database {
   rocksdb::ColumnFamilyHandle* base_ = nullptr;
   rocksdb::ColumnFamilyHandle* identity_ = nullptr;
   rocksdb::ColumnFamilyHandle* twin_ = nullptr;
+  rocksdb::ColumnFamilyHandle* session_ = nullptr;
+  rocksdb::ColumnFamilyHandle* c2d_ = nullptr;
+  rocksdb::ColumnFamilyHandle* c2d_body_ = nullptr;
+  rocksdb::ColumnFamilyHandle* c2d_expiry_ = nullptr;
+  rocksdb::ColumnFamilyHandle* feedback_ = nullptr;
   rocksdb::ColumnFamilyHandle* hub_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> telemetry_;
 };

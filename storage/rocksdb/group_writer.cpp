@@ -9,8 +9,8 @@
 namespace kyanite {
 
 GroupWriter::GroupWriter(Database& database, RocksdbTelemetryLog& log, Durability durability,
-                         IdentityCounts counts, std::function<WallTime()> wall_clock)
-    : database_(database), log_(log), wall_clock_(std::move(wall_clock)), group_(database, counts) {
+                         StagedGroup::Totals totals, std::function<WallTime()> wall_clock)
+    : database_(database), log_(log), wall_clock_(std::move(wall_clock)), group_(database, totals) {
   write_options_.sync = durability == Durability::fsync;
   for (std::uint32_t p = 0; p < database.partitions(); ++p) {
     const TelemetryRange range = log.range(PartitionId{p});
@@ -34,10 +34,16 @@ void GroupWriter::stage(TelemetryAppend& append) {
                      append.record);
 }
 
-Result<void> GroupWriter::stage(StoreStep& step) { return step(group_); }
+Result<void> GroupWriter::stage(StoreStep& step) {
+  group_.events().clear();
+  Result<void> staged = step(group_);
+  if (!staged) return staged;
+  for (TelemetryAppend& event : group_.events()) stage(event);
+  return staged;
+}
 
 Result<void> GroupWriter::commit() {
-  group_.add_counts_when_changed();
+  group_.add_totals_when_changed();
   if (group_.batch().Count() == 0) return {};  // every step was refused
   const auto status = database_.db().Write(write_options_, &group_.batch());
   if (!status.ok()) return storage_error("committing a group", status);

@@ -15,7 +15,7 @@ namespace kyanite {
 // Owner: RocksdbStores; after construction the commit thread only.
 class GroupWriter final : public CommitTarget {
  public:
-  GroupWriter(Database& database, RocksdbTelemetryLog& log, Durability durability, IdentityCounts counts,
+  GroupWriter(Database& database, RocksdbTelemetryLog& log, Durability durability, StagedGroup::Totals totals,
               std::function<WallTime()> wall_clock);
 
   void stage(TelemetryAppend& append) override;

@@ -11,6 +11,17 @@
 namespace kyanite {
 namespace {
 
+// 0 in a store of format 1, which did not count.
+Result<std::uint64_t> read_starts(Database& database) {
+  std::string bytes;
+  const auto status = database.db().Get(rocksdb::ReadOptions(), std::string(keys::kStarts), &bytes);
+  if (status.IsNotFound()) return 0;
+  if (!status.ok()) return storage_error("reading the number of starts", status);
+  const auto starts = keys::to_number(bytes);
+  if (!starts) return Error(Errc::storage_failed, "the number of starts is damaged");
+  return *starts;
+}
+
 Result<HubRecords> read_hub(Database& database) {
   HubRecords records;
   rocksdb::DB& db = database.db();
@@ -18,6 +29,9 @@ Result<HubRecords> read_hub(Database& database) {
       !status.ok()) {
     return storage_error("reading the hub id", status);
   }
+  const Result<std::uint64_t> starts = read_starts(database);
+  if (!starts) return starts.error();
+  records.starts = *starts;
   std::string bytes;
   const auto status = db.Get(rocksdb::ReadOptions(), database.hub(), std::string(keys::kPolicies), &bytes);
   if (!status.ok() && !status.IsNotFound()) return storage_error("reading the access policies", status);
@@ -53,6 +67,16 @@ StoreStep row_step(std::string key, std::optional<std::string> value) {
 }
 
 }  // namespace
+
+Result<void> count_start(Database& database) {
+  const Result<std::uint64_t> before = read_starts(database);
+  if (!before) return before.error();
+  rocksdb::WriteOptions durable;
+  durable.sync = true;
+  const auto status = database.db().Put(durable, std::string(keys::kStarts), keys::of_number(*before + 1));
+  if (!status.ok()) return storage_error("counting the start", status);
+  return {};
+}
 
 void RocksdbHubStore::load(Reply<HubRecords> reply) {
   context_.readers.run<HubRecords>(std::move(reply), [this] { return read_hub(context_.database); });

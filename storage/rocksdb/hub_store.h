@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "storage/hub_store.h"
-#include "storage/rocksdb/identity_store.h"
+#include "storage/rocksdb/store_context.h"
 
 namespace kyanite {
 
@@ -21,5 +21,8 @@ class RocksdbHubStore final : public HubStore {
  private:
   const StoreContext& context_;
 };
+
+// Counts an opening of the store, durably: the number is never told twice.
+Result<void> count_start(Database& database);
 
 }  // namespace kyanite

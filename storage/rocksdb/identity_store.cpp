@@ -1,5 +1,7 @@
 #include "storage/rocksdb/identity_store.h"
 
+#include <rocksdb/snapshot.h>
+
 #include <iterator>
 #include <map>
 #include <memory>
@@ -13,16 +15,37 @@
 namespace kyanite {
 namespace {
 
-std::unique_ptr<rocksdb::Iterator> identities_until(Database& database, const rocksdb::Slice* bound) {
+std::unique_ptr<rocksdb::Iterator> identities_until(Database& database, const rocksdb::Slice* bound,
+                                                    const rocksdb::Snapshot* snapshot = nullptr) {
   rocksdb::ReadOptions options;
   options.iterate_upper_bound = bound;
+  options.snapshot = snapshot;
   return std::unique_ptr<rocksdb::Iterator>(database.db().NewIterator(options, database.identity()));
+}
+
+Result<std::vector<SessionRecord>> read_sessions(Database& database, const std::string& device,
+                                                 const rocksdb::Snapshot* snapshot) {
+  const std::string last = keys::after_device(device);
+  const rocksdb::Slice bound(last);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &bound;
+  options.snapshot = snapshot;
+  const std::unique_ptr<rocksdb::Iterator> row(database.db().NewIterator(options, database.session()));
+  std::vector<SessionRecord> sessions;
+  for (row->Seek(keys::of_identity({device, ""})); row->Valid(); row->Next()) {
+    Result<SessionRecord> session = decode_session(row->value().ToStringView());
+    if (!session) return session.error();
+    sessions.push_back(std::move(*session));
+  }
+  if (!row->status().ok()) return storage_error("reading the sessions of a device", row->status());
+  return sessions;
 }
 
 Result<DeviceRecords> read_device(Database& database, const std::string& device) {
   const std::string last = keys::after_device(device);
   const rocksdb::Slice bound(last);
-  const auto row = identities_until(database, &bound);
+  rocksdb::ManagedSnapshot moment(&database.db());  // the families as one commit left them
+  const auto row = identities_until(database, &bound, moment.snapshot());
   DeviceRecords records;
   bool found = false;
   for (row->Seek(keys::of_identity({device, ""})); row->Valid(); row->Next()) {
@@ -37,16 +60,14 @@ Result<DeviceRecords> read_device(Database& database, const std::string& device)
   }
   if (!row->status().ok()) return storage_error("reading a device", row->status());
   if (!found) return Error(Errc::device_not_found);
+  Result<std::vector<SessionRecord>> sessions = read_sessions(database, device, moment.snapshot());
+  if (!sessions) return sessions.error();
+  records.sessions = std::move(*sessions);
+  Result<StoredQueue> queue = read_queue(database, device, moment.snapshot());
+  if (!queue) return queue.error();
+  records.c2d = std::move(queue->headers);
+  records.next_c2d_sequence = queue->next_sequence;
   return records;
-}
-
-Result<TwinRecord> read_twin(Database& database, const Identity& id) {
-  rocksdb::PinnableSlice bytes;
-  const auto status =
-      database.db().Get(rocksdb::ReadOptions(), database.twin(), keys::of_identity(id), &bytes);
-  if (status.IsNotFound()) return Error(id.is_module() ? Errc::module_not_found : Errc::device_not_found);
-  if (!status.ok()) return storage_error("reading a twin", status);
-  return decode_twin(bytes.ToStringView());
 }
 
 Result<std::vector<IdentityRecord>> read_devices(Database& database, const std::string& after,
@@ -93,7 +114,8 @@ std::size_t text_bytes(const TwinRecord& twin) {
 
 std::size_t estimated_bytes(const IdentityChange& change) {
   constexpr std::size_t kRowBytes = 512;  // keys, numbers, member names and the structs themselves
-  std::size_t bytes = kRowBytes * (change.writes.size() + change.erases.size());
+  std::size_t bytes =
+      kRowBytes * (change.writes.size() + change.erases.size()) + estimated_bytes(change.events);
   for (const IdentityChange::Write& write : change.writes) {
     bytes += text_bytes(write.record);
     if (write.new_twin) bytes += text_bytes(*write.new_twin);
@@ -101,19 +123,7 @@ std::size_t estimated_bytes(const IdentityChange& change) {
   return bytes;
 }
 
-void StoreContext::write(StoreStep step, std::size_t bytes, Reply<void> reply) const {
-  switch (gauge.value()) {
-    case StorePressure::queue_full:
-      return reply(Error(Errc::busy, "the commit queue is full"));
-    case StorePressure::disk_low:
-      return reply(Error(Errc::busy, "the disk is nearly full"));
-    case StorePressure::none:
-      break;
-  }
-  queue.write(std::move(step), bytes, std::move(reply));
-}
-
-Result<void> stage_identity_change(StagedGroup& group, const IdentityChange& change) {
+Result<void> stage_identity_change(StagedGroup& group, IdentityChange& change) {
   std::vector<std::optional<StagedGroup::Row>> before;
   for (const IdentityChange::Write& write : change.writes) {
     const auto row = group.find(keys::of_identity(write.record.id));
@@ -126,12 +136,16 @@ Result<void> stage_identity_change(StagedGroup& group, const IdentityChange& cha
   }
   // Everything that may fail comes before the first row is added: what is in the group is committed.
   std::map<std::string, std::optional<StagedGroup::Row>> erased;
+  std::map<std::string, std::vector<C2dHeader>> queues;  // of erased devices
   for (const IdentityChange::Erase& erase : change.erases) {
     std::vector<std::string> of_erase{keys::of_identity(erase.id)};
     if (!erase.id.is_module()) {
       auto of_device = group.keys_of_device(erase.id.device);
       if (!of_device) return of_device.error();
       std::move(of_device->begin(), of_device->end(), std::back_inserter(of_erase));
+      auto queue = group.c2d().all(erase.id.device);
+      if (!queue) return queue.error();
+      queues[erase.id.device] = std::move(*queue);
     }
     for (std::string& key : of_erase) {
       const auto row = group.find(key);
@@ -143,9 +157,14 @@ Result<void> stage_identity_change(StagedGroup& group, const IdentityChange& cha
     const IdentityChange::Write& write = change.writes[i];
     const std::string key = keys::of_identity(write.record.id);
     group.put(key, write.record, before[i]);
-    if (write.new_twin) group.batch().Put(group.database().twin(), key, encode_twin(*write.new_twin));
+    if (write.new_twin) group.put_twin(key, write.new_twin->version, encode_twin(*write.new_twin));
   }
   for (const auto& [key, row] : erased) group.erase(key, row);
+  for (const auto& [device, headers] : queues) {
+    for (const C2dHeader& header : headers) group.c2d().erase(device, header);
+    group.c2d().forget(device);
+  }
+  group.events() = std::move(change.events);
   return {};
 }
 
@@ -163,16 +182,11 @@ void RocksdbIdentityStore::load(std::string device, Reply<DeviceRecords> reply) 
   });
 }
 
-void RocksdbIdentityStore::load_twin(Identity id, Reply<TwinRecord> reply) {
-  context_.readers.run<TwinRecord>(std::move(reply),
-                                   [this, id = std::move(id)] { return read_twin(context_.database, id); });
-}
-
 void RocksdbIdentityStore::commit(IdentityChange change, Reply<void> reply) {
   const std::size_t bytes = estimated_bytes(change);
-  context_.write(
-      [change = std::move(change)](StagedGroup& group) { return stage_identity_change(group, change); },
-      bytes, std::move(reply));
+  context_.write([change = std::move(change)](
+                     StagedGroup& group) mutable { return stage_identity_change(group, change); },
+                 bytes, std::move(reply));
 }
 
 void RocksdbIdentityStore::scan(std::string after, std::size_t limit,

@@ -4,6 +4,7 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 
 #include <algorithm>
 #include <memory>
@@ -70,6 +71,15 @@ rocksdb::DBOptions database_options() {
 rocksdb::ColumnFamilyOptions record_family_options() {
   rocksdb::ColumnFamilyOptions options = family_options(4 * 1024, true);
   options.write_buffer_size = 8 * kMebibyte;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions queue_family_options() {
+  rocksdb::ColumnFamilyOptions options = family_options(4 * 1024, true);
+  options.write_buffer_size = 8 * kMebibyte;
+  // Rows of a queue live shortly: files that are mostly deletions are compacted soon, so that a walk from the
+  // front does not pass what is long gone.
+  options.table_properties_collector_factories = {rocksdb::NewCompactOnDeletionCollectorFactory(1024, 512)};
   return options;
 }
 

@@ -6,7 +6,9 @@ namespace kyanite {
 
 // How RocksDB is tuned, with the reasons beside each setting.
 rocksdb::DBOptions database_options();
-rocksdb::ColumnFamilyOptions record_family_options();     // identities, twins, hub-wide records: point reads
+rocksdb::ColumnFamilyOptions
+record_family_options();  // identities, twins, sessions, hub-wide records: point reads
+rocksdb::ColumnFamilyOptions queue_family_options();      // messages and feedback: rows that live shortly
 rocksdb::ColumnFamilyOptions telemetry_family_options();  // growing keys, read in order, cut at the old end
 
 }  // namespace kyanite

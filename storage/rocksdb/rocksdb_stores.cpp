@@ -6,11 +6,13 @@
 #include <system_error>
 #include <utility>
 
+#include "storage/rocksdb/c2d_store.h"
 #include "storage/rocksdb/database.h"
 #include "storage/rocksdb/group_writer.h"
 #include "storage/rocksdb/hub_store.h"
 #include "storage/rocksdb/identity_store.h"
 #include "storage/rocksdb/retention.h"
+#include "storage/rocksdb/twin_store.h"
 
 namespace kyanite {
 namespace {
@@ -29,6 +31,10 @@ class RocksdbStores final : public Stores {
   ~RocksdbStores() override { close(); }
 
   IdentityStore& identities() override { return identities_; }
+  TwinStore& twins() override { return twins_; }
+  SessionStore& sessions() override { return sessions_; }
+  C2dStore& c2d() override { return c2d_; }
+  FeedbackStore& feedback() override { return feedback_; }
   HubStore& hub() override { return hub_; }
   TelemetryLog& telemetry() override { return *log_; }
   StorePressure pressure() const override { return gauge_->value(); }
@@ -42,7 +48,7 @@ class RocksdbStores final : public Stores {
     std::unique_ptr<rocksdb::Env> env;
     std::unique_ptr<Database> database;
     std::unique_ptr<RocksdbTelemetryLog> log;
-    IdentityCounts counts;
+    StagedGroup::Totals totals;
   };
   RocksdbStores(Parts parts, const Settings::Storage& settings, RocksdbHooks hooks);
   void housekeep();
@@ -61,6 +67,10 @@ class RocksdbStores final : public Stores {
   ReadPool readers_;
   const StoreContext context_;
   RocksdbIdentityStore identities_;
+  RocksdbTwinStore twins_;
+  RocksdbSessionStore sessions_;
+  RocksdbC2dStore c2d_;
+  RocksdbFeedbackStore feedback_;
   RocksdbHubStore hub_;
 };
 
@@ -81,7 +91,11 @@ Result<std::unique_ptr<Stores>> RocksdbStores::open(const std::filesystem::path&
   parts.log = std::move(*log);
   const Result<IdentityCounts> counts = read_counts(*parts.database);
   if (!counts) return counts.error();
-  parts.counts = *counts;
+  parts.totals.counts = *counts;
+  const Result<std::uint64_t> next_feedback = read_next_feedback(*parts.database);
+  if (!next_feedback) return next_feedback.error();
+  parts.totals.next_feedback = *next_feedback;
+  if (const Result<void> counted = count_start(*parts.database); !counted) return counted.error();
   if (!hooks.wall_clock) hooks.wall_clock = system_wall_time;
   if (!hooks.steady_clock) hooks.steady_clock = [] { return std::chrono::steady_clock::now(); };
   if (!hooks.free_bytes) {
@@ -100,7 +114,7 @@ RocksdbStores::RocksdbStores(Parts parts, const Settings::Storage& settings, Roc
       env_(std::move(parts.env)),
       database_(std::move(parts.database)),
       log_(std::move(parts.log)),
-      writer_(*database_, *log_, settings.durability, parts.counts, hooks_.wall_clock),
+      writer_(*database_, *log_, settings.durability, parts.totals, hooks_.wall_clock),
       queue_(writer_, gauge_, CommitQueue::Limits{.pace = settings.commit_pace}, hooks_.on_fatal),
       retention_(*database_, *log_, queue_, settings,
                  {.wall = hooks_.wall_clock, .steady = hooks_.steady_clock, .on_step = hooks_.on_clock_step}),
@@ -109,6 +123,10 @@ RocksdbStores::RocksdbStores(Parts parts, const Settings::Storage& settings, Roc
           hooks_.on_fatal),
       context_{*database_, queue_, readers_, *gauge_},
       identities_(context_),
+      twins_(context_),
+      sessions_(context_),
+      c2d_(context_),
+      feedback_(context_),
       hub_(context_) {
   log_->connect(queue_, readers_);
   watch_disk();

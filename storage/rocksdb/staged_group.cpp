@@ -28,6 +28,14 @@ Result<std::optional<StagedGroup::Row>> StagedGroup::find(const std::string& key
   return std::optional(Row{record->etag_counter, record->status == IdentityStatus::disabled});
 }
 
+Result<bool> StagedGroup::exists(const std::string& key) {
+  if (const auto staged = rows_.find(key); staged != rows_.end()) return staged->second.has_value();
+  rocksdb::PinnableSlice bytes;
+  const auto status = database_.db().Get(rocksdb::ReadOptions(), database_.identity(), key, &bytes);
+  if (!status.ok() && !status.IsNotFound()) return storage_error("reading an identity", status);
+  return status.ok();
+}
+
 Result<std::vector<std::string>> StagedGroup::keys_of_device(const std::string& device) {
   const std::string first = keys::of_identity({device, ""});
   const std::string last = keys::after_device(device);
@@ -59,29 +67,60 @@ void StagedGroup::put(const std::string& key, const IdentityRecord& record,
 void StagedGroup::erase(const std::string& key, const std::optional<Row>& before) {
   batch_.Delete(database_.identity(), key);
   batch_.Delete(database_.twin(), key);
+  batch_.Delete(database_.session(), key);
   rows_[key] = std::nullopt;
+  twins_[key] = std::nullopt;
   count(key, before, std::nullopt);
+}
+
+Result<std::optional<std::uint64_t>> StagedGroup::find_twin(const std::string& key) {
+  if (const auto staged = twins_.find(key); staged != twins_.end()) return staged->second;
+  rocksdb::PinnableSlice bytes;
+  const auto status = database_.db().Get(rocksdb::ReadOptions(), database_.twin(), key, &bytes);
+  if (status.IsNotFound()) return std::optional<std::uint64_t>();
+  if (!status.ok()) return storage_error("reading a twin", status);
+  const Result<std::uint64_t> version = twin_version(bytes.ToStringView());
+  if (!version) return version.error();
+  return std::optional(*version);
+}
+
+void StagedGroup::put_twin(const std::string& key, std::uint64_t version, const std::string& bytes) {
+  batch_.Put(database_.twin(), key, bytes);
+  twins_[key] = version;
+}
+
+void StagedGroup::put_feedback(FeedbackRecord record) {
+  record.sequence = totals_.next_feedback++;
+  batch_.Put(database_.feedback(), keys::of_number(record.sequence), encode_feedback(record));
+  feedback_changed_ = true;
 }
 
 void StagedGroup::count(const std::string& key, const std::optional<Row>& before,
                         const std::optional<Row>& after) {
   if (!keys::is_device(key)) return;
   const auto bit = [](bool set) { return static_cast<std::uint64_t>(set); };
-  const IdentityCounts was = counts_;
-  counts_.devices = counts_.devices + bit(after.has_value()) - bit(before.has_value());
-  counts_.disabled = counts_.disabled + bit(after.has_value() && after->disabled) -
-                     bit(before.has_value() && before->disabled);
-  counts_changed_ = counts_changed_ || was != counts_;
+  IdentityCounts& total = totals_.counts;
+  const IdentityCounts was = total;
+  total.devices = total.devices + bit(after.has_value()) - bit(before.has_value());
+  total.disabled = total.disabled + bit(after.has_value() && after->disabled) -
+                   bit(before.has_value() && before->disabled);
+  counts_changed_ = counts_changed_ || was != total;
 }
 
-void StagedGroup::add_counts_when_changed() {
-  if (counts_changed_) batch_.Put(std::string(keys::kIdentityCounts), encode_counts(counts_));
+void StagedGroup::add_totals_when_changed() {
+  if (counts_changed_) batch_.Put(std::string(keys::kIdentityCounts), encode_counts(totals_.counts));
+  // Beside the records, since they are taken out: an emptied queue goes on from here.
+  if (feedback_changed_) batch_.Put(std::string(keys::kFeedbackNext), keys::of_number(totals_.next_feedback));
 }
 
 void StagedGroup::clear() {
   batch_.Clear();
   rows_.clear();
+  twins_.clear();
+  c2d_.clear();
+  events_.clear();
   counts_changed_ = false;
+  feedback_changed_ = false;
 }
 
 }  // namespace kyanite

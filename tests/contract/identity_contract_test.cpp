@@ -19,7 +19,7 @@ class IdentityContract : public testing::TestWithParam<EngineKind> {
   }
   Result<TwinRecord> load_twin(const Identity& id) {
     return await<TwinRecord>(home(),
-                             [&](auto reply) { stores().identities().load_twin(id, std::move(reply)); });
+                             [&](auto reply) { stores().twins().load(id, std::move(reply)); });
   }
   std::vector<std::string> scan(const std::string& after, std::size_t limit) {
     const auto page = await<std::vector<IdentityRecord>>(

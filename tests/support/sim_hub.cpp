@@ -67,7 +67,8 @@ SimHub::SimHub(Options options)
       [this](HubSecurityPtr security, Task published) { publish(security, std::move(published)); });
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
-    shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
+    shard.registry =
+        std::make_unique<RegistryService>(shard.executor, *router_, stores.identities(), stores.twins());
     const HubServices services{shard.executor,  ShardIndex{i},    *router_, stores,
                                *shard.registry, *administration_, settings};
     shard.mqtt = std::make_unique<MqttShard>(services, security_, observer);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "storage/rocksdb/keys.h"
@@ -71,15 +72,17 @@ TEST_F(DatabaseTest, a_newer_format_is_refused_with_both_versions) {
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Errc::config_invalid);
   EXPECT_NE(opened.error().detail.find("format 7"), std::string::npos) << opened.error().detail;
-  EXPECT_NE(opened.error().detail.find("format 1"), std::string::npos) << opened.error().detail;
+  EXPECT_NE(opened.error().detail.find("format 2"), std::string::npos) << opened.error().detail;
 }
 
 TEST_F(DatabaseTest, an_older_format_is_migrated_step_by_step_and_each_step_runs_once) {
   ASSERT_TRUE(open());
   std::vector<std::uint32_t> ran;
   Database::Options options;
-  options.format_version = 3;
-  for (const std::uint32_t to : {2u, 3u}) {
+  const std::uint32_t first = kFormatVersion + 1;
+  const std::uint32_t second = kFormatVersion + 2;
+  options.format_version = second;
+  for (const std::uint32_t to : {first, second}) {
     options.steps.push_back({to, [&ran, to](rocksdb::DB&, rocksdb::WriteBatch& batch) -> Result<void> {
                                ran.push_back(to);
                                batch.Put("made-by-" + std::to_string(to), "x");
@@ -89,27 +92,58 @@ TEST_F(DatabaseTest, an_older_format_is_migrated_step_by_step_and_each_step_runs
   {
     const auto opened = open(options);
     ASSERT_TRUE(opened);
-    EXPECT_EQ(get(**opened, "made-by-2"), "x");
-    EXPECT_EQ(get(**opened, "made-by-3"), "x");
-    EXPECT_EQ(get(**opened, keys::migration(2)), "{}");
-    EXPECT_EQ(decode_format(get(**opened, keys::kFormat))->version, 3u);
+    EXPECT_EQ(get(**opened, "made-by-" + std::to_string(first)), "x");
+    EXPECT_EQ(get(**opened, "made-by-" + std::to_string(second)), "x");
+    EXPECT_EQ(get(**opened, keys::migration(first)), "{}");
+    EXPECT_EQ(decode_format(get(**opened, keys::kFormat))->version, second);
   }
   ASSERT_TRUE(open(options));
-  EXPECT_EQ(ran, (std::vector<std::uint32_t>{2, 3}));
+  EXPECT_EQ(ran, (std::vector<std::uint32_t>{first, second}));
 }
 
 TEST_F(DatabaseTest, a_failed_step_leaves_the_format_before_it) {
   ASSERT_TRUE(open());
   Database::Options options;
-  options.format_version = 2;
-  options.steps.push_back({2, [](rocksdb::DB&, rocksdb::WriteBatch& batch) -> Result<void> {
-                             batch.Put("half", "x");
-                             return Error(Errc::storage_failed, "cannot");
-                           }});
+  options.format_version = kFormatVersion + 1;
+  options.steps.push_back(
+      {options.format_version, [](rocksdb::DB&, rocksdb::WriteBatch& batch) -> Result<void> {
+         batch.Put("half", "x");
+         return Error(Errc::storage_failed, "cannot");
+       }});
   EXPECT_FALSE(open(options));
   const auto opened = open();
   ASSERT_TRUE(opened);
   EXPECT_EQ(get(**opened, "half"), "");
+}
+
+// As the first release left it: no family for sessions, queues of messages and feedback.
+TEST_F(DatabaseTest, a_store_of_format_1_is_migrated_and_keeps_what_it_held) {
+  const std::string device = keys::of_identity({"d", ""});
+  {
+    Database::Options first_release;
+    first_release.format_version = 1;
+    const auto made = open(first_release);
+    ASSERT_TRUE(made);
+    rocksdb::DB& db = (*made)->db();
+    for (auto* family : {(*made)->session(), (*made)->c2d(), (*made)->c2d_body(), (*made)->c2d_expiry(),
+                         (*made)->feedback()}) {
+      ASSERT_TRUE(db.DropColumnFamily(family).ok());
+    }
+    ASSERT_TRUE(db.Put(rocksdb::WriteOptions(), (*made)->identity(), device, "kept").ok());
+  }
+  std::vector<std::string> families;
+  ASSERT_TRUE(rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), path().string(), &families).ok());
+  EXPECT_EQ(std::count(families.begin(), families.end(), "session"), 0);
+  for (int twice = 0; twice < 2; ++twice) {
+    const auto opened = open();
+    ASSERT_TRUE(opened) << opened.error().detail;
+    EXPECT_EQ(decode_format(get(**opened, keys::kFormat))->version, 2u);
+    EXPECT_EQ(get(**opened, keys::migration(2)), "{}");
+    std::string value;
+    ASSERT_TRUE((*opened)->db().Get(rocksdb::ReadOptions(), (*opened)->identity(), device, &value).ok());
+    EXPECT_EQ(value, "kept");
+    EXPECT_TRUE((*opened)->db().Put(rocksdb::WriteOptions(), (*opened)->session(), device, "x").ok());
+  }
 }
 
 TEST_F(DatabaseTest, a_store_whose_first_start_was_cut_short_is_finished) {

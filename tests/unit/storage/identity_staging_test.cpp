@@ -17,7 +17,7 @@ TEST(IdentityStaging, a_change_that_meets_a_damaged_row_adds_nothing_to_the_grou
   ASSERT_TRUE(
       db.Put(rocksdb::WriteOptions(), (*database)->identity(), keys::of_identity({"d", "m"}), "damaged")
           .ok());
-  StagedGroup group(**database, IdentityCounts{});
+  StagedGroup group(**database, {});
   IdentityChange change;
   change.writes.push_back(creation(make_identity("d")));
   change.erases.push_back({{"d", "m"}});
@@ -30,7 +30,7 @@ TEST(IdentityStaging, a_device_erased_is_counted_out_once) {
   const TemporaryDirectory directory;
   const auto database = Database::open(directory.path() / "store", {});
   ASSERT_TRUE(database);
-  StagedGroup group(**database, IdentityCounts{});
+  StagedGroup group(**database, {});
   IdentityChange made;
   made.writes.push_back(creation(make_identity("d")));
   made.writes.push_back(creation(make_identity("d", "m")));
