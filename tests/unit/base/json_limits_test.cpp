@@ -55,6 +55,24 @@ TEST(ParseJson, bounds_the_members_of_an_object) {
   EXPECT_TRUE(parse_json("[" + object_of(3000) + "," + object_of(3000) + "]"));
 }
 
+TEST(ParseJson, of_members_with_one_name_the_last_wins_at_the_place_of_the_first) {
+  EXPECT_EQ(dump_json(*parse_json(R"({"a":1,"b":2,"a":3,"c":4,"a":{"x":5,"x":6}})")),
+            R"({"a":{"x":6},"b":2,"c":4})");
+}
+
+TEST(ParseJson, reads_every_kind_of_value) {
+  const char* text = R"({"a":[null,true,-1,2,1.5,"x\n",[],{}],"b":{"c":{"d":[{"e":1},{"f":2}]}},"g":""})";
+  EXPECT_EQ(dump_json(*parse_json(text)), text);
+  EXPECT_EQ(dump_json(*parse_json("\"x\"")), "\"x\"");
+}
+
+TEST(ParseJson, keeps_or_refuses_integers_beyond_64_bits) {
+  EXPECT_TRUE(parse_json("18446744073709551616")->is_number_float());
+  EXPECT_FALSE(parse_json("[18446744073709551616]", 4, HugeIntegers::refused));
+  EXPECT_TRUE(parse_json("[18446744073709551615,1e20]", 4, HugeIntegers::refused));
+  EXPECT_FALSE(parse_json("1e999"));
+}
+
 TEST(DumpJson, replaces_bytes_that_are_not_utf8) { EXPECT_EQ(dump_json(Json("a\xff")), "\"a\xef\xbf\xbd\""); }
 
 TEST(FindMember, ignores_case) {

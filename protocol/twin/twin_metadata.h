@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "protocol/base/json_limits.h"
+#include "protocol/base/time.h"
+
+namespace kyanite {
+
+// When a write happened; its version is shown in the desired section only, 0 shows none.
+struct TwinStamp {
+  WallTime time = kNever;
+  std::uint64_t version = 0;
+};
+
+// TwinMetadata says when each member of a section was last written: a tree with a node for the section, for
+// each object below it and for each leaf; an array is one leaf (spec service-rest.md 5.5).
+struct TwinMetadata {
+  TwinStamp last;
+  std::vector<std::pair<std::string, TwinMetadata>> members;
+
+  // Follows merge_patch(): stamps every object and leaf that the patch names, and with them all that is
+  // above; deleted members vanish.
+  void touch(const Json& patch, TwinStamp stamp);
+
+  // As services see it: {"$lastUpdated":...,"$lastUpdatedVersion":...,"<member>":{...}}.
+  Json to_json() const;
+  // The same with only those members that the patch names.
+  Json to_json(const Json& patch) const;
+
+  // As stored: [milliseconds since 1970, version] and, when there are members, an object of them as third.
+  // It is read at each write, and a third as long as what is shown.
+  std::string encode() const;
+  static Result<TwinMetadata> decode(std::string_view text);  // Errc::internal for anything else
+};
+
+// "Never" has a zone in twins, unlike in identities (spec service-rest.md 1.8).
+std::string twin_time(WallTime time);
+
+}  // namespace kyanite
