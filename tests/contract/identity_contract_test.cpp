@@ -13,14 +13,8 @@ class IdentityContract : public testing::TestWithParam<EngineKind> {
  protected:
   ManualExecutor& home() { return engine_->home; }
   Stores& stores() { return engine_->stores(); }
-  Result<DeviceRecords> load(const std::string& device) {
-    return await<DeviceRecords>(home(),
-                                [&](auto reply) { stores().identities().load(device, std::move(reply)); });
-  }
-  Result<TwinRecord> load_twin(const Identity& id) {
-    return await<TwinRecord>(home(),
-                             [&](auto reply) { stores().twins().load(id, std::move(reply)); });
-  }
+  Result<DeviceRecords> load(const std::string& device) { return kyanite::load(home(), stores(), device); }
+  Result<TwinRecord> load_twin(const Identity& id) { return kyanite::load_twin(home(), stores(), id); }
   std::vector<std::string> scan(const std::string& after, std::size_t limit) {
     const auto page = await<std::vector<IdentityRecord>>(
         home(), [&](auto reply) { stores().identities().scan(after, limit, std::move(reply)); });
@@ -33,11 +27,7 @@ class IdentityContract : public testing::TestWithParam<EngineKind> {
     change.writes.push_back({std::move(record), std::nullopt, seen});
     return commit(home(), stores(), std::move(change));
   }
-  Result<void> erase(const Identity& id) {
-    IdentityChange change;
-    change.erases.push_back({id});
-    return commit(home(), stores(), std::move(change));
-  }
+  Result<void> erase(const Identity& id) { return kyanite::erase(home(), stores(), id); }
   HubRecords hub() {
     return await<HubRecords>(home(), [&](auto reply) { stores().hub().load(std::move(reply)); }).value();
   }
@@ -231,6 +221,15 @@ TEST_P(IdentityContract, the_hub_id_is_made_with_the_store_and_stays) {
   EXPECT_EQ(id.size(), 32u);
   engine_->reopen();
   EXPECT_EQ(hub().hub_id, id);
+}
+
+TEST_P(IdentityContract, every_opening_is_counted_and_told_the_same_until_the_next) {
+  const std::uint64_t first = hub().starts;
+  EXPECT_EQ(hub().starts, first);
+  for (std::uint64_t more = 1; more <= 2; ++more) {
+    engine_->reopen();
+    EXPECT_EQ(hub().starts, first + more);
+  }
 }
 
 TEST_P(IdentityContract, policies_are_replaced_as_a_whole_and_keep_their_order) {

@@ -91,6 +91,53 @@ inline Result<void> create(ManualExecutor& home, Stores& stores, IdentityRecord 
   change.writes.push_back(creation(std::move(record)));
   return commit(home, stores, std::move(change));
 }
+inline Result<void> erase(ManualExecutor& home, Stores& stores, const Identity& id) {
+  IdentityChange change;
+  change.erases.push_back({id});
+  return commit(home, stores, std::move(change));
+}
+inline Result<DeviceRecords> load(ManualExecutor& home, Stores& stores, const std::string& device) {
+  return await<DeviceRecords>(
+      home, [&](Reply<DeviceRecords> reply) { stores.identities().load(device, std::move(reply)); });
+}
+inline Result<TwinRecord> load_twin(ManualExecutor& home, Stores& stores, const Identity& id) {
+  return await<TwinRecord>(home, [&](Reply<TwinRecord> reply) { stores.twins().load(id, std::move(reply)); });
+}
+inline Result<void> put_twin(ManualExecutor& home, Stores& stores, TwinWrite write) {
+  return await<void>(home,
+                     [&](Reply<void> reply) { stores.twins().put(std::move(write), std::move(reply)); });
+}
+
+// Enqueued at `sequence` milliseconds, expires an hour later.
+inline C2dMessage make_message(const std::string& device, std::uint64_t sequence,
+                               const std::string& body = "b") {
+  C2dMessage message;
+  message.device = device;
+  message.header.sequence = sequence;
+  message.header.enqueued = WallTime(milliseconds(sequence));
+  message.header.expiry = message.header.enqueued + std::chrono::hours(1);
+  message.header.message_id = "m" + std::to_string(sequence);
+  message.header.bytes = static_cast<std::uint32_t>(body.size());
+  message.body = body;
+  return message;
+}
+inline Result<void> append_message(ManualExecutor& home, Stores& stores, C2dMessage message) {
+  return await<void>(home,
+                     [&](Reply<void> reply) { stores.c2d().append(std::move(message), std::move(reply)); });
+}
+inline Result<void> settle(ManualExecutor& home, Stores& stores, C2dOutcome outcome) {
+  return await<void>(home,
+                     [&](Reply<void> reply) { stores.c2d().settle(std::move(outcome), std::move(reply)); });
+}
+inline Result<std::vector<C2dMessage>> read_messages(ManualExecutor& home, Stores& stores,
+                                                     const std::string& device, std::uint64_t from = 0,
+                                                     std::size_t messages = 1000,
+                                                     std::size_t bytes = 1 << 24) {
+  return await<std::vector<C2dMessage>>(home, [&](Reply<std::vector<C2dMessage>> reply) {
+    stores.c2d().read(device, from, messages, bytes, std::move(reply));
+  });
+}
+
 inline Result<TelemetryPage> read_page(ManualExecutor& home, Stores& stores, std::uint32_t partition,
                                        std::uint64_t from, std::size_t records = 10000,
                                        std::size_t bytes = 1 << 24) {
