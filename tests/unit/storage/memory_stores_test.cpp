@@ -93,6 +93,39 @@ TEST_F(MemoryStoresTest, pressure_is_told_and_refuses_the_control_path_as_busy) 
   EXPECT_EQ(heard, (std::vector{StorePressure::disk_low, StorePressure::none}));
 }
 
+TEST_F(MemoryStoresTest, what_makes_room_is_taken_under_pressure_and_refused_when_closed) {
+  ASSERT_TRUE(create(home_, stores_, make_identity("d")));
+  ASSERT_TRUE(append_message(home_, stores_, make_message("d", 1)));
+  stores_.set_pressure(StorePressure::queue_full);
+  EXPECT_EQ(append_message(home_, stores_, make_message("d", 2)).error().code, Errc::busy);
+  EXPECT_TRUE(settle(home_, stores_, {"d", {1}, {}, {}}));
+  EXPECT_TRUE(read_messages(home_, stores_, "d")->empty());
+  stores_.close();
+  EXPECT_EQ(settle(home_, stores_, {"d", {1}, {}, {}}).error().code, Errc::shutting_down);
+}
+
+TEST_F(MemoryStoresTest, starts_are_counted_over_crashes_that_take_commits_back) {
+  stores_.faults.lose_unsynced = true;
+  for (std::uint64_t starts = 1; starts <= 3; ++starts) {
+    EXPECT_EQ(stores_.committed().hub.starts, starts);
+    stores_.crash();
+  }
+}
+
+TEST_F(MemoryStoresTest, events_of_a_change_that_was_not_committed_are_lost_with_it) {
+  stores_.faults.hold_commits = true;
+  IdentityChange change;
+  change.writes.push_back(creation(make_identity("d")));
+  change.events.push_back(make_append(0, "d", 0, "created", false));
+  bool failed = false;
+  stores_.identities().commit(std::move(change),
+                              Reply<void>(home_, [&](Result<void> result) { failed = !result; }));
+  stores_.crash();
+  home_.run_ready();
+  EXPECT_TRUE(failed);
+  EXPECT_EQ(end(), 0u);
+}
+
 TEST_F(MemoryStoresTest, a_trimmed_log_tells_readers_where_it_begins) {
   for (std::uint64_t i = 0; i < 5; ++i) append(i);
   home_.run_ready();

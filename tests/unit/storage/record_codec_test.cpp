@@ -48,6 +48,35 @@ TwinRecord sample_twin() {
   return record;
 }
 
+SessionRecord sample_session() {
+  return {kSender, {{"devices/d1/messages/devicebound/#", 1, WallTime(milliseconds(12))}, {"a", 0, kNever}}};
+}
+
+C2dMessage sample_message() {
+  C2dMessage message;
+  message.header.sequence = 9;
+  message.header.enqueued = WallTime(milliseconds(300));
+  message.header.expiry = WallTime(milliseconds(1));
+  message.header.explicit_expiry = true;
+  message.header.was_sent = true;
+  message.header.delivery_count = 5;
+  message.header.ack = AckRequest::full;
+  message.header.bytes = 128;
+  message.header.message_id = "id";
+  message.to = "/t";
+  message.correlation_id = "c";
+  message.user_id = "u";
+  message.content_type = "j";
+  message.content_encoding = "8";
+  message.application = {{"k", "v"}, {"e", ""}};
+  message.body = "hi";
+  return message;
+}
+
+FeedbackRecord sample_feedback() {
+  return {4, "id", WallTime(milliseconds(300)), FeedbackStatus::purged, "d1", "638"};
+}
+
 TEST(RecordCodec, telemetry_of_version_1_has_these_bytes) {
   EXPECT_EQ(encode_hex(sample_telemetry()),
             "0101"              // version, oldest reader
@@ -99,6 +128,90 @@ TEST(RecordCodec, ca_certificate_of_version_1_has_these_bytes) {
   EXPECT_EQ(decode_ca_certificate(encode_ca_certificate(record)).value(), record);
 }
 
+TEST(RecordCodec, session_of_version_1_has_these_bytes) {
+  const std::string text = R"({"device":"d1","module":"m1","subscriptions":[)"
+                           R"({"filter":"devices/d1/messages/devicebound/#","qos":1,"created":12},)"
+                           R"({"filter":"a","qos":0,"created":0}]})";
+  EXPECT_EQ(encode_hex(encode_session(sample_session())), "0101" + encode_hex(text));
+}
+
+TEST(RecordCodec, message_header_of_version_1_has_these_bytes) {
+  EXPECT_EQ(encode_hex(encode_c2d_header(sample_message().header)),
+            "0101"  // version, oldest reader
+            "ac02"  // enqueued
+            "01"    // expiry
+            "03"    // explicit expiry, sent before
+            "05"    // delivery count
+            "03"    // ack
+            "8001"  // size
+            "026964");
+}
+
+TEST(RecordCodec, message_of_version_1_has_these_bytes) {
+  EXPECT_EQ(encode_hex(encode_c2d_message(sample_message())),
+            "0101"
+            "022f74"
+            "0163"
+            "0175"
+            "016a"
+            "0138"
+            "02"
+            "016b"
+            "0276"
+            "0165"
+            "01"  // application properties
+            "026869");
+}
+
+TEST(RecordCodec, feedback_of_version_1_has_these_bytes) {
+  EXPECT_EQ(encode_hex(encode_feedback(sample_feedback())),
+            "0101"
+            "ac02"  // time
+            "04"    // status
+            "026964"
+            "026431"
+            "03363338");
+}
+
+TEST(RecordCodec, sessions_messages_and_feedback_come_back_as_they_were) {
+  EXPECT_EQ(decode_session(encode_session(sample_session())).value(), sample_session());
+  const C2dMessage message = sample_message();
+  EXPECT_EQ(decode_c2d_header(9, encode_c2d_header(message.header)).value(), message.header);
+  C2dMessage bare = message;
+  bare.header = {};
+  EXPECT_EQ(decode_c2d_message(encode_c2d_message(message)).value(), bare);
+  EXPECT_EQ(decode_feedback(4, encode_feedback(sample_feedback())).value(), sample_feedback());
+}
+
+TEST(RecordCodec, every_source_of_an_event_is_read_and_an_unknown_one_refused) {
+  for (const MessageSource source :
+       {MessageSource::telemetry, MessageSource::twin_change, MessageSource::device_lifecycle,
+        MessageSource::connection_state, MessageSource::operations_monitoring}) {
+    const PropertyBag bag;
+    const std::string bytes = encode_telemetry({kSender, "", "", source, "", bag, ""});
+    EXPECT_EQ(decode_telemetry(TelemetryOffset{}, bytes)->source, source);
+  }
+  std::string unknown = sample_telemetry();
+  unknown[10] = 5;
+  EXPECT_FALSE(decode_telemetry(TelemetryOffset{}, unknown));
+}
+
+TEST(RecordCodec, the_version_of_a_twin_is_told_without_its_documents) {
+  EXPECT_EQ(twin_version(encode_twin(sample_twin())).value(), 9u);
+  const std::string head("\x01\x01", 2);
+  EXPECT_EQ(twin_version(head + R"({"version":12,"rest":)").value(), 12u);
+  EXPECT_FALSE(twin_version(head + R"({"version":12)"));
+  EXPECT_FALSE(twin_version(head + R"({"version":99999999999999999999,"etag":1})"));
+  EXPECT_FALSE(twin_version(head + R"({"version":-1,"etag":1})"));
+  std::string newer = encode_twin(sample_twin());
+  newer[1] = 2;
+  EXPECT_FALSE(twin_version(newer));
+  // Another order of members, as another writer may have it.
+  std::string other = encode_twin(sample_twin());
+  other.insert(3, R"("first":0,)");
+  EXPECT_EQ(twin_version(other).value(), 9u);
+}
+
 TEST(RecordCodec, json_records_come_back_as_they_were) {
   EXPECT_EQ(decode_identity(encode_identity(sample_identity())).value(), sample_identity());
   EXPECT_EQ(decode_twin(encode_twin(sample_twin())).value(), sample_twin());
@@ -124,6 +237,18 @@ TEST(RecordCodec, a_record_cut_anywhere_is_refused) {
   const std::string identity = encode_identity(sample_identity());
   for (std::size_t size = 0; size < identity.size(); ++size)
     EXPECT_FALSE(decode_identity(identity.substr(0, size)));
+  const std::string session = encode_session(sample_session());
+  for (std::size_t size = 0; size < session.size(); ++size)
+    EXPECT_FALSE(decode_session(session.substr(0, size)));
+  const std::string header = encode_c2d_header(sample_message().header);
+  for (std::size_t size = 0; size < header.size(); ++size)
+    EXPECT_FALSE(decode_c2d_header(1, header.substr(0, size)));
+  const std::string message = encode_c2d_message(sample_message());
+  for (std::size_t size = 0; size < message.size(); ++size)
+    EXPECT_FALSE(decode_c2d_message(message.substr(0, size)));
+  const std::string feedback = encode_feedback(sample_feedback());
+  for (std::size_t size = 0; size < feedback.size(); ++size)
+    EXPECT_FALSE(decode_feedback(1, feedback.substr(0, size)));
 }
 
 TEST(RecordCodec, a_record_that_needs_a_newer_reader_is_refused_and_a_newer_readable_one_is_read) {
@@ -137,6 +262,11 @@ TEST(RecordCodec, a_record_that_needs_a_newer_reader_is_refused_and_a_newer_read
   EXPECT_TRUE(decode_twin(twin));
   twin[1] = 2;
   EXPECT_FALSE(decode_twin(twin));
+  std::string header = encode_c2d_header(sample_message().header) + "added later";
+  header[0] = 2;
+  EXPECT_EQ(decode_c2d_header(9, header).value(), sample_message().header);
+  header[1] = 2;
+  EXPECT_EQ(decode_c2d_header(9, header).error().code, Errc::storage_failed);
 }
 
 TEST(RecordCodec, counts_and_lengths_that_lie_cost_no_memory) {
@@ -149,8 +279,22 @@ TEST(RecordCodec, counts_and_lengths_that_lie_cost_no_memory) {
   EXPECT_FALSE(decode_telemetry(TelemetryOffset{}, record));
 }
 
+TEST(RecordCodec, numbers_out_of_range_are_refused) {
+  const std::string head("\x01\x01", 2);
+  EXPECT_TRUE(decode_c2d_header(1, head + std::string("\0\0\0\0\3\0\0", 7)));
+  EXPECT_FALSE(decode_c2d_header(1, head + std::string("\0\0\0\0\4\0\0", 7)));  // ack
+  EXPECT_FALSE(
+      decode_c2d_header(1, head + std::string("\0\0\0\xff\xff\xff\xff\x10\0\0\0", 11)));  // 2^32 deliveries
+  EXPECT_TRUE(decode_feedback(1, head + std::string("\0\4\0\0\0", 5)));
+  EXPECT_FALSE(decode_feedback(1, head + std::string("\0\5\0\0\0", 5)));  // status
+}
+
 TEST(RecordCodec, members_of_another_type_are_refused) {
   const std::string head("\x01\x01", 2);
+  EXPECT_FALSE(decode_session(head + R"({"device":"d","module":""})"));
+  EXPECT_FALSE(decode_session(head + R"({"device":"d","module":"","subscriptions":[1]})"));
+  EXPECT_FALSE(decode_session(
+      head + R"({"device":"d","module":"","subscriptions":[{"filter":"a","qos":3,"created":0}]})"));
   EXPECT_FALSE(decode_identity(head + "{}"));
   EXPECT_FALSE(decode_identity(head + "[]"));
   EXPECT_FALSE(decode_policies(head + R"({"policies":[7]})"));
