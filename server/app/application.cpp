@@ -143,7 +143,8 @@ void Application::build_shards() {
   const auto security = std::make_shared<const HubSecurity>(rules);
   std::vector<DeviceRouter::ShardPorts> ports;
   for (unsigned i = 0; i < shards_->count(); ++i) {
-    hub_shards_.push_back(std::make_unique<HubShard>(shards_->shard(i), *stores_, security));
+    hub_shards_.push_back(
+        std::make_unique<HubShard>(shards_->shard(i), *stores_, options_.settings, records_, security));
     ports.push_back({.executor = &shards_->shard(i),
                      .directory = &hub_shards_.back()->directory(),
                      .connections = nullptr});

@@ -8,6 +8,7 @@
 #include "server/http/http_shard.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/hub_administration.h"
+#include "server/hub/hub_events.h"
 #include "server/hub/registry_service.h"
 #include "server/runtime/shard.h"
 
@@ -19,8 +20,11 @@ namespace kyanite {
 // them, then connect(). Destroyed after the shards were joined.
 class HubShard {
  public:
-  HubShard(Shard& shard, Stores& stores, const HubSecurityPtr& security)
-      : shard_(shard), directory_(shard, stores.identities(), security) {}
+  HubShard(Shard& shard, Stores& stores, const Settings& settings, const HubRecords& records,
+           const HubSecurityPtr& security)
+      : shard_(shard),
+        events_(shard, stores.telemetry(), settings, security->host_names.front(), records.starts),
+        directory_({shard, stores, settings, events_}, security) {}
 
   // Builds the adapters and binds them to the router and the stores.
   void connect(DeviceRouter& router, Stores& stores, HubAdministration& administration,
@@ -38,6 +42,7 @@ class HubShard {
 
  private:
   Shard& shard_;
+  HubEvents events_;
   DeviceDirectory directory_;
   std::unique_ptr<RegistryService> registry_;
   std::unique_ptr<HubServices> services_;

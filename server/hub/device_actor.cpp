@@ -4,10 +4,10 @@
 #include <utility>
 
 #include "protocol/base/limits.h"
+#include "server/hub/authenticator.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
-#include "server/hub/identity_rules.h"
-#include "server/hub/registry_service.h"
+#include "server/hub/hub_events.h"
 
 namespace kyanite {
 namespace {
@@ -21,25 +21,42 @@ void refuse(DeviceMessage& message, const Error& error) {
 }
 
 bool is_about_live_connection(const DeviceMessage& message) {
-  return std::holds_alternative<Detached>(message) || std::holds_alternative<Active>(message);
+  return std::holds_alternative<Detached>(message) || std::holds_alternative<Active>(message) ||
+         std::holds_alternative<SettleC2d>(message) || std::holds_alternative<AnswerMethod>(message);
 }
 
-bool is_disabled_device(const IdentityRecord& record) {
-  return !record.id.is_module() && record.status == IdentityStatus::disabled;
+// In what is loaded, constant or not.
+template <class Records>
+auto find_record(Records& records, const std::string& module) -> decltype(&records->device) {
+  if (!records) return nullptr;
+  if (module.empty()) return &records->device;
+  const auto it = std::find_if(records->modules.begin(), records->modules.end(),
+                               [&module](const IdentityRecord& m) { return m.id.module == module; });
+  return it == records->modules.end() ? nullptr : &*it;
 }
 
 }  // namespace
 
 DeviceActor::DeviceActor(DeviceDirectory& directory, std::string device)
-    : directory_(directory), device_(std::move(device)), presence_(*this) {}
+    : directory_(directory), device_(std::move(device)), presence_(*this), c2d_(*this), methods_(*this) {}
 
 DeviceActor::~DeviceActor() { refuse_waiting(Error(Errc::shutting_down)); }
 
-bool DeviceActor::is_idle() const { return !in_flight_ && waiting_.empty() && presence_.is_quiet(); }
+bool DeviceActor::is_idle() const {
+  const auto is_quiet = [](const auto& twin) { return twin->is_quiet(); };
+  return !in_flight_ && waiting_.empty() && presence_.is_quiet() && c2d_.is_quiet() && methods_.is_quiet() &&
+         std::all_of(twins_.begin(), twins_.end(),
+                     [&](const auto& entry) { return is_quiet(entry.second); }) &&
+         std::all_of(erased_twins_.begin(), erased_twins_.end(), is_quiet);
+}
 
 bool DeviceActor::unload() {
   loaded_ = false;
   records_.reset();
+  sessions_.clear();
+  c2d_.unload();
+  twins_.clear();
+  erased_twins_.clear();
   return presence_.is_empty();
 }
 
@@ -65,12 +82,17 @@ void DeviceActor::receive(DeviceMessage message) {
   settled();
 }
 
+void DeviceActor::on_clock_shift() {
+  c2d_.on_clock_shift();
+  settled();
+}
+
 void DeviceActor::load() {
   in_flight_ = true;
   // The actor stays while in_flight_ is set, so the reply may name it.
-  directory_.identities().load(
-      device_, Reply<DeviceRecords>(directory_.executor(),
-                                    [this](Result<DeviceRecords> r) { on_loaded(std::move(r)); }));
+  stores().identities().load(device_, Reply<DeviceRecords>(executor(), [this](Result<DeviceRecords> records) {
+                               on_loaded(std::move(records));
+                             }));
 }
 
 void DeviceActor::on_loaded(Result<DeviceRecords> records) {
@@ -78,6 +100,8 @@ void DeviceActor::on_loaded(Result<DeviceRecords> records) {
   in_flight_ = false;
   if (records) {
     loaded_ = true;
+    sessions_.load(records->sessions);
+    c2d_.load(std::exchange(records->c2d, {}), records->next_c2d_sequence);
     records_ = std::move(*records);
   } else if (records.error().code == Errc::device_not_found) {
     loaded_ = true;
@@ -109,215 +133,133 @@ void DeviceActor::run(DeviceMessage message) {
 
 // The last thing a step does: the directory may end the actor.
 void DeviceActor::settled() {
+  std::erase_if(erased_twins_, [](const auto& twin) { return twin->is_quiet(); });
   if (is_idle()) directory_.on_settled(device_);
 }
 
-IdentityRecord* DeviceActor::find(const Identity& id) {
-  if (!records_) return nullptr;
-  if (!id.is_module()) return &records_->device;
-  const auto it = std::find_if(records_->modules.begin(), records_->modules.end(),
-                               [&id](const IdentityRecord& m) { return m.id.module == id.module; });
-  return it == records_->modules.end() ? nullptr : &*it;
+IdentityRecord* DeviceActor::find(const Identity& id) { return find_record(records_, id.module); }
+
+bool DeviceActor::is_disabled() const {
+  return records_ && records_->device.status == IdentityStatus::disabled;
 }
 
 Error DeviceActor::absent(const Identity& id) const {
   return Error(records_ && id.is_module() ? Errc::module_not_found : Errc::device_not_found);
 }
 
-IdentityView DeviceActor::view(const IdentityRecord& record) const {
-  const LiveState live = presence_.live(record.id.module);
-  return {record, live.connected, live.connection_state_updated, live.last_activity};
-}
+// Connections
 
 void DeviceActor::on(Attach message) {
   const IdentityRecord* record = find(message.identity);
-  if (!record) {
-    message.reply(absent(message.identity));
-    return;
-  }
+  if (!record) return message.reply(absent(message.identity));
   const Result<AuthVerdict> verdict = authenticate_device(
       *record, records_->device.status, message.credentials, directory_.security(), executor().wall_now());
-  if (!verdict) {
-    message.reply(verdict.error());
-    return;
-  }
+  if (!verdict) return message.reply(verdict.error());
   message.credentials = {};  // judged; a waiting Attach keeps no secret
-  presence_.attach(std::move(message), *verdict, record->generation_id);
+  if (!message.model_id.empty()) twin(message.identity.module).announce_model(message.model_id);
+  if (!message.clean_session || !sessions_.has_stored(message.identity.module)) {
+    return presence_.attach(std::move(message), *verdict, record->generation_id);
+  }
+  // A connection that wants no session ends the stored one (spec device-mqtt.md 2.12).
+  const Identity identity = message.identity;
+  put_session(identity, {},
+              [this, message = std::move(message), verdict = *verdict,
+               generation = record->generation_id](Result<void> written) mutable {
+                if (!written) return message.reply(written.error());
+                presence_.attach(std::move(message), verdict, generation);
+              });
 }
 
 void DeviceActor::on(Detached message) { presence_.detached(message); }
 
 void DeviceActor::on(Active message) { presence_.active(message); }
 
-void DeviceActor::on(GetIdentity message) {
-  const IdentityRecord* record = find(message.identity);
-  if (record) {
-    message.reply(view(*record));
-  } else {
-    message.reply(absent(message.identity));
+void DeviceActor::on(Subscribe message) {
+  if (!presence_.is_current(message.identity.module, message.epoch)) {
+    return message.reply(Error(Errc::shutting_down, "the connection was superseded"));
   }
+  const DeviceLink* live = presence_.link(message.identity.module);
+  if (!live) return message.reply(Error(Errc::shutting_down, "the connection is being superseded"));
+  change_filters(message.identity, add_filters(live->filters, message.filters, executor().wall_now()),
+                 std::move(message.reply));
 }
 
-void DeviceActor::on(ListModules message) {
-  if (!records_) {
-    message.reply(Error(Errc::device_not_found));
-    return;
+void DeviceActor::on(Unsubscribe message) {
+  const DeviceLink* live = presence_.link(message.identity.module);
+  if (!live || live->epoch != message.epoch) {
+    return message.reply(Error(Errc::shutting_down, "the connection was superseded"));
   }
-  std::vector<IdentityView> views;
-  views.reserve(records_->modules.size());
-  for (const IdentityRecord& module : records_->modules) views.push_back(view(module));
-  message.reply(std::move(views));
+  change_filters(message.identity, remove_filters(live->filters, message.filters), std::move(message.reply));
 }
 
-void DeviceActor::on(PutIdentity message) {
-  const Identity& id = message.wanted.id;
-  const IdentityRecord* current = find(id);
-  IdentityChange change;
-  Result<void> planned = current ? replace(message, *current, change) : create(message, change);
-  if (!planned) {
-    message.reply(planned.error());
-    return;
+// The reply goes out before anything the new subscriptions set free.
+void DeviceActor::change_filters(const Identity& identity, std::vector<GrantedFilter> filters,
+                                 Reply<void> reply) {
+  const DeviceLink live = *presence_.link(identity.module);
+  if (live.clean_session || live.filters == filters) {
+    presence_.set_filters(identity.module, std::move(filters));
+    reply({});
+    return tell_of_filters(identity.module, live.filters);
   }
-  commit_put(std::move(change), std::move(message.reply));
+  put_session(identity, filters,
+              [this, module = identity.module, epoch = live.epoch, before = live.filters, filters,
+               reply = std::move(reply)](Result<void> written) mutable {
+                const bool is_current = presence_.is_current(module, epoch);
+                if (written && is_current) presence_.set_filters(module, std::move(filters));
+                const bool done = written.has_value();
+                reply(std::move(written));
+                if (done && is_current) tell_of_filters(module, before);
+              });
 }
 
-Result<void> DeviceActor::create(const PutIdentity& message, IdentityChange& change) {
-  const Identity& id = message.wanted.id;
-  if (message.if_match || (id.is_module() && !records_)) return absent(id);
-  if (id.is_module() && records_->modules.size() >= limits::kModulesPerDeviceMax)
-    return Errc::too_many_modules;
-  const WallTime now = executor().wall_now();
-  IdentityRecord record = create_record(message.wanted, now);
-  const bool edge = record.iot_edge;
-  change.writes.push_back({std::move(record), new_twin(now), std::nullopt});
-  if (edge) {
-    for (IdentityRecord& module : system_modules(id.device, now)) {
-      change.writes.push_back({std::move(module), new_twin(now), std::nullopt});
-    }
-  }
-  return {};
-}
-
-Result<void> DeviceActor::replace(const PutIdentity& message, const IdentityRecord& current,
-                                  IdentityChange& change) {
-  const Identity& id = message.wanted.id;
-  if (!message.if_match)
-    return Error(id.is_module() ? Errc::module_already_exists : Errc::device_already_exists);
-  if (!message.if_match->matches(identity_etag(current))) return Errc::precondition_failed;
-  const WallTime now = executor().wall_now();
-  Result<IdentityRecord> record = replace_record(current, message.wanted, now);
-  if (!record) return record.error();
-  const bool becomes_edge = record->iot_edge && !current.iot_edge;
-  const bool was_edge = current.iot_edge && !record->iot_edge;
-  change.writes.push_back({std::move(*record), std::nullopt, current.etag_counter});
-  if (becomes_edge) {
-    for (IdentityRecord& module : system_modules(id.device, now)) {
-      if (!find(module.id)) change.writes.push_back({std::move(module), new_twin(now), std::nullopt});
-    }
-  }
-  if (was_edge) {
-    for (const IdentityRecord& module : records_->modules) {
-      if (is_system_module(module.id)) change.erases.push_back({module.id});
-    }
-  }
-  return {};
-}
-
-void DeviceActor::commit_put(IdentityChange change, Reply<IdentityView> reply) {
+void DeviceActor::put_session(const Identity& identity, const std::vector<GrantedFilter>& filters,
+                              AfterWrite then) {
   in_flight_ = true;
-  IdentityChange applied = change;  // what memory becomes once the store has it
-  directory_.identities().commit(
-      std::move(change),
-      Reply<void>(directory_.executor(), [this, applied = std::move(applied),
-                                          reply = std::move(reply)](Result<void> committed) mutable {
-        in_flight_ = false;
-        if (committed) {
-          apply(applied);
-          reply(view(*find(applied.writes.front().record.id)));
-        } else {
-          unload();
-          reply(committed.error());
-        }
-        run_waiting();
-      }));
+  stores().sessions().put(Sessions::store_form(identity, filters),
+                          Reply<void>(executor(), [this, module = identity.module, filters,
+                                                   then = std::move(then)](Result<void> written) mutable {
+                            in_flight_ = false;
+                            if (written) sessions_.replace(module, filters);
+                            then(std::move(written));
+                            run_waiting();
+                          }));
 }
 
-void DeviceActor::apply(const IdentityChange& change) {
-  for (const IdentityChange::Erase& erase : change.erases) {
-    presence_.forget(erase.id.module);
-    std::erase_if(records_->modules, [&erase](const IdentityRecord& m) { return m.id == erase.id; });
+void DeviceActor::tell_of_filters(const std::string& module, const std::vector<GrantedFilter>& before) {
+  const DeviceLink* live = presence_.link(module);
+  if (!live) return;
+  const auto had = [&before](FilterKind kind) {
+    return std::any_of(before.begin(), before.end(), [kind](const auto& f) { return f.kind == kind; });
+  };
+  if (live->find(FilterKind::c2d)) {
+    c2d_.on_subscribed(!had(FilterKind::c2d));
+  } else if (had(FilterKind::c2d)) {
+    c2d_.on_link_ended();
   }
-  for (const IdentityChange::Write& write : change.writes) {
-    if (IdentityRecord* record = find(write.record.id)) {
-      const IdentityRecord before = std::exchange(*record, write.record);
-      close_ended_by(before, write.record);
-    } else if (write.record.id.is_module()) {
-      std::vector<IdentityRecord>& modules = records_->modules;
-      const auto place = std::lower_bound(
-          modules.begin(), modules.end(), write.record,
-          [](const IdentityRecord& a, const IdentityRecord& b) { return a.id.module < b.id.module; });
-      modules.insert(place, write.record);
-    } else {
-      records_.emplace();
-      records_->device = write.record;
-    }
+  if (live->find(FilterKind::methods)) {
+    if (!had(FilterKind::methods)) methods_.on_listening(module);
+  } else if (had(FilterKind::methods)) {
+    methods_.on_link_ended(module);
   }
 }
-
-// Connections that the committed change ends (spec device-mqtt.md 2.11).
-void DeviceActor::close_ended_by(const IdentityRecord& before, const IdentityRecord& after) {
-  if (is_disabled_device(after) && !is_disabled_device(before)) {
-    presence_.close_all(CloseReason::identity_disabled, Error(Errc::device_disabled));
-    return;
-  }
-  if (!directory_.security().rules.disconnect_on_key_change || !credentials_replaced(before, after)) return;
-  // A policy's token does not depend on the identity's own keys.
-  if (presence_.connected_scope(after.id.module) == AuthScope::hub) return;
-  presence_.close(after.id.module, CloseReason::credential_changed,
-                  Error(Errc::unauthorized, "the credential was replaced while connecting"));
-}
-
-void DeviceActor::on(DeleteIdentity message) {
-  if (!message.if_match && directory_.security().rules.require_delete_etag) {
-    message.reply(Error(Errc::etag_missing));
-    return;
-  }
-  const IdentityRecord* current = find(message.identity);
-  if (!current) {
-    message.reply(absent(message.identity));
-    return;
-  }
-  if (message.if_match && !message.if_match->matches(identity_etag(*current))) {
-    message.reply(Error(Errc::precondition_failed));
-    return;
-  }
-  IdentityChange change;
-  change.erases.push_back({message.identity});
-  in_flight_ = true;
-  directory_.identities().commit(
-      std::move(change),
-      Reply<void>(directory_.executor(), [this, module = message.identity.module,
-                                          reply = std::move(message.reply)](Result<void> committed) mutable {
-        in_flight_ = false;
-        if (!committed) {
-          unload();
-        } else if (module.empty()) {
-          presence_.forget_all();
-          records_.reset();
-        } else {
-          presence_.forget(module);
-          std::erase_if(records_->modules,
-                        [&module](const IdentityRecord& m) { return m.id.module == module; });
-        }
-        reply(std::move(committed));
-        run_waiting();
-      }));
-}
-
-Executor& DeviceActor::executor() { return directory_.executor(); }
 
 void DeviceActor::close_connection(ConnectionRef connection, CloseReason reason) {
   directory_.router().send(connection, CloseConnection{reason});
+}
+
+std::vector<GrantedFilter> DeviceActor::stored_filters(const std::string& module) const {
+  return sessions_.stored({device_, module});
+}
+
+void DeviceActor::on_bound(const std::string& module) {
+  if (const IdentityRecord* record = identity(module)) events().connection_changed(*record, true);
+  tell_of_filters(module, {});
+}
+
+void DeviceActor::on_unbound(const std::string& module) {
+  if (module.empty()) c2d_.on_link_ended();
+  methods_.on_link_ended(module);
+  if (const IdentityRecord* record = identity(module)) events().connection_changed(*record, false);
 }
 
 void DeviceActor::on_connected_changed(const std::string& module, bool connected) {
@@ -327,6 +269,91 @@ void DeviceActor::on_connected_changed(const std::string& module, bool connected
 void DeviceActor::on_takeover_timeout(const std::string& module) {
   presence_.takeover_timeout(module);
   settled();
+}
+
+// What the parts take
+
+TwinState& DeviceActor::twin(const std::string& module) {
+  std::unique_ptr<TwinState>& state = twins_[module];
+  if (!state) state = std::make_unique<TwinState>(*this, module);
+  return *state;
+}
+
+void DeviceActor::erase_twin(const std::string& module) {
+  const auto entry = twins_.find(module);
+  if (entry == twins_.end()) return;
+  entry->second->on_erased();
+  erased_twins_.push_back(std::move(entry->second));
+  twins_.erase(entry);
+}
+
+void DeviceActor::on(GetTwin message) {
+  if (!find(message.identity)) return message.reply(absent(message.identity));
+  const std::string module = message.identity.module;
+  twin(module).get(std::move(message));
+}
+
+void DeviceActor::on(PatchReported message) {
+  if (!find(message.identity)) return message.reply(absent(message.identity));
+  const std::string module = message.identity.module;
+  twin(module).patch(std::move(message));
+}
+
+void DeviceActor::on(UpdateTwin message) {
+  if (!find(message.identity)) return message.reply(absent(message.identity));
+  const std::string module = message.identity.module;
+  twin(module).update(std::move(message));
+}
+
+// A disabled device takes neither messages nor calls, and looks as if it were not there
+// (service-rest.md 8.3).
+void DeviceActor::on(SendC2d message) {
+  if (!records_ || is_disabled()) return message.reply(Error(Errc::device_not_found));
+  c2d_.send(std::move(message));
+}
+
+void DeviceActor::on(SettleC2d message) {
+  if (presence_.is_current(message.identity.module, message.epoch)) c2d_.settle(message);
+}
+
+void DeviceActor::on(PurgeC2d message) {
+  if (!find(message.identity)) return message.reply(absent(message.identity));
+  c2d_.purge(std::move(message));
+}
+
+void DeviceActor::on(ExpireC2d) { c2d_.expire(); }
+
+void DeviceActor::on(InvokeMethod message) {
+  if (!find(message.identity)) return message.reply(absent(message.identity));
+  if (is_disabled()) return message.reply(Error(Errc::device_not_found));
+  methods_.invoke(std::move(message));
+}
+
+void DeviceActor::on(AnswerMethod message) {
+  if (presence_.is_current(message.identity.module, message.epoch)) methods_.answer(std::move(message));
+}
+
+// What the parts need
+
+Executor& DeviceActor::executor() { return directory_.executor(); }
+Stores& DeviceActor::stores() { return directory_.stores(); }
+const Settings& DeviceActor::settings() const { return directory_.settings(); }
+HubEvents& DeviceActor::events() { return directory_.events(); }
+
+const IdentityRecord* DeviceActor::identity(const std::string& module) const {
+  return find_record(records_, module);
+}
+
+IdentityView DeviceActor::view(const IdentityRecord& record) const {
+  const LiveState live = presence_.live(record.id.module);
+  const std::uint64_t c2d_messages = record.id.is_module() ? 0 : c2d_.size();
+  return {record, live.connected, live.connection_state_updated, live.last_activity, c2d_messages};
+}
+
+void DeviceActor::send(const std::string& module, ConnectionMessage message) {
+  if (const DeviceLink* live = presence_.link(module)) {
+    directory_.router().send(live->connection, std::move(message));
+  }
 }
 
 }  // namespace kyanite

@@ -7,8 +7,8 @@
 
 namespace kyanite {
 
-DeviceDirectory::DeviceDirectory(Executor& executor, IdentityStore& identities, HubSecurityPtr security)
-    : executor_(executor), identities_(identities), security_(std::move(security)) {}
+DeviceDirectory::DeviceDirectory(const Services& services, HubSecurityPtr security)
+    : services_(services), security_(std::move(security)) {}
 
 DeviceDirectory::~DeviceDirectory() = default;
 
@@ -18,7 +18,10 @@ void DeviceDirectory::receive(DeviceMessage message) {
   auto it = actors_.find(device);
   if (it == actors_.end()) {
     // Nothing to tell an actor that is not there about a connection that ended.
-    if (std::holds_alternative<Detached>(message) || std::holds_alternative<Active>(message)) return;
+    if (std::holds_alternative<Detached>(message) || std::holds_alternative<Active>(message) ||
+        std::holds_alternative<SettleC2d>(message) || std::holds_alternative<AnswerMethod>(message)) {
+      return;
+    }
     it = actors_.emplace(device, std::make_unique<DeviceActor>(*this, device)).first;
   }
   it->second->receive(std::move(message));
@@ -43,6 +46,16 @@ void DeviceDirectory::answer(ShardQuery query) {
 void DeviceDirectory::set_security(HubSecurityPtr security) {
   shard_check_.check();
   security_ = std::move(security);
+}
+
+void DeviceDirectory::on_clock_shift() {
+  shard_check_.check();
+  std::vector<std::string> devices;  // an actor may end by it
+  devices.reserve(actors_.size());
+  for (const auto& [device, actor] : actors_) devices.push_back(device);
+  for (const std::string& device : devices) {
+    if (const auto it = actors_.find(device); it != actors_.end()) it->second->on_clock_shift();
+  }
 }
 
 void DeviceDirectory::on_settled(const std::string& device) {

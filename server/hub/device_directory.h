@@ -6,16 +6,18 @@
 #include <string>
 #include <unordered_map>
 
+#include "config/settings.h"
 #include "protocol/base/executor.h"
 #include "protocol/base/shard_check.h"
 #include "server/hub/device_messages.h"
 #include "server/hub/hub_security.h"
-#include "storage/identity_store.h"
+#include "storage/stores.h"
 
 namespace kyanite {
 
 class DeviceActor;
 class DeviceRouter;
+class HubEvents;
 
 // DeviceDirectory is one shard's map from device id to actor. An actor is made by the first message for its
 // device and goes when it has nothing to do and nothing to remember: what stays of a registered device that
@@ -26,7 +28,14 @@ class DeviceRouter;
 // flight.
 class DeviceDirectory {
  public:
-  DeviceDirectory(Executor& executor, IdentityStore& identities, HubSecurityPtr security);
+  // What the actors of the shard work with; all of it outlives the directory.
+  struct Services {
+    Executor& executor;
+    Stores& stores;
+    const Settings& settings;
+    HubEvents& events;
+  };
+  DeviceDirectory(const Services& services, HubSecurityPtr security);
   ~DeviceDirectory();
 
   // Before the shards start: closing a connection goes through the router.
@@ -36,6 +45,8 @@ class DeviceDirectory {
   void answer(ShardQuery query);
   // Connections are judged by it from now on; live ones stay.
   void set_security(HubSecurityPtr security);
+  // The wall clock was shifted: what ends by it is looked at again.
+  void on_clock_shift();
 
   std::size_t actors() const { return actors_.size(); }
   std::uint64_t connected_devices() const { return connected_devices_; }
@@ -45,14 +56,15 @@ class DeviceDirectory {
 
   // For actors. on_settled may destroy the actor: it is the last thing a step does.
   void on_settled(const std::string& device);
-  Executor& executor() { return executor_; }
-  IdentityStore& identities() { return identities_; }
+  Executor& executor() { return services_.executor; }
+  Stores& stores() { return services_.stores; }
+  const Settings& settings() const { return services_.settings; }
+  HubEvents& events() { return services_.events; }
   const HubSecurity& security() const { return *security_; }
   DeviceRouter& router();
   void on_device_presence(bool connected);
 
-  Executor& executor_;
-  IdentityStore& identities_;
+  const Services services_;
   HubSecurityPtr security_;
   DeviceRouter* router_ = nullptr;
   ShardCheck shard_check_;

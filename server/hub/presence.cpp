@@ -13,7 +13,7 @@ Presence::~Presence() {
 void Presence::attach(Attach message, const AuthVerdict& verdict, const std::string& generation_id) {
   const std::string module = message.identity.module;
   Entry& entry = entries_[module];
-  if (!entry.connection) {
+  if (!entry.link.connection) {
     bind(module, entry, std::move(message), verdict, generation_id);
     return;
   }
@@ -25,7 +25,7 @@ void Presence::attach(Attach message, const AuthVerdict& verdict, const std::str
     entry.waiting->generation_id = generation_id;
     return;
   }
-  host_.close_connection(entry.connection, CloseReason::takeover);
+  host_.close_connection(entry.link.connection, CloseReason::takeover);
   const TimerId timer = host_.executor().after(limits::kTakeoverWait,
                                                [&host = host_, module] { host.on_takeover_timeout(module); });
   entry.waiting = Waiting{std::move(message), verdict, generation_id, timer};
@@ -33,22 +33,25 @@ void Presence::attach(Attach message, const AuthVerdict& verdict, const std::str
 
 void Presence::bind(const std::string& module, Entry& entry, Attach message, const AuthVerdict& verdict,
                     const std::string& generation_id) {
-  const bool was_connected = static_cast<bool>(entry.connection);
-  entry.epoch = Epoch{entry.epoch.value + 1};
-  entry.connection = message.connection;
+  const bool was_connected = static_cast<bool>(entry.link.connection);
+  const Epoch epoch{entry.link.epoch.value + 1};
+  entry.link = DeviceLink{message.connection, epoch, message.clean_session, {}};
+  if (!message.clean_session) entry.link.filters = host_.stored_filters(module);
   entry.scope = verdict.scope;
   entry.state_updated = host_.executor().wall_now();
   entry.last_activity = entry.state_updated;
   if (!was_connected) host_.on_connected_changed(module, true);
-  message.reply(
-      Attachment{entry.epoch, generation_id, verdict.scope, verdict.kind, verdict.expiry, false, {}});
+  message.reply(Attachment{epoch, generation_id, verdict.scope, verdict.kind, verdict.expiry,
+                           !entry.link.filters.empty(), entry.link.filters});
+  host_.on_bound(module);
 }
 
 void Presence::detached(const Detached& message) {
   const auto it = entries_.find(message.identity.module);
   if (it == entries_.end()) return;
   Entry& entry = it->second;
-  if (entry.connection != message.connection || entry.epoch != message.epoch) return;  // of an older epoch
+  if (entry.link.connection != message.connection || entry.link.epoch != message.epoch)
+    return;  // an older one
   end(it->first, entry);
 }
 
@@ -60,6 +63,7 @@ void Presence::takeover_timeout(const std::string& module) {
 
 // The attached connection is gone: the one that waited for it comes in.
 void Presence::end(const std::string& module, Entry& entry) {
+  host_.on_unbound(module);
   if (entry.waiting) {
     Waiting waiting = std::move(*entry.waiting);
     entry.waiting.reset();
@@ -67,14 +71,15 @@ void Presence::end(const std::string& module, Entry& entry) {
     bind(module, entry, std::move(waiting.message), waiting.verdict, waiting.generation_id);
     return;
   }
-  entry.connection = ConnectionRef{};
+  entry.link.connection = ConnectionRef{};
+  entry.link.filters.clear();
   entry.state_updated = host_.executor().wall_now();
   host_.on_connected_changed(module, false);
 }
 
 void Presence::active(const Active& message) {
   const auto it = entries_.find(message.identity.module);
-  if (it == entries_.end() || it->second.epoch != message.epoch) return;
+  if (it == entries_.end() || it->second.link.epoch != message.epoch) return;
   if (message.when > it->second.last_activity) it->second.last_activity = message.when;
 }
 
@@ -90,8 +95,8 @@ void Presence::close(const std::string& module, CloseReason reason, const Error&
   if (it == entries_.end()) return;
   Entry& entry = it->second;
   refuse_waiting(entry, refusal);
-  if (!entry.connection) return;
-  host_.close_connection(entry.connection, reason);
+  if (!entry.link.connection) return;
+  host_.close_connection(entry.link.connection, reason);
   end(module, entry);
 }
 
@@ -112,18 +117,34 @@ void Presence::forget_all() {
 LiveState Presence::live(const std::string& module) const {
   const auto it = entries_.find(module);
   if (it == entries_.end()) return {};
-  return {static_cast<bool>(it->second.connection), it->second.state_updated, it->second.last_activity};
+  return {static_cast<bool>(it->second.link.connection), it->second.state_updated, it->second.last_activity};
+}
+
+const DeviceLink* Presence::link(const std::string& module) const {
+  const auto it = entries_.find(module);
+  if (it == entries_.end() || !it->second.link.connection || it->second.waiting) return nullptr;
+  return &it->second.link;
+}
+
+bool Presence::is_current(const std::string& module, Epoch epoch) const {
+  const auto it = entries_.find(module);
+  return it != entries_.end() && it->second.link.connection && it->second.link.epoch == epoch;
+}
+
+void Presence::set_filters(const std::string& module, std::vector<GrantedFilter> filters) {
+  const auto it = entries_.find(module);
+  if (it != entries_.end()) it->second.link.filters = std::move(filters);
 }
 
 std::optional<AuthScope> Presence::connected_scope(const std::string& module) const {
   const auto it = entries_.find(module);
-  if (it == entries_.end() || !it->second.connection) return std::nullopt;
+  if (it == entries_.end() || !it->second.link.connection) return std::nullopt;
   return it->second.scope;
 }
 
 bool Presence::is_quiet() const {
   for (const auto& [module, entry] : entries_) {
-    if (entry.connection || entry.waiting) return false;
+    if (entry.link.connection || entry.waiting) return false;
   }
   return true;
 }

@@ -6,7 +6,7 @@
 
 #include "protocol/base/executor.h"
 #include "server/hub/authenticator.h"
-#include "server/hub/device_messages.h"
+#include "server/hub/device_host.h"
 
 namespace kyanite {
 
@@ -16,6 +16,12 @@ class PresenceHost {
   virtual ~PresenceHost() = default;
   virtual Executor& executor() = 0;
   virtual void close_connection(ConnectionRef connection, CloseReason reason) = 0;
+  // The subscriptions that a connection which keeps its session finds.
+  virtual std::vector<GrantedFilter> stored_filters(const std::string& module) const = 0;
+  // A connection was let in, and its CONNECT answered.
+  virtual void on_bound(const std::string& module) = 0;
+  // The connection that was let in is gone; link() still shows it during the call.
+  virtual void on_unbound(const std::string& module) = 0;
   virtual void on_connected_changed(const std::string& module, bool connected) = 0;
   // The wait for a superseded connection took too long.
   virtual void on_takeover_timeout(const std::string& module) = 0;
@@ -52,6 +58,12 @@ class Presence {
   void forget_all();
 
   LiveState live(const std::string& module) const;
+  // Who is connected, with its subscriptions; nullptr when nobody is, and while it is being superseded: what
+  // is for the device then waits for the new connection.
+  const DeviceLink* link(const std::string& module) const;
+  // Whether the epoch is that of the connection let in last, even while that is being superseded.
+  bool is_current(const std::string& module, Epoch epoch) const;
+  void set_filters(const std::string& module, std::vector<GrantedFilter> filters);
   // How the connected client proved itself; nothing when nobody is connected.
   std::optional<AuthScope> connected_scope(const std::string& module) const;
   // Nobody connected, nobody waiting.
@@ -67,8 +79,9 @@ class Presence {
     TimerId timer;
   };
   struct Entry {
-    Epoch epoch{};
-    ConnectionRef connection;  // attached; still set while it is being closed for a takeover
+    // Its connection is set while one is attached, also while that is being closed for a takeover; the epoch
+    // stays when it is gone.
+    DeviceLink link;
     AuthScope scope = AuthScope::device;
     std::optional<Waiting> waiting;
     WallTime state_updated = kNever;

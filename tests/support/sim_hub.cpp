@@ -57,7 +57,10 @@ SimHub::SimHub(Options options)
   std::vector<DeviceRouter::ShardPorts> ports;
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     auto shard = std::make_unique<Shard>(loop);
-    shard->directory = std::make_unique<DeviceDirectory>(shard->executor, stores.identities(), security_);
+    shard->events = std::make_unique<HubEvents>(shard->executor, stores.telemetry(), settings, host(),
+                                                stores.committed().hub.starts);
+    shard->directory = std::make_unique<DeviceDirectory>(
+        DeviceDirectory::Services{shard->executor, stores, settings, *shard->events}, security_);
     ports.push_back({&shard->executor, shard->directory.get(), nullptr});
     shards_.push_back(std::move(shard));
   }

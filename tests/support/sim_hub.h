@@ -10,6 +10,7 @@
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
 #include "server/hub/hub_administration.h"
+#include "server/hub/hub_events.h"
 #include "server/hub/hub_observer.h"
 #include "server/hub/registry_service.h"
 #include "storage/memory/memory_stores.h"
@@ -94,6 +95,7 @@ class SimHub {
   struct Shard {
     explicit Shard(SimLoop& loop) : executor(loop) {}
     SimExecutor executor;
+    std::unique_ptr<HubEvents> events;
     std::unique_ptr<DeviceDirectory> directory;
     std::unique_ptr<RegistryService> registry;
     std::unique_ptr<MqttShard> mqtt;

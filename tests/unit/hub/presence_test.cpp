@@ -22,6 +22,9 @@ class PresenceTest : public testing::Test, public PresenceHost {
     lines_.push_back("close " + std::to_string(connection.slot) +
                      (reason == CloseReason::takeover ? " takeover" : " other"));
   }
+  std::vector<GrantedFilter> stored_filters(const std::string&) const override { return stored_; }
+  void on_bound(const std::string&) override {}
+  void on_unbound(const std::string&) override {}
   void on_connected_changed(const std::string&, bool connected) override {
     lines_.push_back(connected ? "connected" : "disconnected");
   }
@@ -48,6 +51,7 @@ class PresenceTest : public testing::Test, public PresenceHost {
   SimLoop loop_;
   SimExecutor executor_{loop_};
   std::vector<std::string> lines_;
+  std::vector<GrantedFilter> stored_;
   Presence presence_{*this};
 };
 
