@@ -31,8 +31,8 @@ class TelemetryIngestTest : public testing::Test {
  protected:
   explicit TelemetryIngestTest(Settings::Mqtt settings = {})
       : ingest(log, log, settings, [this] { ++scheduled; }),
-        origin(ingest.make_origin({"d1", "m1"}, {Epoch{1}, "42", AuthScope::module, AuthKind::x509, {}},
-                                  "dtmi:x;1")) {}
+        origin(ingest.make_origin(
+            {"d1", "m1"}, {Epoch{1}, "42", AuthScope::module, AuthKind::x509, {}, false, {}}, "dtmi:x;1")) {}
   TelemetryRecord stored(const TelemetryMessage& message) {
     EXPECT_TRUE(ingest.append(origin, message, {}, false));
     ingest.flush();
