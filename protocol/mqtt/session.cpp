@@ -46,14 +46,21 @@ void MqttSession::feed(std::string_view bytes) {
   if (state_ != SessionState::closed) decoder_.feed(bytes);
 }
 
+Result<void> MqttSession::hold() {
+  if (failed_) return *failed_;
+  if (state_ == SessionState::closed) return {};
+  if (decoder_.pending_bytes() > limits_.waiting_bytes_max) {
+    return fail(Error(Errc::busy, "more bytes than may wait for the hub's answer"));
+  }
+  decoder_.hold();
+  return {};
+}
+
 Result<std::optional<SessionEvent>> MqttSession::next() {
   if (failed_) return *failed_;
   if (state_ == SessionState::closed) return nothing();
   if (is_withholding()) {
-    if (decoder_.pending_bytes() > limits_.waiting_bytes_max) {
-      return fail(Error(Errc::busy, "more bytes than may wait for the hub's answer"));
-    }
-    decoder_.hold();
+    if (const Result<void> held = hold(); !held) return held.error();
     return nothing();
   }
   if (state_ == SessionState::awaiting_connect) {

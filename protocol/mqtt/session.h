@@ -102,6 +102,10 @@ class MqttSession {
   // is_withholding) or cannot complete is copied.
   void feed(std::string_view bytes);
 
+  // The caller will ask for what is at hand later: copies it. Does nothing when nothing is at hand.
+  // Errors: busy (more bytes waiting than the limit); the session is closed then as by next().
+  Result<void> hold();
+
   // The next event; nothing when more bytes are needed, or when events are withheld. Views in an event are
   // valid until the following call of next() or feed().
   //
@@ -128,6 +132,7 @@ class MqttSession {
   // The peer ended the stream in an orderly way: what it sent before is still handled, a DISCONNECT above
   // all, although nothing will be acknowledged any more. Call next() again.
   void on_peer_left() { peer_left_ = true; }
+  bool has_peer_left() const { return peer_left_; }
 
   SessionState state() const { return state_; }
   std::size_t unacked_publishes() const { return window_.size(); }

@@ -45,7 +45,7 @@ std::unique_ptr<MqttConnection> ConnectionTable::take(ConnectionRef ref) {
 }
 
 void ConnectionTable::deliver(ConnectionRef connection, ConnectionMessage message) {
-  if (MqttConnection* found = find(connection)) found->on_message(message);
+  if (MqttConnection* found = find(connection)) found->on_message(std::move(message));
 }
 
 }  // namespace kyanite

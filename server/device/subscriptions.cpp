@@ -4,33 +4,37 @@
 
 namespace kyanite {
 
-Result<std::vector<std::uint8_t>> Subscriptions::add(const std::vector<mqtt::TopicRequest>& requests,
-                                                     const Identity& self, std::size_t max) {
+void Subscriptions::restore(const std::vector<GrantedFilter>& filters) {
+  entries_.clear();
+  entries_.reserve(filters.size());
+  for (const GrantedFilter& filter : filters) entries_.push_back({filter.filter, filter.kind});
+}
+
+Result<std::vector<GrantedFilter>> Subscriptions::add(const std::vector<mqtt::TopicRequest>& requests,
+                                                      const Identity& self, std::size_t max) {
   std::vector<Entry> wanted = entries_;
-  std::vector<std::uint8_t> granted;
+  std::vector<GrantedFilter> granted;
   granted.reserve(requests.size());
   for (const mqtt::TopicRequest& request : requests) {
     const Result<FilterKind> kind = parse_device_filter(request.filter, self);
     if (!kind) return Error(kind.error().code, "filter " + std::string(request.filter));
     // QoS 2 is not offered; a subscription to it is one to QoS 1 (5.1).
     const std::uint8_t qos = request.qos == mqtt::QoS::at_most_once ? 0 : 1;
-    granted.push_back(qos);
-    const auto known = std::find_if(wanted.begin(), wanted.end(),
-                                    [&](const Entry& e) { return e.filter == request.filter; });
-    if (known != wanted.end()) {
-      known->qos = qos;
-    } else if (wanted.size() >= max) {
+    granted.push_back({std::string(request.filter), *kind, qos, kNever});
+    const bool known =
+        std::any_of(wanted.begin(), wanted.end(), [&](const Entry& e) { return e.filter == request.filter; });
+    if (known) continue;
+    if (wanted.size() >= max) {
       return Error(Errc::topic_not_allowed, "more than " + std::to_string(max) + " subscriptions");
-    } else {
-      wanted.push_back({std::string(request.filter), *kind, qos});
     }
+    wanted.push_back({std::string(request.filter), *kind});
   }
   entries_ = std::move(wanted);
   return granted;
 }
 
-void Subscriptions::remove(std::string_view filter) {
-  std::erase_if(entries_, [filter](const Entry& e) { return e.filter == filter; });
+bool Subscriptions::remove(std::string_view filter) {
+  return std::erase_if(entries_, [filter](const Entry& e) { return e.filter == filter; }) > 0;
 }
 
 bool Subscriptions::has(FilterKind kind) const {

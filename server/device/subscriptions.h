@@ -9,21 +9,25 @@
 #include "protocol/base/result.h"
 #include "protocol/mqtt/packets.h"
 #include "protocol/topics/device_topic.h"
+#include "server/hub/device_messages.h"
 
 namespace kyanite {
 
-// Subscriptions of one connection: a few of the closed list of filters (spec device-mqtt.md 8.1, 8.2). They
-// live as long as the connection; what a session keeps beyond it (2.12) is not offered yet, and Session
-// Present says so.
+// Subscriptions are what one live connection is subscribed to: a few of the closed list of filters (spec
+// device-mqtt.md 8.1, 8.2). The session that outlives the connection is its owner's (2.12).
 //
-// Owner: a MqttConnection. Bound: `max` distinct filters.
+// Owner: a MqttConnection. Bound: `max` distinct filters, and those of its stored session.
 class Subscriptions {
  public:
-  // All or nothing: the granted QoS of each request in order. Errors: Errc::topic_not_allowed with the
+  // Those of a stored session, alive from CONNACK on.
+  void restore(const std::vector<GrantedFilter>& filters);
+
+  // All or nothing: what each request was granted, in their order. Errors: Errc::topic_not_allowed with the
   // filter, for one that is not documented or too many.
-  Result<std::vector<std::uint8_t>> add(const std::vector<mqtt::TopicRequest>& requests, const Identity& self,
-                                        std::size_t max);
-  void remove(std::string_view filter);  // unknown ones are ignored
+  Result<std::vector<GrantedFilter>> add(const std::vector<mqtt::TopicRequest>& requests,
+                                         const Identity& self, std::size_t max);
+  // False for an unknown one.
+  bool remove(std::string_view filter);
   bool has(FilterKind kind) const;
   std::size_t size() const { return entries_.size(); }
 
@@ -31,7 +35,6 @@ class Subscriptions {
   struct Entry {
     std::string filter;
     FilterKind kind;
-    std::uint8_t qos;
   };
   std::vector<Entry> entries_;
 };

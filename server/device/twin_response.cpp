@@ -28,6 +28,23 @@ bool may_show_detail(Errc code) {
          code == Errc::precondition_failed;
 }
 
+std::string twin_response_topic(int status, std::string_view request_id) {
+  std::string topic = "$iothub/twin/res/" + std::to_string(status) + "/?$rid=";
+  topic += request_id;
+  return topic;
+}
+
+std::string twin_error_body(Errc code, std::string_view message, WallTime now) {
+  const std::string time = to_iso_time(now);
+  Json body;
+  body["errorCode"] = error_row(code).number;
+  body["trackingId"] = tracking_id(time);
+  body["message"] = message;
+  body["info"] = Json::object();
+  body["timestampUtc"] = time;
+  return dump_json(body);
+}
+
 }  // namespace
 
 TwinResponse twin_read_response(std::string_view request_id, const TwinRecord& twin) {
@@ -48,23 +65,6 @@ TwinResponse twin_refused_response(std::string_view request_id, const Error& err
 
 std::string desired_notification_topic(std::uint64_t version) {
   return "$iothub/twin/PATCH/properties/desired/?$version=" + std::to_string(version);
-}
-
-std::string twin_response_topic(int status, std::string_view request_id) {
-  std::string topic = "$iothub/twin/res/" + std::to_string(status) + "/?$rid=";
-  topic += request_id;
-  return topic;
-}
-
-std::string twin_error_body(Errc code, std::string_view message, WallTime now) {
-  const std::string time = to_iso_time(now);
-  Json body;
-  body["errorCode"] = error_row(code).number;
-  body["trackingId"] = tracking_id(time);
-  body["message"] = message;
-  body["info"] = Json::object();
-  body["timestampUtc"] = time;
-  return dump_json(body);
 }
 
 }  // namespace kyanite

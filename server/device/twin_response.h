@@ -21,14 +21,10 @@ struct TwinResponse {
 TwinResponse twin_read_response(std::string_view request_id, const TwinRecord& twin);
 // 204 without a body; the new version of the reported section is in the topic.
 TwinResponse reported_accepted_response(std::string_view request_id, std::uint64_t version);
-// Any refusal of a request, with the status of the catalogue.
+// Any refusal of a request, with the status of the catalogue. Its body always has an errorCode: without one
+// Node takes the request for a success.
 TwinResponse twin_refused_response(std::string_view request_id, const Error& error, WallTime now);
 
 std::string desired_notification_topic(std::uint64_t version);
-
-std::string twin_response_topic(int status, std::string_view request_id);
-
-// The body of every status from 300 on: without an errorCode in it Node takes the request for a success.
-std::string twin_error_body(Errc code, std::string_view message, WallTime now);
 
 }  // namespace kyanite

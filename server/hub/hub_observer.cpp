@@ -42,6 +42,8 @@ std::string_view to_string(EndReason reason) {
       return "credential_changed";
     case EndReason::shutting_down:
       return "shutting_down";
+    case EndReason::hub_unavailable:
+      return "hub_unavailable";
   }
   return "unknown";
 }
@@ -66,6 +68,8 @@ int status_type(EndReason reason) {
       return kDeviceDisabled;
     case EndReason::identity_deleted:
       return error_row(Errc::device_not_found).number;
+    case EndReason::hub_unavailable:
+      return error_row(Errc::storage_failed).number;
     case EndReason::refused:
     case EndReason::credential_expired:
     case EndReason::credential_changed:

@@ -27,8 +27,9 @@ enum class EndReason : std::uint8_t {
   identity_deleted,
   credential_changed,
   shutting_down,
+  hub_unavailable,  // the hub could not store a change of its session: it shall come again
 };
-inline constexpr std::size_t kEndReasonCount = 14;
+inline constexpr std::size_t kEndReasonCount = 15;
 
 // snake_case, for logs and metrics.
 std::string_view to_string(EndReason reason);

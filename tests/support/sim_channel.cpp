@@ -16,9 +16,8 @@ struct SimLink::State {
   bool paused = false;
   bool stalled = false;
   bool flush_posted = false;
-  bool was_stuck = false;  // the hub was left with queued bytes by a stall
-  bool ending = false;     // close() was called
-  bool ended = false;      // no stream any more
+  bool ending = false;  // close() was called
+  bool ended = false;   // no stream any more
 };
 
 class SimLink::SimChannel final : public Channel {
@@ -81,12 +80,9 @@ void SimLink::pump(const std::shared_ptr<State>& state) {
 void SimLink::flush(const std::shared_ptr<State>& state) {
   state->flush_posted = false;
   if (state->ending || state->ended) return;
-  if (state->stalled) {
-    state->was_stuck = !state->queued.empty();
-    return;
-  }
+  if (state->stalled || state->queued.empty()) return;
   state->received += std::exchange(state->queued, {});
-  if (std::exchange(state->was_stuck, false) && state->sink) state->sink->on_writable();
+  if (state->sink) state->sink->on_writable();
 }
 
 void SimLink::end(const std::shared_ptr<State>& state, ChannelEnd how) {

@@ -16,10 +16,14 @@ std::string describe(std::size_t first, std::string_view body) {
       return "CONNACK " + std::to_string(byte_at(body, 1)) + (byte_at(body, 0) == 1 ? " present" : "");
     case 3: {
       const std::size_t topic_size = word_at(body, 0);
+      const bool has_id = (first >> 1 & 3) != 0;
       std::string text = "PUBLISH q" + std::to_string(first >> 1 & 3) + " ";
+      if (has_id) text += "id=" + std::to_string(word_at(body, 2 + topic_size)) + " ";
+      if ((first & 8) != 0) text += "dup ";
+      if ((first & 1) != 0) text += "retain ";
       text += body.substr(2, topic_size);
       text += " ";
-      text += body.substr(2 + topic_size + ((first >> 1 & 3) != 0 ? 2 : 0));
+      text += body.substr(2 + topic_size + (has_id ? 2 : 0));
       return text;
     }
     case 4:
@@ -130,6 +134,12 @@ std::vector<std::string> SimDevice::unsubscribe(std::vector<std::string_view> fi
                                                 std::uint16_t packet_id) {
   std::string bytes;
   mqtt::append_unsubscribe(bytes, PacketId{packet_id}, filters);
+  return send(bytes);
+}
+
+std::vector<std::string> SimDevice::puback(std::uint16_t packet_id) {
+  std::string bytes;
+  mqtt::append_puback(bytes, PacketId{packet_id});
   return send(bytes);
 }
 

@@ -12,7 +12,8 @@
 namespace kyanite::test {
 
 // Server packets as text: "CONNACK 0", "CONNACK 0 present", "PUBACK 7", "SUBACK 1 [0 1 128]", "UNSUBACK 2",
-// "PINGRESP", "PUBLISH q0 topic payload". Bytes that are no whole packet become "GARBAGE".
+// "PINGRESP", "PUBLISH q0 topic payload", "PUBLISH q1 id=1 dup topic payload". Bytes that are no whole packet
+// become "GARBAGE".
 std::vector<std::string> describe_packets(std::string_view bytes);
 
 // What a client puts into CONNECT; empty texts mean the usual ones for the identity.
@@ -44,6 +45,7 @@ class SimDevice {
                                      std::uint16_t packet_id = 1);
   std::vector<std::string> subscribe(std::vector<mqtt::TopicRequest> requests, std::uint16_t packet_id = 1);
   std::vector<std::string> unsubscribe(std::vector<std::string_view> filters, std::uint16_t packet_id = 1);
+  std::vector<std::string> puback(std::uint16_t packet_id);
   std::vector<std::string> ping();
   std::vector<std::string> disconnect();
   std::vector<std::string> send(std::string_view bytes);

@@ -384,14 +384,5 @@ TEST_F(DeviceMqttConnect, a_flood_of_unknown_devices_leaves_nothing_behind) {
   EXPECT_EQ(hub.open_connections(), 0u);
 }
 
-TEST_F(DeviceMqttConnect, session_present_is_never_set_while_sessions_do_not_outlive_connections) {
-  SimDevice first(hub, d1);
-  first.connect();
-  first.subscribe({{"$iothub/twin/res/#", mqtt::QoS::at_most_once}});
-  first.disconnect();
-  SimDevice second(hub, d1);
-  EXPECT_EQ(second.connect({.clean_session = false}), kAccepted);
-}
-
 }  // namespace
 }  // namespace kyanite::test

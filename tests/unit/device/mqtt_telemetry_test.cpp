@@ -299,20 +299,7 @@ TEST_F(DeviceMqttTelemetry, a_client_that_does_not_read_is_not_read_from) {
   EXPECT_EQ(client.packets().size(), 300u);
 }
 
-TEST_F(DeviceMqttTelemetry, a_client_that_asks_for_more_than_it_reads_is_closed) {
-  client.subscribe({{"$iothub/twin/res/#", QoS::at_most_once}});
-  client.link().stall();
-  std::string bytes;
-  for (int i = 0; i < 8000; ++i) {
-    mqtt::append_client_publish(bytes, "$iothub/twin/GET/?$rid=1", "", QoS::at_most_once, false, false,
-                                PacketId{});
-  }
-  client.send(bytes);
-  EXPECT_TRUE(client.closed());
-  EXPECT_THAT(hub.observer.take(), ElementsAre("connected d1", "disconnected d1 slow_consumer"));
-}
-
-// Subscriptions, and what the hub does not offer yet
+// Subscriptions
 
 TEST_F(DeviceMqttTelemetry, B77_undocumented_filters_close) {
   for (const char* filter : {"#", "devices/d2/messages/devicebound/#", "devices/d1/messages/devicebound/x/#",
@@ -365,24 +352,6 @@ TEST_F(DeviceMqttTelemetry, a_sixth_filter_closes) {
   EXPECT_THAT(m1_client.subscribe({{"devices/d1/modules/m1/messages/devicebound/#", QoS::at_least_once}}),
               IsEmpty());
   EXPECT_TRUE(m1_client.closed());
-}
-
-TEST_F(DeviceMqttTelemetry, twin_requests_are_answered_as_not_offered_when_responses_are_subscribed) {
-  EXPECT_EQ(client.publish("$iothub/twin/GET/?$rid=a", "", QoS::at_least_once, PacketId{2}),
-            Packets{"PUBACK 2"});
-  client.subscribe({{"$iothub/twin/res/#", QoS::at_least_once}});
-  for (const char* topic : {"$iothub/twin/GET/?$rid=b", "$iothub/twin/PATCH/properties/reported/?$rid=b"}) {
-    const Packets answer = client.publish(topic, "{}", QoS::at_most_once);
-    ASSERT_EQ(answer.size(), 1u);
-    const std::string prefix = "PUBLISH q0 $iothub/twin/res/501/?$rid=b ";
-    ASSERT_EQ(answer[0].substr(0, prefix.size()), prefix);
-    const Json body = parse_json(answer[0].substr(prefix.size())).value();
-    EXPECT_EQ(body["errorCode"], 404013);
-    EXPECT_FALSE(body["message"].get<std::string>().empty());
-    EXPECT_THAT(body["trackingId"].get<std::string>(),
-                testing::EndsWith("-G:0-TimeStamp:01/05/2026 10:00:00"));
-    EXPECT_EQ(body["timestampUtc"], "2026-01-05T10:00:00.0000000Z");
-  }
 }
 
 TEST_F(DeviceMqttTelemetry, a_method_response_nobody_asked_for_is_acknowledged_and_ignored) {
