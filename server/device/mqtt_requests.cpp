@@ -146,7 +146,9 @@ void MqttConnection::handle(const mqtt::UnsubscribeReceived& unsubscribe) {
   for (const std::string_view filter : unsubscribe.filters) {
     if (subscriptions_.remove(filter)) known.emplace_back(filter);
   }
-  if (known.empty()) return mqtt::append_unsuback(shard_.scratch_, unsubscribe.packet_id);
+  // Nothing to store; behind others it takes its turn at the owner all the same.
+  if (known.empty() && subscribing_ == 0)
+    return mqtt::append_unsuback(shard_.scratch_, unsubscribe.packet_id);
   ++subscribing_;
   shard_.services_.router.send(
       Unsubscribe{origin_.identity, epoch_, std::move(known),
