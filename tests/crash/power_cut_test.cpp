@@ -120,6 +120,51 @@ TEST_F(PowerCutTest, an_acknowledged_identity_survives_and_its_counts_with_it) {
   EXPECT_EQ(page->size(), made);
 }
 
+TEST_F(PowerCutTest, queues_and_twins_that_were_answered_survive_and_a_settled_message_stays_away) {
+  open();
+  ASSERT_TRUE(create(home_, *stores_, make_identity("d")));
+  for (std::uint64_t sequence = 1; sequence <= 20; ++sequence) {
+    ASSERT_TRUE(append_message(home_, *stores_, make_message("d", sequence)));
+  }
+  const FeedbackRecord feedback{0, "m1", kNever, FeedbackStatus::success, "d", "1"};
+  ASSERT_TRUE(settle(home_, *stores_, {"d", {1, 3}, {{2, 1, true}}, {feedback}}));
+  TwinRecord twin;
+  for (std::uint64_t seen = 2; seen < 12; ++seen) {
+    twin.version = seen + 1;
+    ASSERT_TRUE(put_twin(home_, *stores_, {{"d", ""}, twin, seen, {make_append(0, "d", 0, "event", false)}}));
+  }
+  lose_power_and_reopen();
+  const auto device = load(home_, *stores_, "d");
+  ASSERT_EQ(device->c2d.size(), 18u);
+  EXPECT_EQ(device->c2d[0].sequence, 2u);
+  EXPECT_EQ(device->c2d[0].delivery_count, 1u);
+  EXPECT_EQ(device->c2d[1].sequence, 4u);
+  EXPECT_EQ(device->next_c2d_sequence, 21u);
+  EXPECT_EQ(read_messages(home_, *stores_, "d")->size(), 18u);
+  EXPECT_EQ(load_twin(home_, *stores_, {"d", ""})->version, 12u);
+  EXPECT_EQ(stores_->telemetry().range(PartitionId{0}).end.value, 10u);
+  ASSERT_TRUE(settle(home_, *stores_, {"d", {}, {}, {feedback}}));
+  const auto told = await<std::vector<FeedbackRecord>>(
+      home_, [&](auto reply) { stores_->feedback().read(0, 10, std::move(reply)); });
+  ASSERT_EQ(told->size(), 2u);
+  EXPECT_LT(told->at(0).sequence, told->at(1).sequence);
+}
+
+TEST_F(PowerCutTest, a_start_that_was_told_is_never_told_again) {
+  std::uint64_t last = 0;
+  for (int round = 0; round < 3; ++round) {
+    if (round == 0) {
+      open();
+    } else {
+      lose_power_and_reopen();
+    }
+    const auto hub = await<HubRecords>(home_, [&](auto reply) { stores_->hub().load(std::move(reply)); });
+    ASSERT_TRUE(hub);
+    EXPECT_GT(hub->starts, last);
+    last = hub->starts;
+  }
+}
+
 // The same load, with the sync failing at number 1, 2, 3, ...
 TEST_F(PowerCutTest, a_failed_sync_stops_the_store_once_and_acknowledges_nothing_after_it) {
   for (std::uint64_t nth = 1; nth <= 6; ++nth) {

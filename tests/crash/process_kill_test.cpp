@@ -21,6 +21,10 @@ namespace {
 struct Acknowledged {
   std::map<std::uint32_t, std::uint64_t> telemetry;  // writer to number of records
   std::uint64_t identities = 0;
+  // Of the device "queue".
+  std::uint64_t appended = 0;
+  std::uint64_t settled = 0;
+  std::uint64_t twin_version = 2;
 };
 
 // Runs the writer on the directory and kills it after about so many lines.
@@ -63,12 +67,50 @@ Acknowledged write_and_kill(const std::filesystem::path& directory, const char* 
       std::uint32_t writer = 0;
       input >> writer >> number;
       EXPECT_EQ(number, acknowledged.telemetry[writer]++) << "acknowledged out of order";
-    } else {
+    } else if (kind == "I") {
       input >> number;
       EXPECT_EQ(number, acknowledged.identities++);
+    } else {
+      input >> number;
+      std::uint64_t& last = kind == "C"   ? acknowledged.appended
+                            : kind == "S" ? acknowledged.settled
+                                          : acknowledged.twin_version;
+      EXPECT_EQ(number, ++last) << kind;
     }
   }
   return acknowledged;
+}
+
+// What drive_device() of store_writer.cpp did last may have been committed without being acknowledged.
+void check_device(ManualExecutor& home, Stores& stores, const Acknowledged& acknowledged) {
+  const auto device = load(home, stores, "queue");
+  ASSERT_TRUE(device) << device.error().detail;
+  const std::uint64_t appended = device->next_c2d_sequence - 1;
+  EXPECT_GE(appended, acknowledged.appended);
+  EXPECT_LE(appended, acknowledged.appended + 1);
+  const std::uint64_t settled = device->c2d.empty() ? 0 : device->c2d.front().sequence - 1;
+  EXPECT_GE(settled, acknowledged.settled) << "a settled message came back";
+  EXPECT_LE(settled, acknowledged.settled + 1);
+  EXPECT_EQ(device->c2d.size(), appended - settled);
+  const auto messages = read_messages(home, stores, "queue");
+  ASSERT_TRUE(messages) << messages.error().detail;
+  ASSERT_EQ(messages->size(), appended - settled);
+  for (std::size_t i = 0; i < messages->size(); ++i) {
+    EXPECT_EQ((*messages)[i].body, std::to_string(settled + 1 + i));
+    EXPECT_EQ((*messages)[i].header.delivery_count, settled > 0 && i == 0 ? 1u : 0u);
+  }
+  const auto feedback = await<std::vector<FeedbackRecord>>(
+      home, [&](auto reply) { stores.feedback().read(0, 1'000'000, std::move(reply)); });
+  ASSERT_TRUE(feedback);
+  EXPECT_EQ(feedback->size(), settled);
+  for (std::size_t i = 0; i < feedback->size(); ++i) EXPECT_EQ((*feedback)[i].sequence, i + 1);
+
+  const auto twin = load_twin(home, stores, {"queue", ""});
+  ASSERT_TRUE(twin);
+  EXPECT_GE(twin->version, acknowledged.twin_version);
+  EXPECT_LE(twin->version, acknowledged.twin_version + 1);
+  EXPECT_EQ(stores.telemetry().range(PartitionId{3}).end.value, twin->version - 2)
+      << "events and puts differ";
 }
 
 void check_store(const std::filesystem::path& directory, const Acknowledged& acknowledged) {
@@ -95,8 +137,9 @@ void check_store(const std::filesystem::path& directory, const Acknowledged& ack
     EXPECT_LE(found, promised + 10000) << "records were invented";
   }
   const std::uint64_t devices = counts(home, stores)->devices;
-  EXPECT_GE(devices, acknowledged.identities);
-  EXPECT_LE(devices, acknowledged.identities + 1);
+  EXPECT_GE(devices, acknowledged.identities + 1);  // and the device "queue"
+  EXPECT_LE(devices, acknowledged.identities + 2);
+  check_device(home, stores, acknowledged);
   std::uint64_t scanned = 0;
   for (std::string after;;) {
     const auto page = await<std::vector<IdentityRecord>>(
