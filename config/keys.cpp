@@ -115,6 +115,7 @@ const std::vector<SettingKey> kKeys{
     KYANITE_TIME("mqtt.keepAliveCapSeconds", mqtt.keep_alive_cap, seconds),
     KYANITE_TIME("mqtt.connectTimeoutSeconds", mqtt.connect_timeout, seconds),
     KYANITE_PLAIN("mqtt.maxSubscriptions", "", "", mqtt.max_subscriptions, std::size_t),
+    KYANITE_PLAIN("ws.requireSubprotocol", "", "", ws.require_subprotocol, bool),
     KYANITE_PLAIN("auth.strictHost", "", "", auth.strict_host, bool),
     KYANITE_TIME("auth.sasGraceSeconds", auth.sas_grace, seconds),
     KYANITE_PLAIN("auth.disableDeviceSas", "", "", auth.disable_device_sas, bool),

@@ -69,6 +69,10 @@ struct Settings {
     std::size_t max_subscriptions = 5;
   } mqtt;
 
+  struct WebSocket {
+    bool require_subprotocol = false;  // an upgrade must offer mqtt; else it may offer nothing
+  } ws;
+
   struct Auth {
     bool strict_host = true;
     seconds sas_grace{300};

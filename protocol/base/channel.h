@@ -11,6 +11,7 @@ enum class ChannelEnd {
   peer_closed,   // orderly end by the peer
   reset,         // socket or TLS error
   closed_by_us,  // close() was called
+  violated,      // the peer broke the rules of the transport itself, as those of WebSocket
 };
 
 // Channel is a connected byte stream: TLS over TCP, WebSocket over TLS, or simulated.

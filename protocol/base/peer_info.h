@@ -6,10 +6,14 @@
 
 namespace kyanite {
 
+// How a peer's bytes come.
+enum class PeerTransport : std::uint8_t { tcp, websocket };  // both under TLS
+
 // What the transport knows of a peer. Owner: its Channel.
 struct PeerInfo {
   std::string address;  // numeric, without port
   std::uint16_t port = 0;
+  PeerTransport transport = PeerTransport::tcp;
   std::string tls_version;  // "TLSv1.3"; empty for a transport without TLS
   std::string server_name;  // SNI, may be empty
   // Client certificate chain, leaf first, each as DER; empty when none was presented. The TLS layer proved

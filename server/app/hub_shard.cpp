@@ -1,5 +1,7 @@
 #include "server/app/hub_shard.h"
 
+#include "server/net/ws_channel.h"
+
 namespace kyanite {
 
 void HubShard::connect(DeviceRouter& router, Stores& stores, HubAdministration& administration,
@@ -14,6 +16,11 @@ void HubShard::connect(DeviceRouter& router, Stores& stores, HubAdministration& 
   stores.on_pressure_change(shard_, [this](StorePressure pressure) { mqtt_->on_pressure(pressure); });
   api_ = std::make_unique<ApiRouter>(*services_, facts, security, observer);
   http_ = std::make_unique<HttpShard>(shard_, *api_);
+  http_->offer_websocket({.rules = {.require_subprotocol = settings.ws.require_subprotocol},
+                          .accept = [this](std::unique_ptr<TlsStream> stream, WsHandshake handshake) {
+                            mqtt_->accept(
+                                std::make_unique<WsChannel>(std::move(stream), std::move(handshake)));
+                          }});
 }
 
 void HubShard::set_security(const HubSecurityPtr& security) {

@@ -16,6 +16,10 @@ bool is_orderly(EndReason reason) {
          reason == EndReason::takeover || reason == EndReason::shutting_down;
 }
 
+std::string_view transport_text(PeerTransport transport) {
+  return transport == PeerTransport::websocket ? "websocket" : "tcp";
+}
+
 }  // namespace
 
 void LogObserver::on_connected(const ConnectionFacts& connection) {
@@ -24,6 +28,7 @@ void LogObserver::on_connected(const ConnectionFacts& connection) {
                                  {"conn", connection_text(connection.ref)},
                                  {"peer", connection.address},
                                  {"tls", connection.tls_version},
+                                 {"transport", transport_text(connection.transport)},
                                  {"auth", connection.kind == AuthKind::x509 ? "x509" : "sas"},
                                  {"client", connection.client_type}});
 }
@@ -33,6 +38,7 @@ void LogObserver::on_refused(const ConnectionFacts& connection, const Error& err
                                    {"module", connection.identity.module},
                                    {"conn", connection_text(connection.ref)},
                                    {"peer", connection.address},
+                                   {"transport", transport_text(connection.transport)},
                                    {"reason", error.detail}});
 }
 

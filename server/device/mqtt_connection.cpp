@@ -53,7 +53,11 @@ void MqttConnection::on_closed(ChannelEnd how) {
     session_.on_peer_left();
     handle_events();
   }
-  end(EndReason::link_lost, how == ChannelEnd::peer_closed ? "closed by the peer" : "reset");
+  if (how == ChannelEnd::violated) {
+    end(EndReason::protocol_violation, "no MQTT in binary WebSocket messages");
+  } else {
+    end(EndReason::link_lost, how == ChannelEnd::peer_closed ? "closed by the peer" : "reset");
+  }
   shard_.release(self_);
 }
 
@@ -160,8 +164,8 @@ void MqttConnection::fire_will() {
 
 ConnectionFacts MqttConnection::facts() const {
   const PeerInfo& peer = channel_->peer();
-  return {self_,        origin_.identity, client_type_, origin_.model_id,
-          peer.address, peer.tls_version, scope_,       kind_};
+  return {self_,          origin_.identity, client_type_, origin_.model_id, peer.address, peer.tls_version,
+          peer.transport, scope_,           kind_};
 }
 
 }  // namespace kyanite

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
 #include <cstdio>
 #include <string_view>
@@ -89,6 +90,7 @@ void BeastConnection::wait() {
 }
 
 void BeastConnection::drain() {
+  if (!stream_) return;
   if (producer_) return finish();
   if (!idle_ && !in_head_) return;  // what is under way sees `draining` when it is answered
   stream_->send_close_notify();
@@ -115,6 +117,7 @@ void BeastConnection::on_head(error_code error) {
   if (parser_->get().version() == 11 && !request_.header("host")) {
     return reject(Error(Errc::argument_invalid, "The header Host is missing"));
   }
+  if (home_->websocket.accept && is_websocket_path(request_)) return upgrade();
   if (parser_->is_done()) return on_body({});
   if (std::optional<HttpResponse> refusal = home_->handler.refuse_early(request_)) {
     return respond(std::move(*refusal), false);
@@ -137,6 +140,29 @@ void BeastConnection::take_head() {
     request_.headers.emplace_back(to_lower_ascii(view_of(field.name_string())), view_of(field.value()));
   }
   apply_method_override(request_);
+}
+
+// The stream goes to whoever speaks what comes next; this connection is left without one and ends with its
+// last step. No credentials are asked for here: they come with CONNECT [device-mqtt.md 1.2].
+void BeastConnection::upgrade() {
+  if (home_->draining) return reject(Errc::shutting_down);
+  if (version_ < 11) return reject(Error(Errc::argument_invalid, "A WebSocket upgrade takes HTTP/1.1"));
+  auto verdict = judge_websocket_upgrade(request_, home_->websocket.rules);
+  if (auto* refusal = std::get_if<UpgradeRefusal>(&verdict)) {
+    ++home_->counters.rejected;
+    HttpResponse response = home_->handler.reject(request_, refusal->error);
+    response.status = refusal->status;
+    for (auto& header : refusal->headers) response.headers.push_back(std::move(header));
+    return respond(std::move(response), false);
+  }
+  auto& wanted = std::get<WebSocketUpgrade>(verdict);
+  ++home_->counters.upgraded;
+  disarm_timer();
+  parser_.reset();
+  WsHandshake handshake{std::move(wanted.key), std::move(wanted.subprotocol),
+                        beast::buffers_to_string(buffer_.data())};
+  const Shard::Turn turn(home_->shard);
+  home_->websocket.accept(std::move(stream_), std::move(handshake));
 }
 
 void BeastConnection::on_continue_sent(error_code error) {
@@ -245,7 +271,7 @@ void BeastConnection::linger() {
 void BeastConnection::drop() {
   disarm_timer();
   producer_.reset();
-  stream_->close();
+  if (stream_) stream_->close();
 }
 
 void BeastConnection::arm_timer(milliseconds limit) {

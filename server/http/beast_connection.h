@@ -43,6 +43,7 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   void read_head();
   void on_head(error_code error);
   void take_head();
+  void upgrade();
   void on_continue_sent(error_code error);
   void read_body();
   void on_body(error_code error);
@@ -79,7 +80,7 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   void on_timeout();
 
   const std::shared_ptr<HttpConnections> home_;
-  const std::unique_ptr<TlsStream> stream_;
+  std::unique_ptr<TlsStream> stream_;  // null once it went to a WebSocket
   TimerId timer_{};
   bool idle_ = false;     // between two requests
   bool in_head_ = false;  // a head has begun and is not complete

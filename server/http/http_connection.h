@@ -21,6 +21,7 @@ struct HttpConnections {
   Shard& shard;
   HttpRequestHandler& handler;
   const HttpLimits limits;
+  WebSocketOffer websocket;
   HttpCounters counters;
   std::unordered_set<HttpConnection*> members;
   bool draining = false;

@@ -22,12 +22,14 @@ std::vector<std::shared_ptr<HttpConnection>> all_of(const HttpConnections& conne
 
 HttpShard::HttpShard(Shard& shard, HttpRequestHandler& handler, HttpLimits limits)
     : connections_(
-          std::make_shared<HttpConnections>(HttpConnections{shard, handler, limits, {}, {}, {}, {}})) {}
+          std::make_shared<HttpConnections>(HttpConnections{shard, handler, limits, {}, {}, {}, {}, {}})) {}
 
 HttpShard::~HttpShard() {
   connections_->on_empty = {};
   cut();
 }
+
+void HttpShard::offer_websocket(WebSocketOffer offer) { connections_->websocket = std::move(offer); }
 
 void HttpShard::accept(std::unique_ptr<TlsStream> stream) {
   if (connections_->draining) return;

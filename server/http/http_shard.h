@@ -2,10 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "protocol/http/request_handler.h"
+#include "protocol/http/websocket_upgrade.h"
 #include "server/net/tls_stream.h"
+#include "server/net/ws_channel.h"
 #include "server/runtime/shard.h"
 
 namespace kyanite {
@@ -27,6 +30,14 @@ struct HttpCounters {
   std::uint64_t requests = 0;      // handed to the handler
   std::uint64_t rejected = 0;      // turned down by the connection itself
   std::uint64_t timed_out = 0;
+  std::uint64_t upgraded = 0;  // became WebSockets, and are connections of this shard no more
+};
+
+// What becomes of a connection that asks for the WebSocket path (see is_websocket_path).
+struct WebSocketOffer {
+  WebSocketRules rules;
+  // Takes the stream over, on this shard; 101 is not sent yet.
+  std::function<void(std::unique_ptr<TlsStream> stream, WsHandshake handshake)> accept;
 };
 
 struct HttpConnections;
@@ -42,6 +53,9 @@ class HttpShard {
   ~HttpShard();  // cuts every connection
   HttpShard(const HttpShard&) = delete;
   HttpShard& operator=(const HttpShard&) = delete;
+
+  // Before the first accept. Without it the path is one like any other.
+  void offer_websocket(WebSocketOffer offer);
 
   // Takes a stream whose handshake has finished, on this shard.
   void accept(std::unique_ptr<TlsStream> stream);

@@ -6,6 +6,7 @@
 
 #include "protocol/base/error.h"
 #include "protocol/base/ids.h"
+#include "protocol/base/peer_info.h"
 #include "protocol/base/time.h"
 #include "server/hub/device_messages.h"
 
@@ -46,6 +47,7 @@ struct ConnectionFacts {
   std::string_view model_id;
   std::string_view address;
   std::string_view tls_version;
+  PeerTransport transport = PeerTransport::tcp;
   AuthScope scope = AuthScope::device;  // with kind: meaningful once accepted
   AuthKind kind = AuthKind::sas;
 };

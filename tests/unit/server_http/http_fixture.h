@@ -49,6 +49,7 @@ class HttpTest : public ::testing::Test {
     auto context = TlsContext::create(settings);
     ASSERT_TRUE(context) << context.error().detail;
     http_ = std::make_unique<HttpShard>(shards_.shard(0), handler_, limits);
+    if (websocket_.accept) http_->offer_websocket(websocket_);
     shards_.start();
     auto listener = Listener::open(
         shards_, {.address = "127.0.0.1:0"}, std::make_shared<TlsContextHolder>(*context),
@@ -92,6 +93,7 @@ class HttpTest : public ::testing::Test {
   }
 
   ScriptedHandler handler_;
+  WebSocketOffer websocket_;  // offered when it has an accept
   ShardGroup shards_{1};
   std::unique_ptr<HttpShard> http_;
   std::unique_ptr<Listener> listener_;

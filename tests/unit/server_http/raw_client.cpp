@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <utility>
 
@@ -17,6 +18,7 @@ namespace kyanite::test {
 namespace {
 
 int connect_to(std::uint16_t port) {
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -87,6 +89,14 @@ bool RawClient::fill() {
 std::string RawClient::read_some() {
   if (buffer_.empty()) fill();
   return std::exchange(buffer_, {});
+}
+
+std::string RawClient::read_exactly(std::size_t bytes) {
+  while (buffer_.size() < bytes && fill()) {
+  }
+  std::string taken = buffer_.substr(0, bytes);
+  buffer_.erase(0, taken.size());
+  return taken;
 }
 
 bool RawClient::read_until(std::string_view text) {

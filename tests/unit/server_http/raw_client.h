@@ -34,6 +34,8 @@ class RawClient {
   RawResponse receive_head();
   // The next bytes, empty at the end of the stream or after the time limit.
   std::string read_some();
+  // The next bytes, so many of them; fewer at the end of the stream or after the time limit.
+  std::string read_exactly(std::size_t bytes);
   // Reads until `text` was seen; true when it was.
   bool read_until(std::string_view text);
   // True when the peer ended the stream in an orderly way: close_notify, no reset.

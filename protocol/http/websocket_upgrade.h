@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "protocol/http/request.h"
+
+namespace kyanite {
+
+// What a client may be asked for beyond RFC 6455.
+struct WebSocketRules {
+  bool require_subprotocol = false;  // an upgrade that offers none is refused
+};
+
+// An upgrade to be carried out: what the answer 101 depends on.
+struct WebSocketUpgrade {
+  std::string key;          // Sec-WebSocket-Key
+  std::string subprotocol;  // letter for letter as it was offered; empty: none was
+};
+
+// An upgrade that is refused: the error's detail tells the client what to mend.
+struct UpgradeRefusal {
+  int status = 400;
+  Error error;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// The path on which devices speak MQTT over WebSocket, whatever its query. Compared with case
+// [device-mqtt.md 1.1].
+bool is_websocket_path(const HttpRequest& request);
+
+// Judges a request for that path: GET of an HTTP/1.1 client without a body, with the headers of RFC 6455
+// section 4.2.1. Of the sub-protocols offered the first that is "mqtt" in any letter case is chosen
+// [device-mqtt.md 1.2]. No credentials are asked for: they come with the CONNECT packet.
+std::variant<WebSocketUpgrade, UpgradeRefusal> judge_websocket_upgrade(const HttpRequest& request,
+                                                                       const WebSocketRules& rules);
+
+}  // namespace kyanite
