@@ -4,7 +4,11 @@ import ssl
 import struct
 import time
 
+import websocket_wire
+
 TIMEOUT = 20  # no answer takes so long, even on a busy machine
+TCP, WEBSOCKET = "tcp", "websocket"
+transport = TCP  # of connections that do not say: tests that run over both set it
 
 
 def remaining_length(count):
@@ -63,9 +67,12 @@ PINGREQ, PINGRESP, DISCONNECT = b"\xc0\x00", b"\xd0\x00", b"\xe0\x00"
 
 
 class Wire:
-    """A TLS connection to the hub's MQTT port. Reads give packets as (first byte, body), or None when it is closed."""
+    """A TLS connection to the hub's MQTT port, or a WebSocket to its HTTPS port.
 
-    def __init__(self, hub, certificate=None, version=None, session=None, server_hostname="127.0.0.1", source=None):
+    Reads give packets as (first byte, body), or None when it is closed.
+    """
+
+    def __init__(self, hub, certificate=None, version=None, session=None, server_hostname="127.0.0.1", over=None, **upgrade):
         context = ssl.create_default_context(cafile=hub.ca_file)
         if version:
             context.minimum_version = context.maximum_version = version
@@ -73,11 +80,17 @@ class Wire:
             context.load_cert_chain(certificate.certificate, certificate.key)
         if session:
             context = session[0]  # a session belongs to its context
-        raw = socket.create_connection(("127.0.0.1", hub.mqtts_port), timeout=TIMEOUT)
+        over = over or transport
+        port = hub.info["ports"]["https"] if over == WEBSOCKET else hub.mqtts_port
+        raw = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.context = context
         self.socket = context.wrap_socket(raw, server_hostname=server_hostname, session=session[1] if session else None)
         self.received = b""
+        if over == WEBSOCKET:
+            self.socket = websocket_wire.WebSocket(self.socket)
+            status = self.socket.upgrade(**upgrade)
+            assert status == 101, f"upgrade refused: {status} {self.socket.body}"
 
     def send(self, data):
         try:
