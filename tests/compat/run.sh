@@ -1,8 +1,8 @@
 #!/bin/sh
 # Official device SDKs, Paho and mosquitto_pub against a kyanite program. Builds nothing.
 #   tests/compat/run.sh PROGRAM [python|node ...]
-# 8883 on 127.0.0.1 must be free: the SDKs cannot be told another port. COMPAT_CACHE names the folder for the
-# installed SDKs (default build/compat). Exit status: 0 all passed, 1 some failed, 2 the SDKs could not be installed.
+# 8883 and 443 on 127.0.0.1 must be free, and binding 443 allowed: the SDKs cannot be told other ports. COMPAT_CACHE names the folder for the
+# installed SDKs (default build/compat). Exit status: 0 all passed, 1 some failed, 2 the SDKs could not be installed or a port not be bound.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -23,6 +23,14 @@ cannot() {
 # The system's own interpreter: another one found first in PATH may lack venv.
 python=/usr/bin/python3
 [ -x $python ] || python=python3
+
+for port in 8883 443; do
+  $python -c "import socket; socket.create_server(('127.0.0.1', $port)).close()" 2> "$results/port-$port.txt" || {
+    echo "compat: 127.0.0.1:$port cannot be bound ($(tail -1 "$results/port-$port.txt")): another hub may run there;" \
+      "443 takes root or sysctl net.ipv4.ip_unprivileged_port_start=443" >&2
+    exit 2
+  }
+done
 
 install_python() {
   if ! cmp -s "$here/requirements.txt" "$cache/venv/requirements.txt"; then
@@ -60,7 +68,7 @@ for suite in $suites; do
   case $suite in
     python)
       install_python
-      timeout 420 "$cache/venv/bin/python" -m pytest -p no:cacheprovider -v --tb=short --color=no \
+      timeout 900 "$cache/venv/bin/python" -m pytest -p no:cacheprovider -v --tb=short --color=no \
         "$here/python" > "$results/python.txt" 2>&1
       status=$?
       grep -E ' (PASSED|FAILED|ERROR|SKIPPED)' "$results/python.txt" | sed "s|^.*/||"
@@ -71,7 +79,7 @@ for suite in $suites; do
       ;;
     node)
       install_node
-      (cd "$cache/node" && timeout 300 node --test-reporter=tap sdk.test.js) > "$results/node.txt" 2>&1
+      (cd "$cache/node" && timeout 600 node --test-reporter=tap sdk.test.js) > "$results/node.txt" 2>&1
       status=$?
       grep -E '^(not )?ok [0-9]+ - ' "$results/node.txt"
       [ $status -eq 0 ] || sed -n '/^not ok/,/^  \.\.\.$/p' "$results/node.txt"

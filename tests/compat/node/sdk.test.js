@@ -1,5 +1,5 @@
 'use strict';
-// The official Node device SDK, unmodified, over TLS on 8883.
+// The official Node device SDK, unmodified: each test over MQTT on 8883 and over WebSocket on 443.
 const assert = require('node:assert');
 const fs = require('node:fs');
 const os = require('node:os');
@@ -7,7 +7,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { Client, ModuleClient, Message } = require('azure-iot-device');
 const { NoRetry, errors } = require('azure-iot-common');
-const { Mqtt } = require('azure-iot-device-mqtt');
+const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
 const { Hub, makeSas, selfSigned, signedBy, pause } = require('./hub.js');
 
 const SAS_GRACE_SECONDS = 3; // short, so that a token's end can be seen
@@ -19,8 +19,15 @@ const hub = new Hub(process.env.COMPAT_BINARY, folder, { KYANITE_AUTH_SAS_GRACE_
 test('the hub starts', () => hub.start());
 process.on('exit', () => { if (hub.process) hub.process.kill('SIGKILL'); });
 
-async function connected(identity, { key, retry = true, kind = Client } = {}) {
-  const client = kind.fromConnectionString(hub.connectionString(identity, key), Mqtt);
+// A test for each transport; `name` makes ids of the test's own.
+function overBoth(title, body, options = {}) {
+  for (const [word, transport] of [['mqtt', Mqtt], ['websocket', MqttWs]]) {
+    test(`${title} (${word})`, options, () => body(transport, (name) => `${name}-${word}`));
+  }
+}
+
+async function connected(transport, identity, { key, retry = true, kind = Client } = {}) {
+  const client = kind.fromConnectionString(hub.connectionString(identity, key), transport);
   await client.setOptions({ ca: hub.ca });
   if (!retry) client.setRetryPolicy(new NoRetry());
   return client;
@@ -52,9 +59,9 @@ async function refusalOf(client) {
   throw new assert.AssertionError({ message: 'the connection was accepted' });
 }
 
-test('telemetry arrives with its properties', async () => {
-  const device = await hub.createDevice('node-properties');
-  const client = await connected(device);
+overBoth('telemetry arrives with its properties', async (transport, id) => {
+  const device = await hub.createDevice(id('node-properties'));
+  const client = await connected(transport, device);
   const message = new Message(JSON.stringify({ t: 21.5 }));
   message.properties.add('plain', 'value');
   message.properties.add('blank and + & = / ?', 'ü%20 +&=?#');
@@ -64,136 +71,136 @@ test('telemetry arrives with its properties', async () => {
   message.contentEncoding = 'utf-8';
   await client.sendEvent(message);
   await client.close();
-  const [event] = await hub.events('node-properties', 1);
+  const [event] = await hub.events(id('node-properties'), 1);
   assert.deepStrictEqual(JSON.parse(event.body), { t: 21.5 });
   assert.deepStrictEqual(event.properties, { plain: 'value', 'blank and + & = / ?': 'ü%20 +&=?#' });
   assert.strictEqual(event.systemProperties['message-id'], 'message 1');
   assert.strictEqual(event.systemProperties['correlation-id'], 'correlation 1');
   assert.strictEqual(event.systemProperties['content-type'], 'application/json');
   assert.strictEqual(event.systemProperties['content-encoding'], 'utf-8');
-  assert.strictEqual(event.systemProperties['iothub-connection-device-id'], 'node-properties');
+  assert.strictEqual(event.systemProperties['iothub-connection-device-id'], id('node-properties'));
   assert.strictEqual(event.systemProperties['iothub-connection-auth-generation-id'], device.generationId);
 });
 
-test('messages sent at once arrive once', async () => {
-  const client = await connected(await hub.createDevice('node-at-once'));
+overBoth('messages sent at once arrive once', async (transport, id) => {
+  const client = await connected(transport, await hub.createDevice(id('node-at-once')));
   await client.open();
   await Promise.all(Array.from({ length: 100 }, (_, i) => client.sendEvent(new Message(String(i)))));
   await client.close();
-  const bodies = (await hub.events('node-at-once', 100)).map((event) => Number(event.body));
+  const bodies = (await hub.events(id('node-at-once'), 100)).map((event) => Number(event.body));
   assert.deepStrictEqual(bodies.sort((a, b) => a - b), Array.from({ length: 100 }, (_, i) => i));
 });
 
-test('a self-signed certificate opens by its thumbprint', async () => {
-  const made = selfSigned(folder, 'node-thumbprint');
-  await hub.createDevice('node-thumbprint', { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: made.thumbprint } });
-  const client = Client.fromConnectionString(`HostName=${hub.info.hostName};DeviceId=node-thumbprint;x509=true`, Mqtt);
+overBoth('a self-signed certificate opens by its thumbprint', async (transport, id) => {
+  const made = selfSigned(folder, id('node-thumbprint'));
+  await hub.createDevice(id('node-thumbprint'), { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: made.thumbprint } });
+  const client = Client.fromConnectionString(`HostName=${hub.info.hostName};DeviceId=${id('node-thumbprint')};x509=true`, transport);
   await client.setOptions({ ca: hub.ca, cert: made.certPem, key: made.keyPem });
   await client.sendEvent(new Message('certified'));
   await client.close();
-  const [event] = await hub.events('node-thumbprint', 1);
+  const [event] = await hub.events(id('node-thumbprint'), 1);
   assert.strictEqual(event.body, 'certified');
   assert.strictEqual(JSON.parse(event.systemProperties['iothub-connection-auth-method']).type, 'x509');
 });
 
-test('a certificate of a known authority opens', async () => {
-  const ca = selfSigned(folder, 'node-plant-ca');
-  await hub.addCaCertificate('node-plant', ca.certPem);
-  const made = signedBy(ca, folder, 'node-authority');
-  await hub.createDevice('node-authority', { type: 'certificateAuthority' });
-  const client = Client.fromConnectionString(`HostName=${hub.info.hostName};DeviceId=node-authority;x509=true`, Mqtt);
+overBoth('a certificate of a known authority opens', async (transport, id) => {
+  const ca = selfSigned(folder, id('node-plant-ca'));
+  await hub.addCaCertificate(id('node-plant'), ca.certPem);
+  const made = signedBy(ca, folder, id('node-authority'));
+  await hub.createDevice(id('node-authority'), { type: 'certificateAuthority' });
+  const client = Client.fromConnectionString(`HostName=${hub.info.hostName};DeviceId=${id('node-authority')};x509=true`, transport);
   await client.setOptions({ ca: hub.ca, cert: made.certPem, key: made.keyPem });
   await client.sendEvent(new Message('signed'));
   await client.close();
-  assert.strictEqual((await hub.events('node-authority', 1))[0].body, 'signed');
+  assert.strictEqual((await hub.events(id('node-authority'), 1))[0].body, 'signed');
 });
 
-test('another certificate is unauthorised', async () => {
-  const made = selfSigned(folder, 'node-other-certificate');
-  await hub.createDevice('node-wrong-certificate', { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: 'A'.repeat(40) } });
-  const client = Client.fromConnectionString(`HostName=${hub.info.hostName};DeviceId=node-wrong-certificate;x509=true`, Mqtt);
+overBoth('another certificate is unauthorised', async (transport, id) => {
+  const made = selfSigned(folder, id('node-other-certificate'));
+  await hub.createDevice(id('node-wrong-certificate'), { type: 'selfSigned', x509Thumbprint: { primaryThumbprint: 'A'.repeat(40) } });
+  const client = Client.fromConnectionString(`HostName=${hub.info.hostName};DeviceId=${id('node-wrong-certificate')};x509=true`, transport);
   client.setRetryPolicy(new NoRetry());
   await client.setOptions({ ca: hub.ca, cert: made.certPem, key: made.keyPem });
   assert.ok(await refusalOf(client) instanceof errors.UnauthorizedError);
 });
 
-test('a module sends as itself', async () => {
-  await hub.createDevice('node-module');
-  const client = await connected(await hub.createModule('node-module', 'camera'), { kind: ModuleClient });
+overBoth('a module sends as itself', async (transport, id) => {
+  await hub.createDevice(id('node-module'));
+  const client = await connected(transport, await hub.createModule(id('node-module'), 'camera'), { kind: ModuleClient });
   await client.sendEvent(new Message('from a module'));
   await client.close();
-  const [event] = await hub.events('node-module', 1);
+  const [event] = await hub.events(id('node-module'), 1);
   assert.strictEqual(event.body, 'from a module');
   assert.strictEqual(event.moduleId, 'camera');
 });
 
-test('a second connection takes over', async () => {
-  const device = await hub.createDevice('node-takeover');
-  const first = await connected(device, { retry: false });
-  const second = await connected(device, { retry: false });
+overBoth('a second connection takes over', async (transport, id) => {
+  const device = await hub.createDevice(id('node-takeover'));
+  const first = await connected(transport, device, { retry: false });
+  const second = await connected(transport, device, { retry: false });
   await first.open();
   const lost = disconnected(first);
   await second.open();
   await lost;
   await second.sendEvent(new Message('mine'));
   await second.close();
-  assert.strictEqual((await hub.events('node-takeover', 1))[0].body, 'mine');
+  assert.strictEqual((await hub.events(id('node-takeover'), 1))[0].body, 'mine');
 });
 
-test('a wrong key is unauthorised', async () => {
-  const device = await hub.createDevice('node-wrong-key');
-  const client = await connected(device, { key: Buffer.alloc(32, 7).toString('base64'), retry: false });
+overBoth('a wrong key is unauthorised', async (transport, id) => {
+  const device = await hub.createDevice(id('node-wrong-key'));
+  const client = await connected(transport, device, { key: Buffer.alloc(32, 7).toString('base64'), retry: false });
   assert.ok(await refusalOf(client) instanceof errors.UnauthorizedError);
 });
 
-test('an unknown device is unauthorised', async () => {
-  const device = await hub.createDevice('node-known');
-  const client = await connected({ ...device, deviceId: 'node-nobody' }, { retry: false });
+overBoth('an unknown device is unauthorised', async (transport, id) => {
+  const device = await hub.createDevice(id('node-known'));
+  const client = await connected(transport, { ...device, deviceId: id('node-nobody') }, { retry: false });
   assert.ok(await refusalOf(client) instanceof errors.UnauthorizedError);
 });
 
-test('a disabled device finds the service unavailable', async () => {
-  const device = await hub.createDevice('node-disabled', { type: 'sas' }, { status: 'disabled' });
-  const client = await connected(device, { retry: false });
+overBoth('a disabled device finds the service unavailable', async (transport, id) => {
+  const device = await hub.createDevice(id('node-disabled'), { type: 'sas' }, { status: 'disabled' });
+  const client = await connected(transport, device, { retry: false });
   assert.ok(await refusalOf(client) instanceof errors.ServiceUnavailableError);
 });
 
-test('a server that is not trusted is refused by the SDK', async () => {
-  const device = await hub.createDevice('node-untrusting');
-  const client = Client.fromConnectionString(hub.connectionString(device), Mqtt);
+overBoth('a server that is not trusted is refused by the SDK', async (transport, id) => {
+  const device = await hub.createDevice(id('node-untrusting'));
+  const client = Client.fromConnectionString(hub.connectionString(device), transport);
   client.setRetryPolicy(new NoRetry());
   assert.match((await refusalOf(client)).message, /certificate|self.signed/i);
 });
 
-test('a given token opens and its end closes', async () => {
-  const device = await hub.createDevice('node-token');
-  const resource = `${hub.info.hostName}/devices/node-token`;
+overBoth('a given token opens and its end closes', async (transport, id) => {
+  const device = await hub.createDevice(id('node-token'));
+  const resource = `${hub.info.hostName}/devices/${id('node-token')}`;
   const token = makeSas(resource, device.authentication.symmetricKey.primaryKey, undefined, Math.floor(Date.now() / 1000) + 2);
-  const client = Client.fromSharedAccessSignature(token, Mqtt);
+  const client = Client.fromSharedAccessSignature(token, transport);
   client.setRetryPolicy(new NoRetry());
   await client.setOptions({ ca: hub.ca });
   await client.open();
   const lost = disconnected(client);
   await client.sendEvent(new Message('in time'));
   await lost;
-  assert.strictEqual((await hub.events('node-token', 1))[0].body, 'in time');
+  assert.strictEqual((await hub.events(id('node-token'), 1))[0].body, 'in time');
 });
 
-test('a renewed token goes on', async () => {
-  const device = await hub.createDevice('node-renew');
-  const resource = `${hub.info.hostName}/devices/node-renew`;
+overBoth('a renewed token goes on', async (transport, id) => {
+  const device = await hub.createDevice(id('node-renew'));
+  const resource = `${hub.info.hostName}/devices/${id('node-renew')}`;
   const key = device.authentication.symmetricKey.primaryKey;
-  const client = Client.fromSharedAccessSignature(makeSas(resource, key), Mqtt);
+  const client = Client.fromSharedAccessSignature(makeSas(resource, key), transport);
   await client.setOptions({ ca: hub.ca });
   await client.sendEvent(new Message('before'));
   await client.updateSharedAccessSignature(makeSas(resource, key, undefined, Math.floor(Date.now() / 1000) + 7200));
   await client.sendEvent(new Message('after'));
   await client.close();
-  assert.deepStrictEqual((await hub.events('node-renew', 2)).map((event) => event.body), ['before', 'after']);
+  assert.deepStrictEqual((await hub.events(id('node-renew'), 2)).map((event) => event.body), ['before', 'after']);
 });
 
-test('every confirmed message survives kill -9', { timeout: 120000 }, async () => {
-  const client = await connected(await hub.createDevice('node-kill'));
+overBoth('every confirmed message survives kill -9', async (transport, id) => {
+  const client = await connected(transport, await hub.createDevice(id('node-kill')));
   await client.open();
   const confirmed = [];
   let stop = false;
@@ -223,9 +230,9 @@ test('every confirmed message survives kill -9', { timeout: 120000 }, async () =
   stop = true;
   await sending;
   await client.close();
-  const stored = new Set((await hub.events('node-kill')).map((event) => event.body));
+  const stored = new Set((await hub.events(id('node-kill'))).map((event) => event.body));
   assert.deepStrictEqual(confirmed.filter((number) => !stored.has(number)), []);
-});
+}, { timeout: 120000 });
 
 test('the hub ends in order', async () => {
   assert.strictEqual(await hub.stop(), 0);

@@ -21,7 +21,7 @@ def hub():
             os.environ["COMPAT_BINARY"],
             Path(folder) / "data",
             mqtts="127.0.0.1:8883",
-            https=os.environ.get("COMPAT_HTTPS", "127.0.0.1:0"),
+            https="127.0.0.1:443",
             environment={"KYANITE_AUTH_SAS_GRACE_SECONDS": str(SAS_GRACE_SECONDS)},
         )
         running.start()

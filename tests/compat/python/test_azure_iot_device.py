@@ -1,4 +1,4 @@
-"""The official Python device SDK, unmodified, over TLS on 8883."""
+"""The official Python device SDK, unmodified: each test over MQTT on 8883 and over WebSocket on 443."""
 
 import datetime
 import json
@@ -20,6 +20,13 @@ import device_certificates
 from hub_process import make_sas
 
 WAIT = 20
+TRANSPORT = {"websockets": False}  # options of every client that the running test makes
+
+
+@pytest.fixture(autouse=True, params=["mqtt", "websocket"])
+def transport(request):
+    TRANSPORT["websockets"] = request.param == "websocket"
+    return request.param
 
 
 def trust(hub):
@@ -37,7 +44,17 @@ def connection_string(device, key=None):
 def make_client(hub, device, key=None, **options):
     kind = IoTHubModuleClient if device.get("moduleId") else IoTHubDeviceClient
     return kind.create_from_connection_string(
-        connection_string(device, key), server_verification_cert=trust(hub), **options
+        connection_string(device, key), server_verification_cert=trust(hub), **TRANSPORT, **options
+    )
+
+
+def make_certified_client(hub, device_id, made):
+    return IoTHubDeviceClient.create_from_x509_certificate(
+        X509(str(made.certificate), str(made.key)),
+        hub.host_name,
+        device_id,
+        server_verification_cert=trust(hub),
+        **TRANSPORT,
     )
 
 
@@ -142,12 +159,7 @@ def test_messages_sent_from_many_threads_arrive_once(hub, device_id, client):
 def test_self_signed_certificate_by_thumbprint(hub, device_id, certificates):
     made = device_certificates.self_signed(certificates, device_id)
     hub.create_device(device_id, thumbprint=made.thumbprint())
-    client = IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(made.certificate), str(made.key)),
-        hub.host_name,
-        device_id,
-        server_verification_cert=trust(hub),
-    )
+    client = make_certified_client(hub, device_id, made)
     client.send_message("by thumbprint")
     client.shutdown()
     event = hub.expect_events(device_id, 1)[0]
@@ -158,12 +170,7 @@ def test_self_signed_certificate_by_thumbprint(hub, device_id, certificates):
 def test_self_signed_certificate_by_sha256_thumbprint(hub, device_id, certificates):
     made = device_certificates.self_signed(certificates, device_id)
     hub.create_device(device_id, thumbprint=made.thumbprint("sha256"))
-    client = IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(made.certificate), str(made.key)),
-        hub.host_name,
-        device_id,
-        server_verification_cert=trust(hub),
-    )
+    client = make_certified_client(hub, device_id, made)
     client.send_message("by thumbprint")
     client.shutdown()
     assert hub.expect_events(device_id, 1)[0]["body"] == "by thumbprint"
@@ -172,12 +179,7 @@ def test_self_signed_certificate_by_sha256_thumbprint(hub, device_id, certificat
 def test_certificate_of_a_known_authority(hub, device_id, certificates, plant_ca):
     made = device_certificates.signed_by(plant_ca, certificates, device_id)
     hub.create_device(device_id, ca_signed=True)
-    client = IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(made.certificate), str(made.key)),
-        hub.host_name,
-        device_id,
-        server_verification_cert=trust(hub),
-    )
+    client = make_certified_client(hub, device_id, made)
     client.send_message("by authority")
     client.shutdown()
     assert hub.expect_events(device_id, 1)[0]["body"] == "by authority"
@@ -187,12 +189,7 @@ def test_another_certificate_is_refused(hub, device_id, certificates):
     right = device_certificates.self_signed(certificates, device_id)
     wrong = device_certificates.self_signed(certificates, device_id + "-other")
     hub.create_device(device_id, thumbprint=right.thumbprint())
-    client = IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(wrong.certificate), str(wrong.key)),
-        hub.host_name,
-        device_id,
-        server_verification_cert=trust(hub),
-    )
+    client = make_certified_client(hub, device_id, wrong)
     with pytest.raises(CredentialError):
         client.connect()
     client.shutdown()
@@ -261,7 +258,7 @@ def test_another_devices_key_is_a_credential_error(hub, device, device_id):
 
 def test_a_server_that_is_not_trusted_is_refused_by_the_sdk(device):
     client = IoTHubDeviceClient.create_from_connection_string(
-        connection_string(device), connection_retry=False
+        connection_string(device), connection_retry=False, **TRANSPORT
     )
     with pytest.raises(Exception) as refusal:
         client.connect()
@@ -301,7 +298,7 @@ def test_a_given_token_opens_and_its_end_closes(hub, device, device_id):
     key = device["authentication"]["symmetricKey"]["primaryKey"]
     token = make_sas(f"{hub.host_name}/devices/{device_id}", key, lifetime=2)
     client = IoTHubDeviceClient.create_from_sastoken(
-        token, server_verification_cert=trust(hub), connection_retry=False
+        token, server_verification_cert=trust(hub), connection_retry=False, **TRANSPORT
     )
     client.send_message("in time")
     assert wait_until(lambda: not client.connected)

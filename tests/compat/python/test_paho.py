@@ -18,9 +18,23 @@ class Paho:
     """One connection; what happened to it is kept for the test to look at."""
 
     def __init__(
-        self, hub, client_id, username, password=None, certificate=None, will=None, clean_session=False
+        self,
+        hub,
+        client_id,
+        username,
+        password=None,
+        certificate=None,
+        will=None,
+        clean_session=False,
+        transport="tcp",
     ):
-        self.client = mqtt.Client(client_id=client_id, clean_session=clean_session, protocol=mqtt.MQTTv311)
+        self.client = mqtt.Client(
+            client_id=client_id, clean_session=clean_session, protocol=mqtt.MQTTv311, transport=transport
+        )
+        port = hub.mqtts_port
+        if transport == "websockets":
+            self.client.ws_set_options(path="/$iothub/websocket")
+            port = hub.info["ports"]["https"]
         self.client.username_pw_set(username, password)
         self.client.tls_set(
             ca_certs=hub.ca_file,
@@ -34,7 +48,7 @@ class Paho:
         self.answered, self.closed = threading.Event(), threading.Event()
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = lambda *_: self.closed.set()
-        self.client.connect("127.0.0.1", hub.mqtts_port, keepalive=60)
+        self.client.connect("127.0.0.1", port, keepalive=60)
         self.client.loop_start()
         assert self.answered.wait(WAIT) or self.closed.is_set()
 
@@ -85,6 +99,16 @@ def test_the_guides_publish_call(hub, form):
     event = hub.expect_events(device_id, 1)[0]
     assert event["body"] == "{id=123}"
     assert event["properties"] == {}
+
+
+def test_the_guides_publish_call_over_websocket(hub, device, device_id):
+    user_name = user_names(hub, device_id)["of today"]
+    paho = Paho(hub, device_id, user_name, token(hub, device), transport="websockets")
+    assert paho.connack == 0
+    for i in range(50):
+        assert paho.publish(f"devices/{device_id}/messages/events/", str(i))
+    paho.disconnect()
+    assert [event["body"] for event in hub.expect_events(device_id, 50)] == [str(i) for i in range(50)]
 
 
 def test_properties_in_the_topic(hub, device, device_id):
