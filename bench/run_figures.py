@@ -25,6 +25,7 @@ PUBLISHING = [
     ("1 device, window 1, 64 B", 1, ["--window", 1, "--payload", 64]),
     ("100 devices, window 1, 64 B", 100, ["--window", 1, "--payload", 64]),
     ("100 devices, window 16, 64 B", 100, ["--window", 16, "--payload", 64]),
+    ("100 devices, window 16, 64 B, over WebSocket", 100, ["--window", 16, "--payload", 64, "--websocket"]),
     ("100 devices, window 16, 1 KiB", 100, ["--window", 16, "--payload", 1024]),
     ("1,000 devices, window 1, 64 B", 1000, ["--window", 1, "--payload", 64]),
     ("1,000 devices, 10,000 messages/s, 64 B", 1000, ["--window", 16, "--payload", 64, "--rate", 10000]),
@@ -32,6 +33,7 @@ PUBLISHING = [
 # name, flags of `kyanite_load connect`
 CONNECTING = [
     ("TLS 1.3, full", ["--tls", "1.3"]),
+    ("TLS 1.3, full, over WebSocket", ["--tls", "1.3", "--websocket"]),
     ("TLS 1.3, resumed", ["--tls", "1.3", "--resume"]),
     ("TLS 1.2, full", ["--tls", "1.2"]),
     ("TLS 1.2, resumed", ["--tls", "1.2", "--resume"]),
@@ -171,27 +173,23 @@ class Bench:
                     f"{count} idle connections: only {allowed} open files are allowed (ulimit -n)"
                 )
                 continue
-            with running(self.hub()) as hub:
-                file = self.devices(hub, count)
-                if not file:
-                    continue
-                # A fresh process, so that creating the devices does not count.
-                hub.stop()
-                hub.start()
-                figures = self.load(
-                    f"{count} idle connections",
-                    hub,
-                    "idle",
-                    "--device-list",
-                    file,
-                    "--devices",
-                    count,
-                    "--hold",
-                    5,
-                )
+            for transport, flags in (("", []), (" over WebSocket", ["--websocket"])):
+                figures = self.idle(f"{count} idle connections{transport}", count, flags)
                 if figures:
-                    rows.append({"name": f"{count:,} connections", **figures})
+                    rows.append({"name": f"{count:,} connections{transport}", **figures})
         return rows
+
+    def idle(self, name, count, flags):
+        with running(self.hub()) as hub:
+            file = self.devices(hub, count)
+            if not file:
+                return None
+            # A fresh process, so that creating the devices does not count.
+            hub.stop()
+            hub.start()
+            return self.load(
+                name, hub, "idle", "--device-list", file, "--devices", count, "--hold", 5, *flags
+            )
 
     def starting(self):
         starts = 3 if self.chosen.quick else STARTS

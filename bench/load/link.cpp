@@ -54,7 +54,7 @@ void Link::open() {
   resumed_ = false;
   was_ready_ = false;
   state_ = State::connecting;
-  const LoopbackAddress& address = context_.target.mqtts;
+  const LoopbackAddress& address = context_.websocket ? context_.target.https : context_.target.mqtts;
   socket_ = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket_ >= 0) {
     const int on = 1;
@@ -77,8 +77,10 @@ void Link::open() {
 void Link::close(bool say_disconnect) {
   if (say_disconnect && state_ == State::ready) {
     mqtt::append_disconnect(output_);
+    if (context_.websocket) frame_output();
+    const std::string& bytes = context_.websocket ? framed_ : output_;
     ERR_clear_error();
-    SSL_write(ssl_.get(), output_.data(), static_cast<int>(output_.size()));
+    SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
   }
   release();
 }
@@ -104,8 +106,8 @@ void Link::on_socket_ready() {
     state_ = State::handshaking;
   }
   if (state_ == State::handshaking) continue_handshake();
-  if (state_ == State::greeting || state_ == State::ready) {
-    if (!output_.empty()) output();  // the socket may take more now
+  if (state_ == State::upgrading || state_ == State::greeting || state_ == State::ready) {
+    if (!output_.empty() || !framed_.empty()) output();  // the socket may take more now
     read_packets();
   }
 }
@@ -115,12 +117,42 @@ void Link::continue_handshake() {
   const int outcome = SSL_do_handshake(ssl_.get());
   if (outcome == 1) {
     resumed_ = SSL_session_reused(ssl_.get()) == 1;
-    send_connect();
-    return;
+    if (context_.websocket) return send_upgrade();
+    return send_connect();
   }
   const int error = SSL_get_error(ssl_.get(), outcome);
   if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return;
   fail(error == SSL_ERROR_SYSCALL ? "closed in the handshake" : "handshake: " + take_tls_error());
+}
+
+void Link::send_upgrade() {
+  output();
+  framed_ = websocket_upgrade(context_.target.host_name);
+  state_ = State::upgrading;
+}
+
+// Takes the answer to the upgrade off the front of the bytes.
+bool Link::read_upgrade(std::string_view& bytes) {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  constexpr std::string_view kSwitching = "HTTP/1.1 101";
+  const std::size_t before = input_.size();
+  input_.append(bytes);
+  const std::size_t end = input_.find(kEnd);
+  if (end == std::string::npos) return false;
+  if (!input_.starts_with(kSwitching)) {
+    fail("the upgrade was refused: " + input_.substr(0, input_.find('\r')));
+    return false;
+  }
+  bytes.remove_prefix(end + kEnd.size() - before);
+  input_.clear();
+  send_connect();
+  return true;
+}
+
+void Link::frame_output() {
+  if (output_.empty()) return;
+  append_websocket_message(framed_, output_);
+  output_.clear();
 }
 
 void Link::send_connect() {
@@ -138,11 +170,13 @@ void Link::send_connect() {
 void Link::flush() {
   dirty_ = false;
   if (!failure_.empty()) return fail(std::exchange(failure_, {}));
-  if (state_ != State::greeting && state_ != State::ready) return;
+  if (state_ != State::upgrading && state_ != State::greeting && state_ != State::ready) return;
+  if (context_.websocket && state_ != State::upgrading) frame_output();
+  std::string& bytes = context_.websocket ? framed_ : output_;
   std::size_t done = 0;
-  while (done < output_.size()) {
+  while (done < bytes.size()) {
     ERR_clear_error();
-    const int outcome = SSL_write(ssl_.get(), output_.data() + done, static_cast<int>(output_.size() - done));
+    const int outcome = SSL_write(ssl_.get(), bytes.data() + done, static_cast<int>(bytes.size() - done));
     if (outcome > 0) {
       done += static_cast<std::size_t>(outcome);
       continue;
@@ -152,8 +186,9 @@ void Link::flush() {
     return fail("closed while writing");
   }
   if (done != 0) written_at_ = std::chrono::steady_clock::now();
-  output_.erase(0, done);
-  if (output_.empty() && output_.capacity() > 1024) output_.shrink_to_fit();
+  bytes.erase(0, done);
+  if (bytes.empty() && bytes.capacity() > 1024) bytes.shrink_to_fit();
+  if (context_.websocket && output_.capacity() > 1024) output_.shrink_to_fit();
 }
 
 void Link::read_packets() {
@@ -167,22 +202,42 @@ void Link::read_packets() {
       return fail(state_ == State::greeting ? "closed before CONNACK" : "closed by the server");
     }
     std::string_view bytes(buffer.data(), static_cast<std::size_t>(outcome));
-    std::string joined;
-    if (!input_.empty()) {
-      joined = std::exchange(input_, {});
-      joined.append(bytes);
-      bytes = joined;
+    if (!context_.websocket) {
+      if (!read_packets_of(bytes)) return;
+      continue;
     }
-    while (true) {
-      const FixedHeader header = read_fixed_header(bytes);
-      if (header.size == 0 || bytes.size() < header.size + header.remaining) break;
-      const std::string_view body = bytes.substr(header.size, header.remaining);
-      if (!handle_packet(static_cast<std::uint8_t>(bytes.front()), body)) return;
-      bytes.remove_prefix(header.size + header.remaining);
+    if (state_ == State::upgrading) {
+      if (!read_upgrade(bytes)) {
+        if (state_ != State::upgrading) return;
+        continue;
+      }
     }
-    if (bytes.size() > kIncompletePacketBytesMax) return fail("a packet that is too large");
-    input_.assign(bytes);
+    std::string payloads;
+    if (!frames_.read(bytes, payloads)) return fail("the WebSocket was closed by the server");
+    if (!read_packets_of(payloads)) return;
   }
+}
+
+bool Link::read_packets_of(std::string_view bytes) {
+  std::string joined;
+  if (!input_.empty()) {
+    joined = std::exchange(input_, {});
+    joined.append(bytes);
+    bytes = joined;
+  }
+  while (true) {
+    const FixedHeader header = read_fixed_header(bytes);
+    if (header.size == 0 || bytes.size() < header.size + header.remaining) break;
+    const std::string_view body = bytes.substr(header.size, header.remaining);
+    if (!handle_packet(static_cast<std::uint8_t>(bytes.front()), body)) return false;
+    bytes.remove_prefix(header.size + header.remaining);
+  }
+  if (bytes.size() > kIncompletePacketBytesMax) {
+    fail("a packet that is too large");
+    return false;
+  }
+  input_.assign(bytes);
+  return true;
 }
 
 bool Link::handle_packet(std::uint8_t first, std::string_view body) {
@@ -231,6 +286,8 @@ void Link::release() {
   if (socket_ >= 0) ::close(socket_);
   socket_ = -1;
   output_ = {};
+  framed_ = {};
+  frames_ = {};
   input_ = {};
   failure_.clear();
   dirty_ = false;

@@ -8,6 +8,7 @@
 #include "bench/load/event_loop.h"
 #include "bench/load/fleet.h"
 #include "bench/load/tls_client.h"
+#include "bench/load/websocket_frames.h"
 
 namespace kyanite::load {
 
@@ -32,10 +33,11 @@ struct LinkContext {
   const Target& target;
   LinkObserver& observer;
   std::uint16_t keep_alive_seconds;
-  bool resume;  // offer the device's newest TLS session
+  bool resume;     // offer the device's newest TLS session
+  bool websocket;  // MQTT over WebSocket on the HTTPS address
 };
 
-// Link is one device's MQTT connection: TCP, TLS, CONNECT, and then packets both ways.
+// Link is one device's MQTT connection: TCP, TLS, maybe WebSocket, CONNECT, and then packets both ways.
 //
 // Owner: a scenario, on its worker's thread. Bound: the output grows with what the scenario queues (its
 // window); an incomplete packet of the server keeps at most 64 KiB.
@@ -60,13 +62,17 @@ class Link final : public Pollable {
   std::size_t index() const { return index_; }
 
  private:
-  enum class State { closed, connecting, handshaking, greeting, ready };
+  enum class State { closed, connecting, handshaking, upgrading, greeting, ready };
 
   void on_socket_ready() override;
   void flush() override;
   void continue_handshake();
+  void send_upgrade();
+  bool read_upgrade(std::string_view& bytes);  // false: not answered yet, or the link was closed
   void send_connect();
+  void frame_output();
   void read_packets();
+  bool read_packets_of(std::string_view bytes);                   // false: the link was closed
   bool handle_packet(std::uint8_t first, std::string_view body);  // false: the link was closed
   void fail(std::string_view reason);
   void release();
@@ -78,6 +84,8 @@ class Link final : public Pollable {
   int socket_ = -1;
   SslPtr ssl_;
   std::string output_;
+  std::string framed_;  // over WebSocket: output that is on its way
+  WebSocketReader frames_;
   std::string input_;    // an incomplete packet
   std::string failure_;  // of open(), told on the next turn
   bool dirty_ = false;

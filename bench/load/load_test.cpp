@@ -5,6 +5,7 @@
 #include "bench/load/fleet.h"
 #include "bench/load/latency.h"
 #include "bench/load/target.h"
+#include "bench/load/websocket_frames.h"
 
 namespace kyanite::load {
 namespace {
@@ -84,6 +85,36 @@ TEST(LoadLatency, adding_joins_two_histograms) {
   EXPECT_EQ(a.count(), 2U);
   EXPECT_EQ(a.percentile_us(0.5), 10U);
   EXPECT_EQ(a.percentile_us(1), 1'000'000U);
+}
+
+TEST(LoadWebSocket, frames_cut_anywhere_give_their_payloads) {
+  std::string frames = "\x82\x05hello";
+  frames += std::string("\x02\x7e\x00\x80", 4) + std::string(128, 'x') + std::string("\x80\x00", 2);
+  WebSocketReader reader;
+  std::string payloads;
+  for (const char byte : frames) ASSERT_TRUE(reader.read(std::string(1, byte), payloads));
+  EXPECT_EQ(payloads, "hello" + std::string(128, 'x'));
+}
+
+TEST(LoadWebSocket, a_close_frame_ends_the_reading) {
+  WebSocketReader reader;
+  std::string payloads;
+  EXPECT_FALSE(
+      reader.read("\x82\x01"
+                  "a"
+                  "\x88\x02\x03\xe8",
+                  payloads));
+  EXPECT_EQ(payloads, "a");
+}
+
+TEST(LoadWebSocket, messages_say_their_length_in_all_three_forms) {
+  for (const auto& [size, head] :
+       {std::pair{std::size_t{125}, 6}, {std::size_t{126}, 8}, {std::size_t{65536}, 14}}) {
+    std::string out;
+    append_websocket_message(out, std::string(size, 'x'));
+    EXPECT_EQ(out.size(), size + static_cast<std::size_t>(head));
+    EXPECT_EQ(out[0], '\x82');
+  }
 }
 
 }  // namespace

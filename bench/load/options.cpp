@@ -45,6 +45,7 @@ void add_run(CLI::App& app, Options& options) {
       ->transform(CLI::CheckedTransformer(versions));
   app.add_option("--keep-alive", options.keep_alive_seconds, "MQTT keep-alive in seconds")
       ->check(CLI::Range(5, 1177));
+  app.add_flag("--websocket", options.websocket, "MQTT over WebSocket, on the HTTPS address");
   app.add_flag("--json", options.json, "Print one JSON object instead of a table");
 }
 
@@ -110,7 +111,7 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
 }
 
 // Flags over hub.json; what a run cannot do without is named.
-Result<Target> resolve(const TargetFlags& flags) {
+Result<Target> resolve(const TargetFlags& flags, bool websocket) {
   Target target;
   if (!flags.data.empty()) {
     Result<Target> read = read_hub_file(flags.data);
@@ -129,6 +130,10 @@ Result<Target> resolve(const TargetFlags& flags) {
   if (!flags.ca_file.empty()) target.ca_file = flags.ca_file;
   if (flags.pid != 0) target.pid = flags.pid;
   if (!target.mqtts.known()) return Error{Errc::argument_invalid, "give --data DIR or --mqtts ADDRESS:PORT"};
+  if (websocket && !target.https.known()) {
+    return Error{Errc::argument_invalid,
+                 "give --data DIR or --https ADDRESS:PORT: --websocket connects there"};
+  }
   if (target.ca_file.empty()) return Error{Errc::argument_invalid, "give --data DIR or --ca FILE"};
   if (target.host_name.empty()) target.host_name = target.mqtts.host;
   return target;
@@ -147,7 +152,7 @@ bool parse_options(int argc, char** argv, Options& options, int& exit_status) {
     exit_status = app.exit(problem);
     return false;
   }
-  Result<Target> target = resolve(flags);
+  Result<Target> target = resolve(flags, options.websocket);
   if (!target) {
     std::fprintf(stderr, "kyanite_load: %s\n", target.error().detail.c_str());
     exit_status = 2;

@@ -29,6 +29,7 @@ struct Options {
   std::uint32_t threads = 1;
   std::uint16_t keep_alive_seconds = 240;
   bool json = false;
+  bool websocket = false;  // MQTT over WebSocket on the HTTPS address
 
   // connect
   std::uint64_t connections = 1000;
