@@ -1,8 +1,9 @@
 #!/bin/sh
 # Official device SDKs, Paho and mosquitto_pub against a kyanite program. Builds nothing.
 #   tests/compat/run.sh PROGRAM [python|node ...]
-# 8883 and 443 on 127.0.0.1 must be free, and binding 443 allowed: the SDKs cannot be told other ports. COMPAT_CACHE names the folder for the
-# installed SDKs (default build/compat). Exit status: 0 all passed, 1 some failed, 2 the SDKs could not be installed or a port not be bound.
+# 8883 and 443 on 127.0.0.1 must be free, and binding 443 allowed: the SDKs cannot be told other ports.
+# COMPAT_CACHE names the folder for the installed SDKs (default build/compat). Exit status: 0 all passed, 1 some failed,
+# 2 the SDKs could not be installed or a port not be bound.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
