@@ -14,6 +14,7 @@ ALLOWED = {
     "protocol/mqtt": ["protocol/base"],
     "protocol/topics": ["protocol/base"],
     "protocol/auth": ["protocol/base"],
+    "protocol/twin": ["protocol/base"],
     "protocol/http": ["protocol/base", "protocol/auth"],
     "config": ["protocol/base"],
     "storage": ["protocol/base", "protocol/auth", "protocol/topics"],
