@@ -39,6 +39,8 @@ const Names<RetainProperty> kRetain{{"both", RetainProperty::both},
 const Names<InvalidSubscription> kInvalid{{"close", InvalidSubscription::close},
                                           {"suback80", InvalidSubscription::suback80}};
 const Names<Durability> kDurability{{"fsync", Durability::fsync}, {"os", Durability::os}};
+const Names<Tier> kTiers{
+    {"off", Tier::off}, {"F1", Tier::f1}, {"S1", Tier::s1}, {"S2", Tier::s2}, {"S3", Tier::s3}};
 const Names<LogFormat> kFormats{
     {"automatic", LogFormat::automatic}, {"json", LogFormat::json}, {"text", LogFormat::text}};
 
@@ -122,6 +124,8 @@ const std::vector<SettingKey> kKeys{
     KYANITE_PLAIN("auth.disableModuleSas", "", "", auth.disable_module_sas, bool),
     KYANITE_PLAIN("auth.disconnectOnKeyChange", "", "", auth.disconnect_on_key_change, bool),
     KYANITE_PLAIN("auth.requireDeleteEtag", "", "", auth.require_delete_etag, bool),
+    KYANITE_CHOICE("limits.tier", "--limits", limits.tier, kTiers),
+    KYANITE_PLAIN("limits.units", "--limits-units", "", limits.units, std::uint32_t),
     KYANITE_CHOICE("storage.durability", "--durability", storage.durability, kDurability),
     KYANITE_PLAIN("storage.telemetryPartitions", "", "", storage.telemetry_partitions, std::uint32_t),
     KYANITE_TIME("storage.retentionHours", storage.retention, std::chrono::hours),
@@ -130,6 +134,7 @@ const std::vector<SettingKey> kKeys{
     KYANITE_TIME("storage.commitPaceMilliseconds", storage.commit_pace, milliseconds),
     KYANITE_PLAIN("log.level", "--log-level", "", log.level, std::string),
     KYANITE_CHOICE("log.format", "--log-format", log.format, kFormats),
+    KYANITE_PLAIN("testControl", "--test-control", "", test_control, bool),
     KYANITE_TIME("drainTimeoutSeconds", drain_timeout, seconds),
 };
 

@@ -63,6 +63,10 @@ Problems check_settings(const Settings& settings) {
         {"tls.caFile", "is given without tls.certificateFile",
          "give certificateFile and keyFile too, or leave caFile out: the hub then makes its own CA"});
   }
+  if (settings.limits.tier == Tier::f1 && settings.limits.units > 1) {
+    out.push_back({"limits.units", "is " + std::to_string(settings.limits.units) + " with the tier F1",
+                   "leave it out: the service sells F1 as one unit"});
+  }
   if (same_socket(settings.listen.mqtts, settings.listen.https)) {
     out.push_back({"listen.https",
                    "uses port " + std::to_string(settings.listen.https.port) + " like listen.mqtts",

@@ -32,17 +32,22 @@ enum class Operation {
   list_policies,
   get_policy,
   regenerate_policy_key,
+  get_clock,
+  set_clock,
+  reset_clock,
 };
 
 struct RouteMatch {
   Operation operation;
   NeededRights needed;
   bool needs_api_version = true;        // false under /kyanite/
+  bool only_for_tests = false;          // there only with the setting testControl
   std::vector<std::string> parameters;  // ids in the path, in order
 };
 
-// Literals ignore case, ids do not (service-rest.md 1.4). Errors: Errc::route_not_found, method_not_allowed.
-Result<RouteMatch> match_route(const HttpRequest& request);
+// Literals ignore case, ids do not (service-rest.md 1.4). Without `test_control` the routes for tests do not
+// exist. Errors: Errc::route_not_found, method_not_allowed.
+Result<RouteMatch> match_route(const HttpRequest& request, bool test_control = false);
 
 // Accepts YYYY-MM-DD[-preview]. Errors: Errc::protocol_version_invalid (service-rest.md 1.3).
 Result<void> check_api_version(const HttpRequest& request);

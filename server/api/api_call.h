@@ -27,6 +27,7 @@ struct ApiContext {
   HubServices& services;
   HubFacts facts;
   HubSecurityPtr security;             // the present snapshot
+  milliseconds clock_shift{0};         // of the wall clock against the real one
   std::size_t event_streams_open = 0;  // bound: limits::kEventStreamsMax
 };
 

@@ -17,6 +17,9 @@ class ApiRouter final : public HttpRequestHandler {
   // A new snapshot counts for the requests that follow.
   void set_security(HubSecurityPtr security) { context_.security = std::move(security); }
 
+  // The wall clock was shifted.
+  void set_clock_shift(milliseconds shift) { context_.clock_shift = shift; }
+
   // The port clients dial, known once it is bound; before that the configured one.
   void set_https_port(std::uint16_t port) { context_.facts.https_port = port; }
 

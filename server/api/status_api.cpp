@@ -5,6 +5,7 @@
 #include "protocol/base/iso_time.h"
 #include "server/api/api_response.h"
 #include "server/hub/registry_service.h"
+#include "server/hub/throttles.h"
 
 namespace kyanite {
 namespace {
@@ -33,6 +34,32 @@ Json partitions_to_json(const TelemetryLog& log) {
           range.last_enqueued == kNever ? Json(nullptr) : Json(to_iso_time(range.last_enqueued))}});
   }
   return partitions;
+}
+
+std::string_view tier_text(Tier tier) {
+  switch (tier) {
+    case Tier::off:
+      return "off";
+    case Tier::f1:
+      return "F1";
+    case Tier::s1:
+      return "S1";
+    case Tier::s2:
+      return "S2";
+    case Tier::s3:
+      return "S3";
+  }
+  return "off";
+}
+
+Json limits_to_json(const HubServices& hub) {
+  Json json;
+  json["tier"] = tier_text(hub.throttles.tier());
+  if (!hub.throttles.is_on()) return json;
+  json["units"] = hub.settings.limits.units;
+  json["messagesToday"] = hub.throttles.messages_today(hub.executor.wall_now());
+  json["messagesPerDay"] = hub.throttles.messages_a_day();
+  return json;
 }
 
 // Asks for the counts, then for the connected devices, then answers.
@@ -72,6 +99,8 @@ class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
                        {"disabled", counts_.disabled},
                        {"connected", connected->connected_devices}};
     json["telemetry"] = {{"partitions", partitions_to_json(hub.stores.telemetry())}};
+    json["testControl"] = hub.settings.test_control;
+    json["limits"] = limits_to_json(hub);
     json["store"] = {{"pressure", pressure_text(hub.stores.pressure())}};
     reply_(json_response(json));
   }

@@ -32,8 +32,6 @@ constexpr std::chrono::hours kRemindEvery{24};
 constexpr milliseconds kDrainPoll{10};
 constexpr std::string_view kOwnerPolicy = "iothubowner";
 
-WallTime wall_now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
-
 // Every connection is a descriptor: take all the system allows.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -91,6 +89,9 @@ Result<void> Application::open_store() {
   RocksdbHooks hooks;
   hooks.on_fatal = stop_after_store_failure;
   hooks.on_clock_step = tell_of_clock_step;
+  hooks.wall_clock = [this] { return clock_.now(); };
+  // A shift ahead must not make telemetry old, and what was stamped under a shift back is as old as it says.
+  hooks.retention_clock = [this] { return HubClock::real_now() + std::min(clock_.shift(), milliseconds(0)); };
   auto stores = open_rocksdb_stores(directory_.store(), options_.settings.storage, std::move(hooks));
   if (!stores) return stores.error();
   stores_ = std::move(*stores);
@@ -106,7 +107,7 @@ Result<void> Application::load_certificate() {
   host_names_ = choose_host_names(configured, remembered_host_name(directory_.pki()), machine_name(),
                                   resolves_to_loopback);
   auto certificate =
-      load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, wall_now());
+      load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, HubClock::real_now());
   if (!certificate) return certificate.error();
   for (const std::string& sentence : certificate->renewed)
     log::info("certificate_made", {{"what", sentence}});
@@ -135,7 +136,7 @@ Result<void> Application::make_contexts(const ServerCertificate& certificate) {
 }
 
 void Application::build_shards() {
-  shards_ = std::make_unique<ShardGroup>(options_.settings.hub.shards);
+  shards_ = std::make_unique<ShardGroup>(options_.settings.hub.shards, &clock_);
   HubSecurity rules{.host_names = host_names_,
                     .policies = records_.policies,
                     .ca_certificates = records_.ca_certificates,
@@ -154,15 +155,31 @@ void Application::build_shards() {
   administration_ = std::make_unique<HubAdministration>(
       shards_->shard(0), stores_->hub(), std::move(rules),
       [this](HubSecurityPtr changed, Task published) { publish_security(changed, std::move(published)); });
+  clock_control_ = std::make_unique<ClockControl>(shards_->shard(0), [this](milliseconds shift) {
+    clock_.set_shift(shift);
+    log::warning("clock_shifted", {{"shift_ms", shift.count()}, {"now", to_iso_time(clock_.now())}});
+  });
+  throttles_ = std::make_unique<Throttles>(options_.settings.limits);
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
-                       .started_at = wall_now(),
+                       .started_at = HubClock::real_now(),
                        .https_port = options_.settings.listen.https.port};
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->connect(*router_, *stores_, *administration_, options_.settings, facts, security, observer_);
+    hub_shard->connect(*router_, *stores_, *administration_, *clock_control_, *throttles_, options_.settings,
+                       facts, security, observer_);
   }
   tell_of_low_disk();
+  tell_of_test_control();
   shards_->start();
+}
+
+// A hub whose clock anybody with the owner's key may move must not be mistaken for one to rely on.
+void Application::tell_of_test_control() {
+  if (!options_.settings.test_control) return;
+  log::warning("test_control_on",
+               {{"reason",
+                 "clients may shift this hub's clock: expired credentials can be made valid; "
+                 "use it for tests only"}});
 }
 
 // Devices only see that nothing is acknowledged any more; the operator has to know why.
@@ -310,7 +327,7 @@ void Application::check_certificate() {
     certificate_problem_.clear();
   }
   if (options_.settings.tls.certificate_file.empty()) return renew_certificate();
-  const milliseconds left = certificate_.expires - wall_now();
+  const milliseconds left = certificate_.expires - HubClock::real_now();
   if (!remind || left >= pki::kRenewBefore) return;
   log::warning("certificate_expires", {{"file", options_.settings.tls.certificate_file.string()},
                                        {"expires", to_iso_time(certificate_.expires)},
@@ -326,7 +343,7 @@ void Application::keep_certificate(const Error& problem) {
 
 void Application::renew_certificate() {
   auto certificate =
-      load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, wall_now());
+      load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, HubClock::real_now());
   if (!certificate) return keep_certificate(certificate.error());
   for (const std::string& sentence : certificate->renewed)
     log::info("certificate_made", {{"what", sentence}});
@@ -376,7 +393,9 @@ void Application::stop_engine() {
   mqtts_.reset();
   https_.reset();
   administration_.reset();
+  clock_control_.reset();
   hub_shards_.clear();
+  throttles_.reset();
   router_.reset();
   shards_.reset();
   stores_.reset();

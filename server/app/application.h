@@ -52,6 +52,7 @@ class Application {
   Result<void> load_certificate();
   void build_shards();
   void tell_of_low_disk();
+  void tell_of_test_control();
   Result<void> open_listeners();
   Result<void> announce();
 
@@ -75,6 +76,7 @@ class Application {
   LogObserver observer_;
   std::unique_ptr<HubFileKeeper> hub_file_;
 
+  HubClock clock_;  // read by the stores and all shards
   std::unique_ptr<Stores> stores_;
   std::shared_ptr<TicketKeys> ticket_keys_;
   std::shared_ptr<TlsContextHolder> mqtts_context_;
@@ -83,6 +85,8 @@ class Application {
   std::vector<std::unique_ptr<HubShard>> hub_shards_;
   std::unique_ptr<DeviceRouter> router_;
   std::unique_ptr<HubAdministration> administration_;
+  std::unique_ptr<ClockControl> clock_control_;
+  std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<Listener> mqtts_;
   std::unique_ptr<Listener> https_;
 };

@@ -5,12 +5,12 @@
 namespace kyanite {
 
 void HubShard::connect(DeviceRouter& router, Stores& stores, HubAdministration& administration,
-                       const Settings& settings, const HubFacts& facts, const HubSecurityPtr& security,
-                       LogObserver& observer) {
+                       ClockControl& clock, Throttles& throttles, const Settings& settings,
+                       const HubFacts& facts, const HubSecurityPtr& security, LogObserver& observer) {
   const ShardIndex index{static_cast<std::uint16_t>(shard_.index())};
   registry_ = std::make_unique<RegistryService>(shard_, router, stores.identities(), stores.twins());
   services_ = std::make_unique<HubServices>(
-      HubServices{shard_, index, router, stores, *registry_, administration, settings});
+      HubServices{shard_, index, router, stores, *registry_, administration, clock, throttles, settings});
   mqtt_ = std::make_unique<MqttShard>(*services_, security, observer);
   router.bind_connections(index, mqtt_->connections());
   stores.on_pressure_change(shard_, [this](StorePressure pressure) { mqtt_->on_pressure(pressure); });
@@ -21,12 +21,19 @@ void HubShard::connect(DeviceRouter& router, Stores& stores, HubAdministration& 
                             mqtt_->accept(
                                 std::make_unique<WsChannel>(std::move(stream), std::move(handshake)));
                           }});
+  clock.on_shift(shard_, [this](milliseconds shift) { on_clock_shift(shift); });
 }
 
 void HubShard::set_security(const HubSecurityPtr& security) {
   directory_.set_security(security);
   mqtt_->set_security(security);
   api_->set_security(security);
+}
+
+void HubShard::on_clock_shift(milliseconds shift) {
+  api_->set_clock_shift(shift);
+  directory_.on_clock_shift();
+  mqtt_->on_clock_shift();
 }
 
 }  // namespace kyanite

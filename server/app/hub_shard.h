@@ -6,10 +6,12 @@
 #include "server/app/log_observer.h"
 #include "server/device/mqtt_shard.h"
 #include "server/http/http_shard.h"
+#include "server/hub/clock_control.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/registry_service.h"
+#include "server/hub/throttles.h"
 #include "server/runtime/shard.h"
 
 namespace kyanite {
@@ -26,10 +28,10 @@ class HubShard {
         events_(shard, stores.telemetry(), settings, security->host_names.front(), records.starts),
         directory_({shard, stores, settings, events_}, security) {}
 
-  // Builds the adapters and binds them to the router and the stores.
-  void connect(DeviceRouter& router, Stores& stores, HubAdministration& administration,
-               const Settings& settings, const HubFacts& facts, const HubSecurityPtr& security,
-               LogObserver& observer);
+  // Builds the adapters and binds them to the router, the stores and the clock.
+  void connect(DeviceRouter& router, Stores& stores, HubAdministration& administration, ClockControl& clock,
+               Throttles& throttles, const Settings& settings, const HubFacts& facts,
+               const HubSecurityPtr& security, LogObserver& observer);
 
   Shard& shard() { return shard_; }
   DeviceDirectory& directory() { return directory_; }
@@ -39,6 +41,7 @@ class HubShard {
   // On the shard.
   void set_https_port(std::uint16_t port) { api_->set_https_port(port); }
   void set_security(const HubSecurityPtr& security);
+  void on_clock_shift(milliseconds shift);
 
  private:
   Shard& shard_;

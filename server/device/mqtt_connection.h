@@ -42,6 +42,7 @@ class MqttConnection final : public Channel::Sink {
   void on_attach_reply(Result<Attachment> verdict);
   void on_message(ConnectionMessage message);     // from the owner
   void on_committed(mqtt::AckSequence sequence);  // a publish is durable
+  void on_clock_shift();
   // Compares why reading should stop with whether it is stopped.
   void update_reading();
   bool has_ended() const { return ended_; }

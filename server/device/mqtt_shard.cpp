@@ -63,6 +63,13 @@ void MqttShard::on_pressure(StorePressure pressure) {
   }
 }
 
+void MqttShard::on_clock_shift() {
+  shard_check_.check();
+  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
+    if (MqttConnection* connection = table_.at(slot)) connection->on_clock_shift();
+  }
+}
+
 void MqttShard::on_attach_reply(ConnectionRef ref, const Identity& identity, Result<Attachment> verdict) {
   shard_check_.check();
   MqttConnection* connection = table_.find(ref);

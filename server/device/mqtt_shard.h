@@ -46,6 +46,8 @@ class MqttShard final : public TelemetryAckSink {
   ConnectionPort& connections() { return table_; }
 
   void set_security(HubSecurityPtr security);
+  // The wall clock was shifted: every connection looks at its credential's end again.
+  void on_clock_shift();
   // Register with Stores::on_pressure_change: while the stores ask for a pause no connected socket is read.
   void on_pressure(StorePressure pressure);
 

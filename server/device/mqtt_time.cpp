@@ -57,4 +57,10 @@ void MqttConnection::on_timer() {
   arm_timer();
 }
 
+void MqttConnection::on_clock_shift() {
+  if (!cut_at_) return;
+  executor().cancel(timer_);
+  on_timer();
+}
+
 }  // namespace kyanite

@@ -14,6 +14,8 @@ namespace kyanite {
 
 class RegistryService;
 class HubAdministration;
+class ClockControl;
+class Throttles;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -23,6 +25,8 @@ struct HubServices {
   Stores& stores;
   RegistryService& registry;  // this shard's front of the registry
   HubAdministration& administration;
+  ClockControl& clock;
+  Throttles& throttles;
   const Settings& settings;
 };
 

@@ -18,8 +18,9 @@ thread_local Shard* current_shard = nullptr;
 
 }  // namespace
 
-Shard::Shard(unsigned index)
+Shard::Shard(unsigned index, const HubClock* clock)
     : index_(index),
+      clock_(clock),
       wheel_(std::chrono::steady_clock::now()),
       io_(std::make_unique<boost::asio::io_context>(1)),
       work_(std::make_unique<WorkGuard>(io_->get_executor())),
@@ -56,9 +57,7 @@ void Shard::cancel(TimerId timer) {
   wheel_.cancel(timer);
 }
 
-WallTime Shard::wall_now() const {
-  return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
-}
+WallTime Shard::wall_now() const { return clock_ != nullptr ? clock_->now() : HubClock::real_now(); }
 
 bool Shard::is_current() const { return current_shard == this; }
 

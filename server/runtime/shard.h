@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "protocol/base/executor.h"
+#include "server/runtime/hub_clock.h"
 #include "server/runtime/mailbox.h"
 #include "server/runtime/timer_wheel.h"
 #include "server/runtime/turn_hook.h"
@@ -28,7 +29,8 @@ namespace kyanite {
 // other shards wake them then, once each.
 class Shard final : public Executor {
  public:
-  explicit Shard(unsigned index);
+  // Without a clock the wall clock is the system's. The clock outlives the shard.
+  explicit Shard(unsigned index, const HubClock* clock = nullptr);
   ~Shard() override;
 
   unsigned index() const { return index_; }
@@ -93,6 +95,7 @@ class Shard final : public Executor {
   void run_timers();
 
   const unsigned index_;
+  const HubClock* const clock_;
   Mailbox mailbox_;
   std::vector<Task> batch_;     // taken from the mailbox
   std::size_t batch_next_ = 0;  // first of batch_ not yet run

@@ -37,9 +37,9 @@ void run_shard(Shard& shard) {
 
 }  // namespace
 
-ShardGroup::ShardGroup(unsigned count) {
+ShardGroup::ShardGroup(unsigned count, const HubClock* clock) {
   if (count == 0) count = std::max(1U, std::thread::hardware_concurrency());
-  for (unsigned i = 0; i < count; ++i) shards_.push_back(std::make_unique<Shard>(i));
+  for (unsigned i = 0; i < count; ++i) shards_.push_back(std::make_unique<Shard>(i, clock));
 }
 
 ShardGroup::~ShardGroup() {

@@ -15,8 +15,8 @@ namespace kyanite {
 // group is destroyed.
 class ShardGroup {
  public:
-  // 0 means one shard per core.
-  explicit ShardGroup(unsigned count = 0);
+  // 0 means one shard per core. The clock, when there is one, is that of all shards and outlives them.
+  explicit ShardGroup(unsigned count = 0, const HubClock* clock = nullptr);
   ~ShardGroup();  // stops and joins if that was not done
   ShardGroup(const ShardGroup&) = delete;
   ShardGroup& operator=(const ShardGroup&) = delete;

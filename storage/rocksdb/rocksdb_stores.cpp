@@ -97,6 +97,7 @@ Result<std::unique_ptr<Stores>> RocksdbStores::open(const std::filesystem::path&
   parts.totals.next_feedback = *next_feedback;
   if (const Result<void> counted = count_start(*parts.database); !counted) return counted.error();
   if (!hooks.wall_clock) hooks.wall_clock = system_wall_time;
+  if (!hooks.retention_clock) hooks.retention_clock = hooks.wall_clock;
   if (!hooks.steady_clock) hooks.steady_clock = [] { return std::chrono::steady_clock::now(); };
   if (!hooks.free_bytes) {
     hooks.free_bytes = [directory] {
@@ -116,8 +117,9 @@ RocksdbStores::RocksdbStores(Parts parts, const Settings::Storage& settings, Roc
       log_(std::move(parts.log)),
       writer_(*database_, *log_, settings.durability, parts.totals, hooks_.wall_clock),
       queue_(writer_, gauge_, CommitQueue::Limits{.pace = settings.commit_pace}, hooks_.on_fatal),
-      retention_(*database_, *log_, queue_, settings,
-                 {.wall = hooks_.wall_clock, .steady = hooks_.steady_clock, .on_step = hooks_.on_clock_step}),
+      retention_(
+          *database_, *log_, queue_, settings,
+          {.wall = hooks_.retention_clock, .steady = hooks_.steady_clock, .on_step = hooks_.on_clock_step}),
       readers_(
           ReadPool::Options{.housekeeping_interval = hooks_.housekeeping_interval}, [this] { housekeep(); },
           hooks_.on_fatal),

@@ -15,7 +15,7 @@ class FileSystem;
 
 namespace kyanite {
 
-// What the embedded engine asks of its surroundings; what follows on_clock_step is for tests.
+// What the embedded engine asks of its surroundings; what follows retention_clock is for tests.
 struct RocksdbHooks {
   // A commit or its sync failed: what reached the disk is unknown and nothing more will be answered as
   // success. Called once, on the commit thread; or housekeeping threw, then on a reader thread. The
@@ -23,7 +23,9 @@ struct RocksdbHooks {
   std::function<void(const Error&)> on_fatal;
   // The wall clock ran ahead by so much; retention waits an hour before it believes that. On a reader thread.
   std::function<void(milliseconds ahead)> on_clock_step;
-  std::function<WallTime()> wall_clock;              // empty: the system's
+  // Stamps records; empty: the system's.
+  std::function<WallTime()> wall_clock;
+  std::function<WallTime()> retention_clock;         // how old records are; empty: wall_clock
   std::function<SteadyTime()> steady_clock;          // empty: the system's; for retention
   std::function<std::uint64_t()> free_bytes;         // empty: of the file system under the directory
   std::shared_ptr<rocksdb::FileSystem> file_system;  // null: the default; not used for the directory itself

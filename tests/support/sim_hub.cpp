@@ -68,14 +68,24 @@ SimHub::SimHub(Options options)
   administration_ = std::make_unique<HubAdministration>(
       executor(0), stores.hub(), *security_,
       [this](HubSecurityPtr security, Task published) { publish(security, std::move(published)); });
+  clock_ = std::make_unique<ClockControl>(executor(0),
+                                          [this, shifted = milliseconds(0)](milliseconds shift) mutable {
+                                            loop.step_wall_clock(shift - std::exchange(shifted, shift));
+                                          });
+  throttles_ = std::make_unique<Throttles>(settings.limits);
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
     shard.registry =
         std::make_unique<RegistryService>(shard.executor, *router_, stores.identities(), stores.twins());
-    const HubServices services{shard.executor,  ShardIndex{i},    *router_, stores,
-                               *shard.registry, *administration_, settings};
+    const HubServices services{shard.executor,   ShardIndex{i}, *router_,    stores,  *shard.registry,
+                               *administration_, *clock_,       *throttles_, settings};
     shard.mqtt = std::make_unique<MqttShard>(services, security_, observer);
     router_->bind_connections(ShardIndex{i}, shard.mqtt->connections());
+    clock_->on_shift(shard.executor, [this, &shard](milliseconds shift) {
+      shard.directory->on_clock_shift();
+      shard.mqtt->on_clock_shift();
+      if (&shard == shards_.front().get() && on_clock_shift) on_clock_shift(shift);
+    });
     stores.on_pressure_change(
         shard.executor, [mqtt = shard.mqtt.get()](StorePressure pressure) { mqtt->on_pressure(pressure); });
   }

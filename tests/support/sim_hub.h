@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "server/device/mqtt_shard.h"
+#include "server/hub/clock_control.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/hub_observer.h"
 #include "server/hub/registry_service.h"
+#include "server/hub/throttles.h"
 #include "storage/memory/memory_stores.h"
 #include "tests/support/sim_executor.h"
 
@@ -61,11 +63,15 @@ class SimHub {
   RegistryService& registry(std::uint16_t shard = 0) { return *shards_[shard]->registry; }
   DeviceRouter& router() { return *router_; }
   HubAdministration& administration() { return *administration_; }
+  ClockControl& clock() { return *clock_; }
+  Throttles& throttles() { return *throttles_; }
   const HubSecurity& security() const { return *security_; }
   std::size_t actors() const;
   std::uint64_t open_connections() const;
   // Called on shard 0 with each new snapshot, for an adapter beside the MQTT one.
   std::function<void(const HubSecurityPtr&)> on_security;
+  // Called on shard 0 when its clock was shifted, for the same.
+  std::function<void(milliseconds)> on_clock_shift;
   // The host names devices use.
   static std::string host() { return "hub.example.test"; }
   const AccessPolicy& policy(const std::string& name) const;
@@ -106,6 +112,8 @@ class SimHub {
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<DeviceRouter> router_;
   std::unique_ptr<HubAdministration> administration_;
+  std::unique_ptr<ClockControl> clock_;
+  std::unique_ptr<Throttles> throttles_;
 };
 
 inline Identity device(std::string id) { return {std::move(id), {}}; }

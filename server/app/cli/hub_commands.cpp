@@ -59,6 +59,14 @@ int print_status(const HubOptions& options, bool as_json) {
   std::printf("devices    %s registered, %s disabled, %s connected\n",
               shown(part("devices"), "total").c_str(), shown(part("devices"), "disabled").c_str(),
               shown(part("devices"), "connected").c_str());
+  if (status->value("testControl", false)) {
+    std::printf("test       control is on: clients may shift this hub's clock\n");
+  }
+  if (const std::string tier = shown(part("limits"), "tier"); tier != "off" && tier != "-") {
+    std::printf("limits     %s, %s unit(s), %s of %s messages today\n", tier.c_str(),
+                shown(part("limits"), "units").c_str(), shown(part("limits"), "messagesToday").c_str(),
+                shown(part("limits"), "messagesPerDay").c_str());
+  }
   std::printf("store      pressure %s\n", shown(part("store"), "pressure").c_str());
   if (const auto partitions = part("telemetry").find("partitions"); partitions != part("telemetry").end()) {
     for (const Json& partition : *partitions) {

@@ -3,8 +3,10 @@
 #include <curl/curl.h>
 
 #include <chrono>
+#include <ctime>
 
 #include "protocol/auth/sas_token.h"
+#include "protocol/base/percent_encoding.h"
 
 namespace kyanite::cli {
 namespace {
@@ -15,6 +17,8 @@ constexpr long kConnectSeconds = 10;
 constexpr long kAnswerSeconds = 60;
 constexpr std::size_t kBodyBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kLineBytesMax = 4 * 1024 * 1024;
+// A clock that differs by less is not why a token was refused: the hub forgives five minutes.
+constexpr std::chrono::seconds kClockDifferenceMin{60};
 
 std::size_t collect(char* data, std::size_t, std::size_t size, void* into) {
   auto& body = *static_cast<std::string*>(into);
@@ -56,7 +60,16 @@ struct RestClient::Curl {
   curl_slist* headers = nullptr;
   curl_slist* connect_to = nullptr;
   char error[CURL_ERROR_SIZE] = {};
+  std::time_t hub_time = -1;  // from the header Date
 
+  static std::size_t take_header(char* data, std::size_t, std::size_t size, void* into) {
+    constexpr std::string_view kDate = "date:";
+    const std::string line(data, size);
+    if (equals_ignoring_case(line.substr(0, kDate.size()), kDate)) {
+      static_cast<Curl*>(into)->hub_time = curl_getdate(line.c_str() + kDate.size(), nullptr);
+    }
+    return size;
+  }
   ~Curl() {
     curl_slist_free_all(headers);
     curl_slist_free_all(connect_to);
@@ -67,6 +80,7 @@ struct RestClient::Curl {
     curl_slist_free_all(std::exchange(headers, nullptr));
     curl_slist_free_all(std::exchange(connect_to, nullptr));
     error[0] = '\0';
+    hub_time = -1;
   }
   Error failure(CURLcode code, const HubTarget& target) const {
     const std::string reason = error[0] != '\0' ? error : curl_easy_strerror(code);
@@ -96,7 +110,8 @@ Result<void> RestClient::prepare(const std::string& verb, const std::string& pat
   const std::string separator = path.find('?') == std::string::npos ? "?" : "&";
   const std::string url =
       "https://" + authority + path + separator + "api-version=" + std::string(kApiVersion);
-  const auto expiry = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + kTokenLifetime);
+  const auto expiry =
+      std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + hub_ahead_ + kTokenLifetime);
   const std::string token = make_sas_token(target_.host, target_.login.key, expiry, target_.login.policy);
   curl_->headers = curl_slist_append(curl_->headers, ("Authorization: " + token).c_str());
   curl_->headers = curl_slist_append(curl_->headers, "Content-Type: application/json");
@@ -115,12 +130,31 @@ Result<void> RestClient::prepare(const std::string& verb, const std::string& pat
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, curl_->error);
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, Curl::take_header);
+  curl_easy_setopt(handle, CURLOPT_HEADERDATA, curl_.get());
   if (!target_.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, target_.ca_file.c_str());
   return {};
 }
 
+// True when the hub refused the token and has another idea of the time, which is used from now on.
+bool RestClient::learn_time(long status) {
+  constexpr long kUnauthorized = 401;
+  if (status != kUnauthorized || curl_->hub_time < 0) return false;
+  const std::chrono::seconds ahead(curl_->hub_time - std::time(nullptr));
+  if (std::chrono::abs(ahead - hub_ahead_) < kClockDifferenceMin) return false;
+  hub_ahead_ = ahead;
+  return true;
+}
+
 Result<RestAnswer> RestClient::ask(const std::string& verb, const std::string& path, const std::string& body,
                                    const std::vector<std::string>& headers) {
+  Result<RestAnswer> answer = exchange(verb, path, body, headers);
+  if (answer && learn_time(answer->status)) return exchange(verb, path, body, headers);
+  return answer;
+}
+
+Result<RestAnswer> RestClient::exchange(const std::string& verb, const std::string& path,
+                                        const std::string& body, const std::vector<std::string>& headers) {
   if (auto ready = prepare(verb, path, headers); !ready) return ready.error();
   RestAnswer answer;
   curl_easy_setopt(curl_->handle, CURLOPT_TIMEOUT, kAnswerSeconds);
@@ -160,6 +194,7 @@ Result<void> RestClient::read_lines(const std::string& path,
   if (code != CURLE_OK) return curl_->failure(code, target_);
   long status = 0;
   curl_easy_getinfo(curl_->handle, CURLINFO_RESPONSE_CODE, &status);
+  if (learn_time(status)) return read_lines(path, on_line);
   if (status != 200)
     return Error(Errc::argument_invalid, describe_refusal({static_cast<int>(status), reader.pending}));
   return {};

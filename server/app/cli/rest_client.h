@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,7 +19,8 @@ struct RestAnswer {
 };
 
 // RestClient asks one hub over HTTPS with a fresh SAS token of the login's policy. Blocking; one request at a
-// time. Errors: Errc::io_failed with a sentence for the user when there is no answer.
+// time. Where the hub refuses a token and its clock differs from this machine's, it asks once more with a
+// token by the hub's clock. Errors: Errc::io_failed with a sentence for the user when there is no answer.
 class RestClient {
  public:
   explicit RestClient(HubTarget target);
@@ -41,11 +43,16 @@ class RestClient {
 
  private:
   struct Curl;
+  // One exchange; once more after learning the hub's time.
+  Result<RestAnswer> exchange(const std::string& verb, const std::string& path, const std::string& body,
+                              const std::vector<std::string>& headers);
+  bool learn_time(long status);
   Result<void> prepare(const std::string& verb, const std::string& path,
                        const std::vector<std::string>& headers);
 
   HubTarget target_;
   std::unique_ptr<Curl> curl_;
+  std::chrono::seconds hub_ahead_{0};  // the hub's clock against this machine's, as far as known
 };
 
 // What the hub's error body says, in a line.

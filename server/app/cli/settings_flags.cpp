@@ -22,9 +22,14 @@ std::shared_ptr<SettingsFlags> add_settings_flags(CLI::App& command) {
     if (key.flag.empty()) continue;
     const std::string name(key.flag);
     const auto description = schema_at(key.path)->value("description", std::string());
+    const auto& values = schema_at(key.path);
+    if (values->value("type", std::string()) == "boolean") {
+      command.add_flag_callback(
+          name, [flags, name] { flags->values[name] = {"true"}; }, description);
+      continue;
+    }
     auto* option = command.add_option(name, flags->values[name], description);
     option->expected(1);
-    const auto& values = schema_at(key.path);
     if (key.path == "hub.hostNames") {
       option->type_name("NAME ...")
           ->expected(1)
