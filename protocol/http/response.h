@@ -36,6 +36,7 @@ struct HttpResponse {
   std::string content_type = "application/json; charset=utf-8";
   std::string body;
   std::unique_ptr<ResponseStream> stream;  // instead of body
+  bool close_connection = false;           // after this answer
 };
 
 // Envelope A with the iothub-errorcode header (service-rest.md 3.1, 3.3). The error's detail is shown only

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/api/api_throttle.h"
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
 #include "server/api/event_stream.h"
@@ -115,7 +116,9 @@ HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_
   HttpResponse response =
       error_response(error, tracking_id, to_error_time(context_.services.executor.wall_now()));
   response.headers.emplace_back("x-ms-request-id", tracking_id);
-  // Back-pressure passes soon. Throttling never carries the header (service-rest.md 3.6).
+  // Back-pressure passes soon. Throttling never carries the header, and ends the connection (service-rest.md
+  // 3.6).
+  response.close_connection = error.code == Errc::throttled;
   if (error.code == Errc::busy) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
@@ -136,8 +139,12 @@ std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
 void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
   const Result<RouteMatch> route = admit(request);
   if (!route) return reply(reject(request, route.error()));
+  const Operation operation = route->operation;
+  if (auto admitted = admit_by_rate(context_.services, operation, request.body.size()); !admitted) {
+    return reply(reject(request, admitted.error()));
+  }
   Executor& executor = context_.services.executor;
-  Reply<HttpResponse> finished(executor, [this, note = RequestNote(request, executor.now()),
+  Reply<HttpResponse> finished(executor, [this, operation, note = RequestNote(request, executor.now()),
                                           reply = std::move(reply)](Result<HttpResponse> result) mutable {
     const SteadyTime now = context_.services.executor.now();
     if (!result) {
@@ -147,6 +154,7 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
       return reply(std::move(response));
     }
     HttpResponse response = std::move(*result);
+    meter_answer(context_.services, operation, response.body.size());
     response.headers.emplace_back("x-ms-request-id", note.tracking_id);
     observer_.on_answered(note.outcome(response.status, nullptr, now));
     reply(std::move(response));

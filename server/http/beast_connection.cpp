@@ -211,7 +211,8 @@ void BeastConnection::on_response(Result<HttpResponse> result, bool is_head) {
   if (!stream_->is_open()) return;
   HttpResponse response = result ? std::move(*result) : home_->handler.reject(request_, result.error());
   if (response.stream) return begin_stream(std::move(response));
-  respond(std::move(response), keep_alive_ && !home_->draining, is_head);
+  const bool keep_alive = keep_alive_ && !home_->draining && !response.close_connection;
+  respond(std::move(response), keep_alive, is_head);
 }
 
 void BeastConnection::write_fields(const HttpResponse& response, http::response_header<>& fields) const {

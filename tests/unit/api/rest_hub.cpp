@@ -22,8 +22,9 @@ void RestHub::Observer::on_answered(const RequestOutcome& outcome) {
                   std::to_string(outcome.status) + (outcome.error ? " " + outcome.error->detail : ""));
 }
 
-RestHub::RestHub()
-    : services{hub.executor(0),      ShardIndex{0}, hub.router(),    hub.stores,  hub.registry(0),
+RestHub::RestHub(SimHub::Options options)
+    : hub(std::move(options)),
+      services{hub.executor(0),      ShardIndex{0}, hub.router(),    hub.stores,  hub.registry(0),
                hub.administration(), hub.clock(),   hub.throttles(), hub.settings},
       router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now()},
              std::make_shared<const HubSecurity>(hub.security()), observer) {
@@ -62,6 +63,7 @@ RestAnswer RestHub::ask(RestRequest request) {
   answer.status = result->status;
   for (const auto& [name, value] : result->headers) answer.headers[to_lower_ascii(name)] = value;
   if (!result->content_type.empty()) answer.headers["content-type"] = result->content_type;
+  answer.close_connection = result->close_connection;
   answer.body = result->body;
   if (!answer.body.empty()) {
     Result<Json> json = parse_json(answer.body);

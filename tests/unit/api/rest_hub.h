@@ -18,6 +18,7 @@ struct RestAnswer {
   std::string body;
   Json json;  // null when the body is none
   std::shared_ptr<ResponseStream> stream;
+  bool close_connection = false;
 
   // "DeviceNotFound" when the header iothub-errorcode and the text of Message agree, else what is wrong.
   std::string error_name() const;
@@ -34,7 +35,8 @@ struct RestRequest {
 // The REST API of a simulated hub.
 class RestHub {
  public:
-  RestHub();
+  RestHub() : RestHub(SimHub::Options()) {}
+  explicit RestHub(SimHub::Options options);
 
   SimHub hub;
   struct Observer final : ApiObserver {

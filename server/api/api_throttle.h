@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+
+#include "protocol/base/result.h"
+#include "protocol/http/routes.h"
+#include "server/hub/hub_services.h"
+
+// The service's rate limits and quota on REST (device-mqtt.md 9.3, 9.4; service-rest.md 12). Nothing is
+// refused while the setting limits.tier is `off`.
+namespace kyanite {
+
+// Before the operation. Errors: throttled, quota_exceeded.
+Result<void> admit_by_rate(HubServices& services, Operation operation, std::size_t body_bytes);
+// After it succeeded: what the answer adds.
+void meter_answer(HubServices& services, Operation operation, std::size_t body_bytes);
+
+}  // namespace kyanite

@@ -1,0 +1,81 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/api/rest_hub.h"
+
+namespace kyanite::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+SimHub::Options with_tier(Tier tier) {
+  SimHub::Options options;
+  options.settings.limits.tier = tier;
+  return options;
+}
+
+class ThrottleApiTest : public testing::Test {
+ protected:
+  RestHub rest{with_tier(Tier::f1)};
+
+  // Asks until the answer is another one; how often it was not.
+  int count_of(const std::string& target, int status) {
+    int count = 0;
+    while (count < 10'000 && (last = rest.get(target)).status == status) ++count;
+    return count;
+  }
+  RestAnswer last;
+};
+
+TEST_F(ThrottleApiTest, R32_a_burst_of_registry_operations_is_answered_429_without_retry_after) {
+  EXPECT_EQ(count_of("/devices", 200), 100);
+  EXPECT_EQ(last.status, 429);
+  EXPECT_EQ(last.error_name(), "ThrottlingException");
+  EXPECT_FALSE(last.headers.contains("retry-after"));
+  EXPECT_TRUE(last.close_connection);
+  rest.hub.loop.advance(600ms);  // 100 a minute
+  EXPECT_EQ(count_of("/devices", 200), 1);
+}
+
+TEST_F(ThrottleApiTest, all_registry_operations_share_one_rate) {
+  for (int i = 0; i < 25; ++i) {
+    const std::string device = "/devices/d" + std::to_string(i);
+    EXPECT_EQ(rest.put(device, R"({"deviceId":"d)" + std::to_string(i) + R"("})").status, 200);
+    EXPECT_EQ(rest.get(device + "/modules").status, 200);
+    EXPECT_EQ(rest.get(device).status, 200);
+    EXPECT_EQ(rest.del(device).status, 204);
+  }
+  EXPECT_EQ(rest.get("/devices").status, 429);
+}
+
+TEST_F(ThrottleApiTest, a_request_without_the_right_takes_nothing) {
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(rest.ask({"GET", "/devices", {}, {}, "service"}).status, 401);
+  EXPECT_EQ(rest.get("/devices").status, 200);
+}
+
+TEST_F(ThrottleApiTest, reads_of_twins_have_their_own_rate_and_count_as_messages) {
+  rest.hub.add(device("d1"));
+  EXPECT_EQ(count_of("/twins/d1", 200), 100);
+  EXPECT_EQ(last.status, 429);
+  EXPECT_EQ(rest.get("/devices").status, 200);
+  EXPECT_GE(rest.get("/kyanite/v1/status").json["limits"]["messagesToday"].get<int>(), 100);
+}
+
+TEST_F(ThrottleApiTest, the_quota_of_the_day_refuses_messages_and_leaves_the_registry_alone) {
+  rest.hub.add(device("d1"));
+  rest.hub.throttles().meter(8'000 * 512, rest.hub.loop.wall_now());
+  const RestAnswer twin = rest.get("/twins/d1");
+  EXPECT_EQ(twin.status, 403);
+  EXPECT_EQ(twin.error_name(), "IotHubQuotaExceeded");
+  EXPECT_EQ(rest.get("/devices").status, 200);
+  rest.hub.loop.step_wall_clock(24h);
+  EXPECT_EQ(rest.get("/twins/d1").status, 200);
+}
+
+TEST(ThrottleApi, without_a_tier_nothing_is_refused) {
+  RestHub rest;
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(rest.get("/devices").status, 200);
+  EXPECT_EQ(rest.get("/kyanite/v1/status").json["limits"], Json({{"tier", "off"}}));
+}
+
+}  // namespace
+}  // namespace kyanite::test
