@@ -40,7 +40,9 @@ void set_clock(const ApiCall& call, Reply<HttpResponse> reply) {
   if (!body) return reply(body.error());
   ClockControl& clock = call.context.services.clock;
   if (body->is_object() && body->size() == 1) {
-    const auto& [name, value] = *body->items().begin();
+    const auto member = body->begin();
+    const std::string& name = member.key();
+    const Json& value = member.value();
     const std::optional<milliseconds> time = parse_seconds(value);
     if (name == "shiftSeconds" && time) return clock.shift_to(*time, answer(call, std::move(reply)));
     if (name == "advanceSeconds" && time) return clock.advance(*time, answer(call, std::move(reply)));
