@@ -45,6 +45,9 @@ void MqttConnection::handle(mqtt::ConnectReceived& connect) {
                     Error(Errc::unauthorized, "will topic not the device's own"));
     }
   }
+  if (const Result<void> admitted = admit_connect(); !admitted) {
+    return refuse(refusal_code(admitted.error()), admitted.error());
+  }
   keep_alive_ =
       mqtt::server_keep_alive(connect.keep_alive_seconds, shard_.services_.settings.mqtt.keep_alive_cap);
 

@@ -21,6 +21,7 @@ MqttConnection::MqttConnection(MqttShard& shard, ConnectionRef self, std::unique
 
 MqttConnection::~MqttConnection() {
   executor().cancel(timer_);
+  executor().cancel(shaping_timer_);
   channel_->detach();
 }
 
@@ -89,7 +90,7 @@ void MqttConnection::handle_events() {
 
 bool MqttConnection::must_hold() const {
   if (session_.has_peer_left()) return false;  // nothing will be answered, and nothing more will come
-  if (queued_bytes() > limits::kOutputHighBytes) return true;
+  if (shaping_timer_ || queued_bytes() > limits::kOutputHighBytes) return true;
   return subscribing_ + (traffic_ ? traffic_->answers.size() : 0) >= limits::kDeviceRequestsMax;
 }
 
@@ -160,6 +161,7 @@ void MqttConnection::fire_will() {
     return;
   }
   ++shard_.statistics_.wills;
+  shard_.services_.throttles.meter(will_->payload.size(), executor().wall_now());
 }
 
 ConnectionFacts MqttConnection::facts() const {

@@ -14,6 +14,7 @@
 #include "server/hub/device_messages.h"
 #include "server/hub/hub_observer.h"
 #include "server/hub/telemetry_ingest.h"
+#include "server/hub/throttles.h"
 
 namespace kyanite {
 
@@ -31,7 +32,7 @@ class MqttShard;
 // kOutputHardBytes, so that nothing of it is lost in silence.
 //
 // Files: mqtt_connection.cpp (reading, output, the end), mqtt_connect.cpp, mqtt_requests.cpp (what the device
-// sends), mqtt_delivery.cpp (what it is sent), mqtt_time.cpp.
+// sends), mqtt_delivery.cpp (what it is sent), mqtt_time.cpp, mqtt_throttle.cpp.
 class MqttConnection final : public Channel::Sink {
  public:
   MqttConnection(MqttShard& shard, ConnectionRef self, std::unique_ptr<Channel> channel);
@@ -104,6 +105,12 @@ class MqttConnection final : public Channel::Sink {
   void settle_drained();
   DeviceTraffic& traffic();
 
+  // The service's rates and quota; nothing is refused while they are off
+  Result<void> admit_connect();
+  Result<void> admit_twin_request(ThrottleClass of, std::size_t bytes);
+  bool admit_telemetry(std::size_t bytes);  // false: the connection ended
+  void on_turn_to_send();
+
   void note_activity();
   bool fires_will(EndReason reason) const;
   void fire_will();
@@ -139,6 +146,7 @@ class MqttConnection final : public Channel::Sink {
   SteadyTime last_active_;  // when the owner was last told of activity
   std::optional<WallTime> cut_at_;
   TimerId timer_;
+  TimerId shaping_timer_;  // armed while telemetry over the rate waits its turn
 };
 
 }  // namespace kyanite

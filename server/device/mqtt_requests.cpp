@@ -86,6 +86,7 @@ void MqttConnection::note_activity() {
 // Telemetry
 
 void MqttConnection::publish_telemetry(std::string_view bag, const mqtt::PublishReceived& publish) {
+  if (!admit_telemetry(bag.size() + publish.payload.size())) return;
   const TelemetryMessage message{bag, publish.payload, publish.retain, publish.dup, false};
   const bool wants_ack = publish.ack.value != 0;
   const Result<void> taken = shard_.ingest_.append(origin_, message, {self_, publish.ack.value}, wants_ack);
@@ -171,6 +172,11 @@ void MqttConnection::on_unsubscribed(PacketId packet_id, const Result<void>& sto
 void MqttConnection::get_twin(const TwinGetTopic& topic) {
   if (session_.has_peer_left() || !subscriptions_.has(FilterKind::twin_responses)) return;
   const std::uint64_t question = traffic().answers.add();
+  if (const Result<void> admitted = admit_twin_request(ThrottleClass::twin_reads, 0); !admitted) {
+    return answer_twin_request(question, topic.request_id, [&] {
+      return twin_refused_response(topic.request_id, admitted.error(), executor().wall_now());
+    });
+  }
   shard_.services_.router.send(GetTwin{
       origin_.identity, reply_to_self<TwinView>([question, request_id = std::string(topic.request_id)](
                                                     MqttConnection& self, const Result<TwinView>& twin) {
@@ -181,8 +187,10 @@ void MqttConnection::get_twin(const TwinGetTopic& topic) {
 void MqttConnection::on_twin(std::uint64_t question, std::string_view request_id,
                              const Result<TwinView>& twin) {
   answer_twin_request(question, request_id, [&] {
-    return twin ? twin_read_response(request_id, twin->twin)
-                : twin_refused_response(request_id, twin.error(), executor().wall_now());
+    if (!twin) return twin_refused_response(request_id, twin.error(), executor().wall_now());
+    TwinResponse response = twin_read_response(request_id, twin->twin);
+    shard_.services_.throttles.meter(response.body.size(), executor().wall_now());
+    return response;
   });
   after_answer();
 }
@@ -191,7 +199,9 @@ void MqttConnection::on_twin(std::uint64_t question, std::string_view request_id
 void MqttConnection::patch_reported(const TwinPatchReportedTopic& topic,
                                     const mqtt::PublishReceived& publish) {
   const std::uint64_t question = traffic().answers.add();
-  Result<ReportedPatch> read = read_patch(topic.version, publish.payload);
+  const Result<void> admitted = admit_twin_request(ThrottleClass::twin_updates, publish.payload.size());
+  Result<ReportedPatch> read =
+      admitted ? read_patch(topic.version, publish.payload) : Result<ReportedPatch>(admitted.error());
   if (!read) {
     acknowledge(publish.ack);
     return answer_twin_request(question, topic.request_id, [&] {

@@ -44,6 +44,10 @@ std::string_view to_string(EndReason reason) {
       return "shutting_down";
     case EndReason::hub_unavailable:
       return "hub_unavailable";
+    case EndReason::throttled:
+      return "throttled";
+    case EndReason::quota_exceeded:
+      return "quota_exceeded";
   }
   return "unknown";
 }
@@ -70,6 +74,10 @@ int status_type(EndReason reason) {
       return error_row(Errc::device_not_found).number;
     case EndReason::hub_unavailable:
       return error_row(Errc::storage_failed).number;
+    case EndReason::throttled:
+      return error_row(Errc::throttled).number;
+    case EndReason::quota_exceeded:
+      return error_row(Errc::quota_exceeded).number;
     case EndReason::refused:
     case EndReason::credential_expired:
     case EndReason::credential_changed:

@@ -29,8 +29,10 @@ enum class EndReason : std::uint8_t {
   credential_changed,
   shutting_down,
   hub_unavailable,  // the hub could not store a change of its session: it shall come again
+  throttled,        // telemetry far over the rate of the tier (spec device-mqtt.md 9.4)
+  quota_exceeded,   // telemetry after the daily quota was used up
 };
-inline constexpr std::size_t kEndReasonCount = 15;
+inline constexpr std::size_t kEndReasonCount = 17;
 
 // snake_case, for logs and metrics.
 std::string_view to_string(EndReason reason);

@@ -96,6 +96,11 @@ def impatient():
         "auth": {"sasGraceSeconds": 0}})
 
 
+def test_control():
+    """A hub whose clock the tests shift."""
+    return _shared("test-control", {"testControl": True})
+
+
 # Tokens
 
 def percent(value, case="upper"):
