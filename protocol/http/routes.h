@@ -21,8 +21,9 @@ enum class Operation {
   list_modules,
   device_statistics,
   service_statistics,
-  get_twin,
-  get_module_twin,
+  get_twin,  // of a module too, here and below
+  patch_twin,
+  put_twin,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
   hub_status,

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "protocol/base/assert.h"
+#include "protocol/base/base64.h"
 
 namespace kyanite {
 namespace {
@@ -31,6 +32,14 @@ Json whole_section(const TwinProperties& section, WallTime created) {
 }
 
 }  // namespace
+
+std::string twin_etag(std::uint64_t etag_counter) {
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    bytes.push_back(static_cast<char>(static_cast<unsigned char>(etag_counter >> shift)));
+  }
+  return encode_base64(bytes);
+}
 
 std::string notification_body(const Json& patch, std::uint64_t version) {
   std::string body;

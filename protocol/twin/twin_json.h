@@ -9,6 +9,9 @@
 // The forms in which a twin leaves the hub.
 namespace kyanite {
 
+// base64 of the counter as eight bytes, most significant first (service-rest.md 5.1).
+std::string twin_etag(std::uint64_t etag_counter);
+
 // The body of a desired notification: the patch with `$version` inside (spec device-mqtt.md 6.5).
 std::string notification_body(const Json& patch, std::uint64_t version);
 

@@ -42,8 +42,10 @@ Handler handler_of(Operation operation) {
       return service_statistics;
     case Operation::get_twin:
       return get_twin;
-    case Operation::get_module_twin:
-      return get_twin;
+    case Operation::patch_twin:
+      return patch_twin;
+    case Operation::put_twin:
+      return put_twin;
     case Operation::stream_events:
       return stream_events;
     case Operation::hub_status:

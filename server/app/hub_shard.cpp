@@ -8,7 +8,7 @@ void HubShard::connect(DeviceRouter& router, Stores& stores, HubAdministration& 
                        ClockControl& clock, Throttles& throttles, const Settings& settings,
                        const HubFacts& facts, const HubSecurityPtr& security, LogObserver& observer) {
   const ShardIndex index{static_cast<std::uint16_t>(shard_.index())};
-  registry_ = std::make_unique<RegistryService>(shard_, router, stores.identities(), stores.twins());
+  registry_ = std::make_unique<RegistryService>(shard_, router, stores.identities());
   services_ = std::make_unique<HubServices>(
       HubServices{shard_, index, router, stores, *registry_, administration, clock, throttles, settings});
   mqtt_ = std::make_unique<MqttShard>(*services_, security, observer);

@@ -101,9 +101,8 @@ std::string identity_etag(const IdentityRecord& record) {
   return encode_base64(std::to_string(record.etag_counter));
 }
 
-RegistryService::RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities,
-                                 TwinStore& twins)
-    : executor_(executor), router_(router), identities_(identities), twins_(twins) {}
+RegistryService::RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities)
+    : executor_(executor), router_(router), identities_(identities) {}
 
 void RegistryService::get(Identity id, Reply<IdentityView> reply) {
   router_.send(GetIdentity{std::move(id), std::move(reply)});
@@ -204,28 +203,21 @@ void RegistryService::connected(Reply<ServiceStatistics> reply) {
   }
 }
 
-void RegistryService::twin(Identity id, Reply<std::pair<IdentityView, TwinRecord>> reply) {
-  using Answer = std::pair<IdentityView, TwinRecord>;
-  const auto hide_module = [](Error error) {
-    if (error.code == Errc::module_not_found) error.code = Errc::device_not_found;
-    return error;
-  };
-  get(id, Reply<IdentityView>(executor_, [this, id, hide_module,
-                                          reply = std::move(reply)](Result<IdentityView> view) mutable {
-        if (!view) {
-          reply(hide_module(view.error()));
-          return;
-        }
-        twins_.load(id,
-                    Reply<TwinRecord>(executor_, [view = std::move(*view), hide_module,
-                                                  reply = std::move(reply)](Result<TwinRecord> twin) mutable {
-                      if (twin) {
-                        reply(Answer{std::move(view), std::move(*twin)});
-                      } else {
-                        reply(hide_module(twin.error()));
-                      }
-                    }));
-      }));
+// A missing module is hidden behind its device (service-rest.md 15, 71).
+Reply<TwinView> RegistryService::twin_reply(Reply<TwinView> reply) {
+  return Reply<TwinView>(executor_, [reply = std::move(reply)](Result<TwinView> view) mutable {
+    if (!view && view.error().code == Errc::module_not_found) return reply(Error(Errc::device_not_found));
+    reply(std::move(view));
+  });
+}
+
+void RegistryService::twin(Identity id, Reply<TwinView> reply) {
+  router_.send(GetTwin{std::move(id), twin_reply(std::move(reply))});
+}
+
+void RegistryService::update_twin(UpdateTwin update) {
+  update.reply = twin_reply(std::move(update.reply));
+  router_.send(std::move(update));
 }
 
 }  // namespace kyanite

@@ -9,7 +9,6 @@
 #include "protocol/base/reply.h"
 #include "server/hub/device_router.h"
 #include "storage/identity_store.h"
-#include "storage/twin_store.h"
 
 namespace kyanite {
 
@@ -24,7 +23,7 @@ struct ServiceStatistics {
 // under pressure. Bound: a list is at most limits::kListDevicesMax devices.
 class RegistryService {
  public:
-  RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities, TwinStore& twins);
+  RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities);
 
   void get(Identity id, Reply<IdentityView> reply);
   void list_modules(std::string device, Reply<std::vector<IdentityView>> reply);
@@ -35,16 +34,17 @@ class RegistryService {
   void counts(Reply<IdentityCounts> reply);
   void connected(Reply<ServiceStatistics> reply);
   // A module's twin that is missing is device_not_found, as the service has it (service-rest.md 15, 71).
-  void twin(Identity id, Reply<std::pair<IdentityView, TwinRecord>> reply);
+  void twin(Identity id, Reply<TwinView> reply);
+  void update_twin(UpdateTwin update);
 
  private:
   struct Listing;
+  Reply<TwinView> twin_reply(Reply<TwinView> reply);
   void ask_live_states(std::shared_ptr<Listing> listing);
 
   Executor& executor_;
   DeviceRouter& router_;
   IdentityStore& identities_;
-  TwinStore& twins_;
 };
 
 // The rules of service-rest.md 4.1, 4.5 and 4.8 that need no stored state: ids, keys (both or none, base64 of

@@ -1,17 +1,258 @@
 #include "server/hub/twin_state.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "protocol/base/limits.h"
+#include "protocol/twin/twin_json.h"
+#include "server/hub/hub_events.h"
+
 namespace kyanite {
+namespace {
+
+// One write takes so many operations: a shard stays with one device for a bounded time.
+constexpr std::size_t kBatchMax = 64;
+// A twin whose texts are longer is read again for the next operation, so that many of them fit into memory.
+constexpr std::size_t kKeptTextBytesMax = 8 * 1024;
+
+std::size_t text_bytes(const TwinRecord& twin) {
+  return twin.tags.size() + twin.desired.size() + twin.reported.size() + twin.desired_metadata.size() +
+         twin.reported_metadata.size();
+}
+
+// A service asked for what the service rules refuse (service-rest.md 5.6); a device is told of the size.
+Error as_service_error(const Error& error) {
+  return error.code == Errc::message_too_large ? Error(Errc::argument_invalid, error.detail) : error;
+}
+
+template <class Operation>
+void refuse(Operation& operation, const Error& error) {
+  std::visit(
+      [&error](auto& message) {
+        if constexpr (requires { message.reply; }) message.reply(error);
+      },
+      operation);
+}
+
+}  // namespace
 
 TwinState::TwinState(DeviceHost& host, std::string module) : host_(host), module_(std::move(module)) {}
-TwinState::~TwinState() = default;
 
-void TwinState::get(GetTwin message) { message.reply(Error(Errc::not_implemented)); }
-void TwinState::patch(PatchReported message) { message.reply(Error(Errc::not_implemented)); }
-void TwinState::update(UpdateTwin message) { message.reply(Error(Errc::not_implemented)); }
-void TwinState::announce_model(std::string) {}
-void TwinState::on_erased() { erased_ = true; }
-bool TwinState::is_quiet() const { return !in_flight_ && waiting_.empty(); }
+TwinState::~TwinState() {
+  for (Applied& applied : batch_) refuse(applied.operation, Error(Errc::shutting_down));
+  refuse_waiting(Error(Errc::shutting_down));
+}
+
+void TwinState::get(GetTwin message) { enqueue(std::move(message)); }
+void TwinState::patch(PatchReported message) { enqueue(std::move(message)); }
+void TwinState::update(UpdateTwin message) { enqueue(std::move(message)); }
+
+void TwinState::announce_model(std::string model_id) {
+  if (model_id.empty() || (committed_ && is_quiet() && committed_->model_id == model_id)) return;
+  // The last of those that wait stands for all: reconnects do not fill the queue.
+  std::erase_if(waiting_, [](const Operation& o) { return std::holds_alternative<AnnounceModel>(o); });
+  enqueue(AnnounceModel{std::move(model_id)});
+}
+
+void TwinState::on_erased() {
+  erased_ = true;
+  refuse_waiting(absent());
+  if (!in_flight_) forget();
+}
+
+void TwinState::enqueue(Operation operation) {
+  if (erased_) return refuse(operation, absent());
+  if (waiting_.size() >= limits::kDeviceQueueMax)
+    return refuse(operation, Error(Errc::busy, "too many operations wait for the twin"));
+  waiting_.push_back(std::move(operation));
+  work();
+}
+
+void TwinState::work() {
+  while (!in_flight_ && !waiting_.empty()) {
+    if (!committed_) return load();
+    next_ = *committed_;
+    const std::size_t count = std::min(waiting_.size(), kBatchMax);
+    batch_.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      Applied& applied = batch_.emplace_back();
+      applied.operation = std::move(waiting_.front());
+      waiting_.pop_front();
+      std::visit([this, &applied](auto& message) { apply(applied, message); }, applied.operation);
+    }
+    if (changed_) return write();
+    on_written({});
+  }
+  if (is_quiet()) trim();
+}
+
+void TwinState::load() {
+  in_flight_ = true;
+  // The actor keeps this object while it is not quiet, so the reply may name it.
+  host_.stores().twins().load(
+      {host_.device(), module_},
+      Reply<TwinRecord>(host_.executor(), [this](Result<TwinRecord> r) { on_loaded(std::move(r)); }));
+}
+
+void TwinState::on_loaded(Result<TwinRecord> record) {
+  in_flight_ = false;
+  if (erased_) {
+    refuse_waiting(absent());
+  } else if (record) {
+    committed_ = std::move(*record);
+  } else {
+    refuse_waiting(record.error());
+  }
+  work();
+  host_.settled();
+}
+
+void TwinState::write() {
+  in_flight_ = true;
+  TwinWrite write;
+  write.id = {host_.device(), module_};
+  write.twin = current();
+  write.expected_version = committed_->version;
+  write.events = std::exchange(events_, {});
+  host_.stores().twins().put(std::move(write), Reply<void>(host_.executor(), [this](Result<void> written) {
+                               in_flight_ = false;
+                               on_written(written);
+                               work();
+                               host_.settled();
+                             }));
+}
+
+void TwinState::on_written(const Result<void>& written) {
+  if (!written || erased_) {
+    forget();
+  } else if (changed_) {
+    committed_ = std::move(next_);
+  }
+  changed_ = false;
+  for (Applied& applied : std::exchange(batch_, {})) answer(applied, written);
+}
+
+void TwinState::answer(Applied& applied, const Result<void>& written) {
+  // Even a refusal may rest on what was not written in the end.
+  if (!written) return refuse(applied.operation, written.error());
+  if (applied.notification) {
+    const DeviceLink* link = host_.link(module_);
+    if (link && link->find(FilterKind::twin_desired)) host_.send(module_, std::move(*applied.notification));
+  }
+  if (applied.refusal) return refuse(applied.operation, *applied.refusal);
+  if (auto* patched = std::get_if<PatchReported>(&applied.operation)) {
+    return patched->reply(applied.reported_version);
+  }
+  const auto answer_view = [this, &applied](Reply<TwinView>& reply) {
+    const IdentityRecord* identity = host_.identity(module_);
+    if (!identity || erased_) return reply(absent());
+    reply(TwinView{host_.view(*identity), std::move(applied.view)});
+  };
+  if (auto* got = std::get_if<GetTwin>(&applied.operation)) answer_view(got->reply);
+  if (auto* updated = std::get_if<UpdateTwin>(&applied.operation)) answer_view(updated->reply);
+}
+
+void TwinState::refuse_waiting(const Error& error) {
+  for (Operation& operation : std::exchange(waiting_, {})) refuse(operation, error);
+}
+
+void TwinState::forget() {
+  committed_.reset();
+  document_.reset();
+  encode_ = {};
+}
+
+void TwinState::trim() {
+  document_.reset();
+  next_ = {};
+  if (committed_ && text_bytes(*committed_) > kKeptTextBytesMax) committed_.reset();
+}
+
+Error TwinState::absent() const {
+  return Error(module_.empty() || !host_.identity({}) ? Errc::device_not_found : Errc::module_not_found);
+}
+
+void TwinState::apply(Applied& applied, GetTwin&) { applied.view = current(); }
+
+void TwinState::apply(Applied& applied, PatchReported& message) {
+  const Result<TwinDocument*> twin = document();
+  if (!twin) {
+    applied.refusal = twin.error();
+    return;
+  }
+  const std::uint64_t version = (*twin)->reported.version;
+  if (message.expected_version && *message.expected_version != version) {
+    applied.refusal = Error(Errc::precondition_failed,
+                            "the version of the reported properties is " + std::to_string(version));
+    return;
+  }
+  const Result<TwinChange> change =
+      (*twin)->patch_reported(std::move(message.patch), host_.executor().wall_now());
+  if (!change) {
+    applied.refusal = change.error();
+    return;
+  }
+  applied.reported_version = (*twin)->reported.version;
+  on_changed(applied, *change, false);
+}
+
+void TwinState::apply(Applied& applied, UpdateTwin& message) {
+  const Result<TwinDocument*> twin = document();
+  if (!twin) {
+    applied.refusal = twin.error();
+    return;
+  }
+  if (message.if_match && !message.if_match->matches(twin_etag((*twin)->etag_counter))) {
+    applied.refusal = Error(Errc::precondition_failed);
+    return;
+  }
+  const bool replaces = message.mode == UpdateTwin::Mode::replace;
+  TwinSections sections{std::move(message.tags), std::move(message.desired)};
+  const WallTime now = host_.executor().wall_now();
+  const Result<TwinChange> change =
+      replaces ? (*twin)->replace(std::move(sections), now) : (*twin)->merge(std::move(sections), now);
+  if (!change) {
+    applied.refusal = as_service_error(change.error());
+    return;
+  }
+  if (!change->is_empty()) on_changed(applied, *change, replaces);
+  applied.view = current();
+}
+
+void TwinState::apply(Applied&, AnnounceModel& message) {
+  if (next_.model_id == message.model_id) return;
+  next_.model_id = std::move(message.model_id);
+  changed_ = true;
+}
+
+Result<TwinDocument*> TwinState::document() {
+  if (!document_) {
+    Result<TwinDocument> decoded = decode_twin(next_);
+    if (!decoded) return decoded.error();
+    document_ = std::move(*decoded);
+  }
+  return &*document_;
+}
+
+void TwinState::on_changed(Applied& applied, const TwinChange& change, bool replaced) {
+  changed_ = true;
+  encode_.add(change);
+  if (change.desired) {
+    const std::uint64_t version = document_->desired.version;
+    applied.notification = NotifyDesired{version, notification_body(*change.desired, version)};
+  }
+  const IdentityRecord* identity = host_.identity(module_);
+  if (!identity || !host_.events().wants_twin_changes()) return;
+  events_.push_back(replaced ? host_.events().twin_changed(*identity, HubEvents::TwinOperation::replace,
+                                                           replace_event_body(*document_, next_.created))
+                             : host_.events().twin_changed(*identity, HubEvents::TwinOperation::update,
+                                                           update_event_body(*document_, change)));
+}
+
+// The record as it is after the operations applied so far.
+const TwinRecord& TwinState::current() {
+  if (encode_.any()) encode_twin(*document_, std::exchange(encode_, {}), next_);
+  return next_;
+}
 
 }  // namespace kyanite

@@ -123,6 +123,55 @@ class Devices(HubCase):
         self.assert_refused(self.kyanite("status", code=1), "no hub answers", "is it running?")
 
 
+class Twins(HubCase):
+    def setUp(self):
+        super().setUp()
+        self.running = self.hub()
+        self.kyanite("device", "create", "d1")
+
+    def kyanite(self, *arguments, code=0):
+        result = self.cli(self.running, *arguments)
+        self.assertEqual(result.returncode, code, f"{arguments}: {result.stdout}{result.stderr}")
+        return result
+
+    def document(self, *arguments):
+        return json.loads(self.kyanite("twin", *arguments).stdout)
+
+    def test_a_twin_is_shown_updated_and_replaced(self):
+        self.assertEqual(self.document("show", "d1", "--json")["version"], 2)
+        twin = self.document("update", "d1", "--desired", '{"a":1,"b":{"c":2}}', "--tags", '{"site":"x"}')
+        self.assertEqual((twin["tags"], twin["properties"]["desired"]["b"]), ({"site": "x"}, {"c": 2}))
+        twin = self.document("update", "d1", "--desired", '{"a":null}')
+        self.assertNotIn("a", twin["properties"]["desired"])
+        self.assertEqual(twin["tags"], {"site": "x"})
+        twin = self.document("replace", "d1", "--tags", '{"t":1}')
+        self.assertEqual((twin["tags"], twin["properties"]["desired"]["$version"]), ({"t": 1}, 4))
+        self.assertNotIn("b", twin["properties"]["desired"])
+
+    def test_a_section_may_come_from_a_file(self):
+        path = self.folder / "desired.json"
+        path.write_text('{"from":"file"}')
+        self.assertEqual(self.document("update", "d1", "--desired", f"@{path}")["properties"]["desired"]["from"], "file")
+        self.assert_refused(self.kyanite("twin", "update", "d1", "--desired", f"@{path}.none", code=1), "none")
+
+    def test_a_module_has_its_own(self):
+        self.kyanite("module", "create", "d1", "m1")
+        self.assertEqual(self.document("update", "d1", "--module", "m1", "--tags", '{"m":1}')["moduleId"], "m1")
+        self.assertEqual(self.document("show", "d1")["tags"], {})
+
+    def test_a_stale_etag_is_refused(self):
+        etag = self.document("update", "d1", "--tags", '{"a":1}')["etag"]
+        self.document("update", "d1", "--tags", '{"a":2}', "--if-match", etag)
+        result = self.kyanite("twin", "update", "d1", "--tags", '{"a":3}', "--if-match", etag, code=1)
+        self.assert_refused(result, "412 PreconditionFailed")
+
+    def test_mistakes_are_named(self):
+        self.assert_refused(self.kyanite("twin", "update", "d1", code=1), "--desired")
+        self.assert_refused(self.kyanite("twin", "update", "d1", "--tags", "[1]", code=1), "--tags must be a JSON object")
+        self.assert_refused(self.kyanite("twin", "update", "d1", "--tags", '{"a.b":1}', code=1), "400", "tags.a.b")
+        self.assert_refused(self.kyanite("twin", "show", "none", code=1), "404 DeviceNotFound")
+
+
 class Policies(HubCase):
     def setUp(self):
         super().setUp()

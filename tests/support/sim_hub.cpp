@@ -76,7 +76,7 @@ SimHub::SimHub(Options options)
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
     shard.registry =
-        std::make_unique<RegistryService>(shard.executor, *router_, stores.identities(), stores.twins());
+        std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
     const HubServices services{shard.executor,   ShardIndex{i}, *router_,    stores,  *shard.registry,
                                *administration_, *clock_,       *throttles_, settings};
     shard.mqtt = std::make_unique<MqttShard>(services, security_, observer);

@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
   add_serve_command(app, exit_code);
   add_device_commands(app, exit_code);
   add_module_commands(app, exit_code);
+  add_twin_commands(app, exit_code);
   add_sas_commands(app, exit_code);
   add_event_commands(app, exit_code);
   add_certificate_commands(app, exit_code);

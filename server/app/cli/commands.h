@@ -15,6 +15,7 @@ void add_serve_command(CLI::App& app, int& exit_code);
 void add_config_commands(CLI::App& app, int& exit_code);
 void add_device_commands(CLI::App& app, int& exit_code);
 void add_module_commands(CLI::App& app, int& exit_code);
+void add_twin_commands(CLI::App& app, int& exit_code);
 void add_sas_commands(CLI::App& app, int& exit_code);
 void add_event_commands(CLI::App& app, int& exit_code);
 void add_certificate_commands(CLI::App& app, int& exit_code);

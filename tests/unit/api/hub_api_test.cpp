@@ -9,46 +9,6 @@
 namespace kyanite::test {
 namespace {
 
-TEST(TwinApi, R62_a_twin_exists_from_the_creation_of_its_device_on) {
-  RestHub rest;
-  const Json device = rest.put("/devices/d1", "{}").json;
-  RestAnswer answer = rest.get("/twins/d1");
-  EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(answer.headers["etag"], "\"AAAAAAAAAAE=\"");
-  const Json& twin = answer.json;
-  EXPECT_EQ(twin["deviceId"], "d1");
-  EXPECT_EQ(twin["etag"], "AAAAAAAAAAE=");
-  EXPECT_EQ(twin["deviceEtag"], device["etag"]);
-  EXPECT_EQ(twin["statusUpdateTime"], "0001-01-01T00:00:00Z");
-  EXPECT_EQ(twin["connectionState"], "Disconnected");
-  EXPECT_EQ(twin["modelId"], "");
-  EXPECT_EQ(twin["version"], 2);
-  EXPECT_EQ(twin["tags"].dump(), "{}");
-  EXPECT_EQ(twin["properties"]["desired"]["$version"], 1);
-  EXPECT_EQ(twin["properties"]["reported"]["$version"], 1);
-  EXPECT_TRUE(twin["properties"]["desired"]["$metadata"]["$lastUpdated"].is_string());
-  EXPECT_EQ(twin["capabilities"].dump(), R"({"iotEdge":false})");
-  for (const auto* absent : {"moduleId", "generationId", "connectionStateUpdatedTime", "statusReason"}) {
-    EXPECT_FALSE(twin.contains(absent)) << absent;
-  }
-}
-
-TEST(TwinApi, a_module_has_a_twin_of_its_own) {
-  RestHub rest;
-  rest.put("/devices/d1", "{}");
-  const Json module = rest.put("/devices/d1/modules/m", "{}").json;
-  const Json twin = rest.get("/twins/d1/modules/m").json;
-  EXPECT_EQ(twin["moduleId"], "m");
-  EXPECT_EQ(twin["deviceEtag"], module["etag"]);
-}
-
-TEST(TwinApi, a_missing_device_or_module_is_device_not_found) {
-  RestHub rest;
-  rest.put("/devices/d1", "{}");
-  EXPECT_EQ(rest.get("/twins/none").error_name(), "DeviceNotFound");
-  EXPECT_EQ(rest.get("/twins/d1/modules/none").error_name(), "DeviceNotFound");
-}
-
 TEST(StatisticsApi, devices_are_counted_by_status) {
   RestHub rest;
   rest.put("/devices/a", "{}");

@@ -31,9 +31,8 @@ class Registry : public testing::Test {
   Result<Views> list(std::size_t limit) {
     return hub.ask<Views>([&](Reply<Views> r) { hub.registry().list("", limit, std::move(r)); });
   }
-  Result<std::pair<IdentityView, TwinRecord>> twin(const Identity& id) {
-    return hub.ask<std::pair<IdentityView, TwinRecord>>(
-        [&](Reply<std::pair<IdentityView, TwinRecord>> r) { hub.registry().twin(id, std::move(r)); });
+  Result<TwinView> twin(const Identity& id) {
+    return hub.ask<TwinView>([&](Reply<TwinView> r) { hub.registry().twin(id, std::move(r)); });
   }
   static IdentityRecord edge(std::string id) {
     IdentityRecord record = wanted(device(std::move(id)));
@@ -168,7 +167,7 @@ TEST_F(Registry, R44_a_recreated_device_is_new_in_everything) {
   const IdentityRecord second = hub.add(device("n1"));
   EXPECT_NE(second.generation_id, first.generation_id);
   EXPECT_NE(identity_etag(second), identity_etag(first));
-  EXPECT_EQ(twin(device("n1"))->second.version, 2u);
+  EXPECT_EQ(twin(device("n1"))->twin.version, 2u);
 }
 
 TEST_F(Registry, R45_ids_follow_the_services_grammar) {
@@ -224,7 +223,7 @@ TEST_F(Registry, R50_an_edge_device_gets_a_scope_and_its_two_modules) {
   for (const IdentityView& view : views) {
     EXPECT_EQ(view.record.auth_type, AuthenticationType::none);
     EXPECT_EQ(view.record.managed_by, "iotEdge");
-    EXPECT_EQ(twin(view.record.id)->second.version, 2u);
+    EXPECT_EQ(twin(view.record.id)->twin.version, 2u);
   }
 }
 
@@ -318,7 +317,7 @@ TEST_F(Registry, deleting_a_module_leaves_the_device) {
 
 TEST_F(Registry, R62_a_new_twin_begins_with_the_services_numbers) {
   hub.add(device("d"));
-  const TwinRecord t = twin(device("d"))->second;
+  const TwinRecord t = twin(device("d"))->twin;
   EXPECT_EQ(t.version, 2u);
   EXPECT_EQ(t.etag_counter, 1u);
   EXPECT_EQ(t.desired_version, 1u);
@@ -328,9 +327,9 @@ TEST_F(Registry, R62_a_new_twin_begins_with_the_services_numbers) {
 
 TEST_F(Registry, R70_an_identity_write_leaves_the_twin_alone) {
   const IdentityRecord d = hub.add(device("d"));
-  const TwinRecord before = twin(device("d"))->second;
+  const TwinRecord before = twin(device("d"))->twin;
   ASSERT_TRUE(hub.put(d, kAny));
-  EXPECT_EQ(twin(device("d"))->second, before);
+  EXPECT_EQ(twin(device("d"))->twin, before);
 }
 
 TEST_F(Registry, the_counts_follow_the_status) {

@@ -8,6 +8,11 @@ namespace {
 const WallTime kNow{milliseconds{1767607201123}};
 constexpr const char* kStamp = R"("$lastUpdated":"2026-01-05T10:00:01.1230000Z")";
 
+TEST(TwinJson, R62_the_etag_is_the_counter_in_eight_bytes) {
+  EXPECT_EQ(twin_etag(1), "AAAAAAAAAAE=");
+  EXPECT_EQ(twin_etag(0x102030405060708), "AQIDBAUGBwg=");
+}
+
 TEST(TwinJson, B66_a_notification_is_the_patch_with_its_version) {
   EXPECT_EQ(notification_body(*parse_json(R"({"x":1,"y":null})"), 8), R"({"x":1,"y":null,"$version":8})");
   EXPECT_EQ(notification_body(Json::object(), 2), R"({"$version":2})");

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "protocol/base/result.h"
+#include "protocol/twin/twin_document.h"
+#include "storage/records.h"
+
+// Between a twin as it is stored, in texts, and as it is worked on.
+namespace kyanite {
+
+// Errors: Errc::internal when a stored section cannot be read.
+Result<TwinDocument> decode_twin(const TwinRecord& record);
+
+// Which texts of a record no longer say what the document says.
+struct TwinSectionsChanged {
+  bool tags = false;
+  bool desired = false;
+  bool reported = false;
+
+  void add(const TwinChange& change) {
+    tags |= change.tags.has_value();
+    desired |= change.desired.has_value();
+    reported |= change.reported.has_value();
+  }
+  bool any() const { return tags || desired || reported; }
+};
+
+// Brings the counters and the sections that changed into the record.
+void encode_twin(const TwinDocument& twin, TwinSectionsChanged changed, TwinRecord& record);
+
+}  // namespace kyanite
