@@ -199,6 +199,49 @@ overBoth('a renewed token goes on', async (transport, id) => {
   assert.deepStrictEqual((await hub.events(id('node-renew'), 2)).map((event) => event.body), ['before', 'after']);
 });
 
+function callback(start) {
+  return within(20, new Promise((resolve, reject) => {
+    start((error, result) => (error ? reject(error) : resolve(result)));
+  }), 'the answer');
+}
+
+async function changeTwin(id, body) {
+  return JSON.parse(await hub.request('PATCH', `/twins/${id}?api-version=2021-04-12`, body));
+}
+
+overBoth('a twin is read, reported to and notified', async (transport, id) => {
+  const client = await connected(transport, await hub.createDevice(id('node-twin')));
+  await client.open();
+  await changeTwin(id('node-twin'), { properties: { desired: { interval: 30, nested: { a: [1, 'two'] } } } });
+  const twin = await callback((done) => client.getTwin(done));
+  assert.deepStrictEqual(twin.properties.desired, { interval: 30, nested: { a: [1, 'two'] }, $version: 2 });
+
+  const patches = [];
+  const third = new Promise((resolve) => {
+    twin.on('properties.desired', (patch) => { patches.push(patch); if (patch.$version === 4) resolve(); });
+  });
+  await callback((done) => twin.properties.reported.update({ fw: '1.2', old: 1 }, done));
+  await callback((done) => twin.properties.reported.update({ old: null, battery: 60.5 }, done));
+  await callback((done) => client.getTwin(done)); // the notifications are subscribed by now
+  await changeTwin(id('node-twin'), { properties: { desired: { interval: 60 } } });
+  await changeTwin(id('node-twin'), { properties: { desired: { nested: null } } });
+  await within(20, third, 'the notification');
+  assert.deepStrictEqual(patches.slice(-2), [{ interval: 60, $version: 3 }, { nested: null, $version: 4 }]);
+
+  const { properties: { reported } } = await changeTwin(id('node-twin'), {});
+  assert.deepStrictEqual([reported.fw, reported.battery, reported.old, reported.$version], ['1.2', 60.5, undefined, 3]);
+  await client.close();
+});
+
+overBoth('a bad reported patch is an error', async (transport, id) => {
+  const client = await connected(transport, await hub.createDevice(id('node-twin-bad')));
+  await client.open();
+  const twin = await callback((done) => client.getTwin(done));
+  await assert.rejects(callback((done) => twin.properties.reported.update({ 'a.b': 1 }, done)));
+  await callback((done) => twin.properties.reported.update({ a: 1 }, done));
+  await client.close();
+});
+
 overBoth('every confirmed message survives kill -9', async (transport, id) => {
   const client = await connected(transport, await hub.createDevice(id('node-kill')));
   await client.open();
