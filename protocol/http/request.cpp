@@ -69,7 +69,10 @@ NamedValues split_query(std::string_view query) {
 }  // namespace
 
 std::optional<std::string_view> HttpRequest::header(std::string_view lower_name) const {
-  return find_value(headers, lower_name);
+  const auto found = std::find_if(headers.begin(), headers.end(),
+                                  [&](const auto& row) { return equals_ignoring_case(row.first, lower_name); });
+  if (found == headers.end()) return std::nullopt;
+  return found->second;
 }
 
 std::optional<std::string_view> HttpRequest::query_value(std::string_view lower_name) const {

@@ -19,7 +19,7 @@ struct HttpRequest {
   std::string target;                 // as sent, for logs (no query)
   std::vector<std::string> segments;  // decoded path, empty ones dropped (1.4)
   std::vector<std::pair<std::string, std::string>> query;    // decoded, names lower-cased
-  std::vector<std::pair<std::string, std::string>> headers;  // names lower-cased
+  std::vector<std::pair<std::string, std::string>> headers;  // names as sent; header() ignores case
   std::string body;
   PeerInfo peer;
   std::string tracking_id;  // 32 hex digits, also the x-ms-request-id

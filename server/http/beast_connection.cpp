@@ -137,7 +137,7 @@ void BeastConnection::take_head() {
   request_.verb = parse_http_verb(view_of(message.method_string()));
   parse_http_target(view_of(message.target()), request_);
   for (const auto& field : message) {
-    request_.headers.emplace_back(to_lower_ascii(view_of(field.name_string())), view_of(field.value()));
+    request_.headers.emplace_back(view_of(field.name_string()), view_of(field.value()));
   }
   apply_method_override(request_);
 }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <vector>
 
+#include "server/hub/c2d_outcomes.h"
 #include "server/hub/device_host.h"
 
 namespace kyanite {
@@ -15,9 +17,10 @@ namespace kyanite {
 // Headers are in memory while the actor has its records; bodies are read when they can be delivered, or come
 // straight from the sender when nothing is ahead. At most limits::kC2dWindowMessages messages and
 // limits::kC2dWindowBytes bytes (one message at least) are with the connection. A lock ends by the clock on
-// the wall, so that a shift of the hub's clock ends it too.
+// the wall, so that a shift of the hub's clock ends it too; the message then goes out again on the same
+// connection, until its time to live ends.
 //
-// Sends wait for their commit; settlements do not: losing one means one more delivery.
+// Sends and purges wait for their commit; settlements do not: losing one means one more delivery.
 //
 // Owner: a DeviceActor. Bound: limits::kC2dDepthMax messages.
 class C2dQueue {
@@ -30,6 +33,7 @@ class C2dQueue {
   // What the store holds; ignored when something is in memory already.
   void load(std::vector<C2dHeader> headers, std::uint64_t next_sequence);
 
+  // The message has passed check_c2d_message().
   void send(SendC2d message);
   void settle(const SettleC2d& message);  // of the live connection's epoch
   void purge(PurgeC2d message);
@@ -55,14 +59,58 @@ class C2dQueue {
   struct Message {
     C2dHeader header;
     std::optional<WallTime> locked_until;  // with the connection until then
+    bool resend = false;                   // its lock ended: due once more on the same connection
+    bool unmarked = false;                 // was sent, and the store does not know
+    bool is_due() const { return !locked_until || resend; }
   };
+  using Messages = std::deque<Message>;  // by sequence
+
+  // Who takes messages now: the live connection's filter.
+  const GrantedFilter* taker() const;
+  Messages::iterator find(std::uint64_t sequence);
+  bool has_room() const;
+  bool fits_window(const C2dHeader& header) const;
+  bool is_skipped(const C2dHeader& header, const GrantedFilter& filter) const;
+
+  void on_appended(Message message, std::optional<C2dMessage> body);
+  bool can_pass_straight(const C2dHeader& header) const;
+  void insert(Message message);
+
+  // Delivers what can be delivered, reading bodies first.
+  void pump();
+  void on_read(std::uint64_t from, std::uint64_t round, Result<std::vector<C2dMessage>> read);
+  void deliver(Message& message, C2dMessage body, std::uint8_t qos);
+
+  // One message ends; gives the next one.
+  Messages::iterator finish(Messages::iterator message, FeedbackStatus status);
+  std::optional<FeedbackRecord> feedback_of(const C2dHeader& header, FeedbackStatus status) const;
+  void withdraw(const Message& message);
+  // One more failed delivery; true when that was the last one allowed.
+  bool count_up(Message& message) const;
+  // The message is with nobody any more; what the store does not know of it is written down.
+  void give_back(Message& message);
+  void drop_older(WallTime before);
+  void bury_expired();
+  void end_locks();
+  void arm_lock_timer();
+  void retry_later();
 
   DeviceHost& host_;
   bool loaded_ = false;
   std::uint64_t next_sequence_ = 1;
-  std::deque<Message> messages_;  // by sequence
-  std::size_t operations_ = 0;    // store operations in flight
-  TimerId timer_{};
+  Messages messages_;
+  C2dOutcomes outcomes_;
+  std::size_t operations_ = 0;  // store operations in flight, beside the outcomes
+  std::size_t appending_ = 0;   // messages on their way into the queue
+  std::size_t purging_ = 0;     // and out of it
+  bool reading_ = false;
+  std::uint64_t round_ = 0;  // grows when deliveries begin and end; a read of an older one is stale
+  std::uint64_t life_ = 0;   // of the device
+  // Messages sent before the subscription that began last, which may still be on their way to the store.
+  std::uint64_t drop_below_ = 0;
+  WallTime drop_before_ = kNever;
+  TimerId lock_timer_{};
+  TimerId retry_timer_{};
 };
 
 }  // namespace kyanite

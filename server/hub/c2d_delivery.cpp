@@ -1,0 +1,231 @@
+#include <algorithm>
+#include <utility>
+
+#include "protocol/base/limits.h"
+#include "server/hub/c2d_message.h"
+#include "server/hub/c2d_queue.h"
+
+// C2dQueue towards the device: the window, bodies from the store, locks and what returns.
+namespace kyanite {
+namespace {
+
+constexpr milliseconds kRetryAfter{1000};
+
+}  // namespace
+
+const GrantedFilter* C2dQueue::taker() const {
+  const DeviceLink* link = host_.link({});
+  return link ? link->find(FilterKind::c2d) : nullptr;
+}
+
+bool C2dQueue::fits_window(const C2dHeader& header) const {
+  std::size_t count = 0;
+  std::size_t bytes = header.bytes;
+  for (const Message& message : messages_) {
+    if (!message.locked_until) continue;
+    ++count;
+    bytes += message.header.bytes;
+  }
+  return count == 0 || (count < limits::kC2dWindowMessages && bytes <= limits::kC2dWindowBytes);
+}
+
+bool C2dQueue::is_skipped(const C2dHeader& header, const GrantedFilter& filter) const {
+  const Settings::C2d& rules = host_.settings().c2d;
+  return rules.pre_subscription == PreSubscription::skip &&
+         header.enqueued < filter.created - rules.subscription_skew;
+}
+
+void C2dQueue::pump() {
+  if (reading_ || retry_timer_) return;
+  const GrantedFilter* filter = taker();
+  if (!filter) return;
+  bury_expired();
+  outcomes_.write();
+
+  // The first message due and those directly behind it.
+  std::uint64_t from = 0;
+  std::size_t count = 0;
+  std::size_t window_count = 0;
+  std::size_t window_bytes = 0;
+  bool window_open = true;
+  for (const Message& message : messages_) {
+    if (!message.locked_until) continue;
+    ++window_count;
+    window_bytes += message.header.bytes;
+  }
+  for (const Message& message : messages_) {
+    if (!message.is_due() || is_skipped(message.header, *filter)) {
+      if (count > 0) break;
+      continue;
+    }
+    if (!message.resend) {
+      // What goes out again is in the window already, and does not wait for the others.
+      window_open = window_open &&
+                    (window_count == 0 || (window_count < limits::kC2dWindowMessages &&
+                                           window_bytes + message.header.bytes <= limits::kC2dWindowBytes));
+      if (!window_open && count > 0) break;
+      if (!window_open) continue;
+      ++window_count;
+      window_bytes += message.header.bytes;
+    }
+    if (count == 0) from = message.header.sequence;
+    ++count;
+  }
+  if (count == 0) return;
+  reading_ = true;
+  ++operations_;
+  // The number bounds the bytes too: each was counted into the window.
+  host_.stores().c2d().read(
+      host_.device(), from, count, 2 * limits::kC2dWindowBytes,
+      Reply<std::vector<C2dMessage>>(
+          host_.executor(), [this, from, round = round_](Result<std::vector<C2dMessage>> read) {
+            reading_ = false;
+            --operations_;
+            on_read(from, round, std::move(read));
+            host_.settled();
+          }));
+}
+
+void C2dQueue::on_read(std::uint64_t from, std::uint64_t round, Result<std::vector<C2dMessage>> read) {
+  if (!read) {
+    if (taker()) retry_later();
+    return;
+  }
+  const GrantedFilter* filter = taker();
+  if (!filter || round != round_) return pump();
+  bury_expired();
+  if (read->empty() || read->front().header.sequence > from) {
+    // The store does not have it, so there is nothing to deliver or to remove.
+    const auto missing = find(from);
+    if (missing != messages_.end()) messages_.erase(missing);
+  }
+  for (C2dMessage& body : *read) {
+    const auto message = find(body.header.sequence);
+    if (message == messages_.end() || !message->is_due() || is_skipped(message->header, *filter)) continue;
+    if (!message->resend && !fits_window(message->header)) break;
+    deliver(*message, std::move(body), filter->qos);
+  }
+  arm_lock_timer();
+  pump();
+}
+
+void C2dQueue::deliver(Message& message, C2dMessage body, std::uint8_t qos) {
+  message.locked_until = host_.executor().wall_now() + host_.settings().c2d.lock_timeout;
+  message.resend = false;
+  DeliverC2d delivery;
+  delivery.sequence = message.header.sequence;
+  delivery.topic = c2d_topic_of(body);
+  delivery.body = std::move(body.body);
+  delivery.qos = qos;
+  delivery.was_sent = message.header.was_sent;
+  if (!message.header.was_sent) {
+    message.header.was_sent = true;
+    message.unmarked = true;
+  }
+  host_.send({}, std::move(delivery));
+}
+
+void C2dQueue::on_subscribed(bool newly_created) {
+  const GrantedFilter* filter = taker();
+  if (!filter) return;
+  ++round_;
+  const Settings::C2d& rules = host_.settings().c2d;
+  if (newly_created && rules.pre_subscription == PreSubscription::drop) {
+    drop_older(filter->created - rules.subscription_skew);
+  }
+  pump();
+}
+
+void C2dQueue::drop_older(WallTime before) {
+  drop_below_ = next_sequence_;
+  drop_before_ = before;
+  for (auto message = messages_.begin(); message != messages_.end();) {
+    const bool is_older = !message->locked_until && message->header.enqueued < before;
+    message = is_older ? finish(message, FeedbackStatus::purged) : std::next(message);
+  }
+  outcomes_.write();
+}
+
+// Locks.
+
+void C2dQueue::on_link_ended() {
+  ++round_;
+  host_.executor().cancel(std::exchange(lock_timer_, TimerId{}));
+  host_.executor().cancel(std::exchange(retry_timer_, TimerId{}));
+  const bool counts = host_.settings().c2d.count_lock_expiry;
+  for (auto message = messages_.begin(); message != messages_.end();) {
+    if (!message->locked_until) {
+      ++message;
+      continue;
+    }
+    withdraw(*message);
+    if (counts) message->unmarked = true;
+    if (counts && count_up(*message)) {
+      message = finish(message, FeedbackStatus::delivery_count_exceeded);
+    } else {
+      give_back(*message);
+      ++message;
+    }
+  }
+  outcomes_.write();
+}
+
+void C2dQueue::end_locks() {
+  const WallTime now = host_.executor().wall_now();
+  const bool counts = host_.settings().c2d.count_lock_expiry;
+  for (auto message = messages_.begin(); message != messages_.end();) {
+    if (!message->locked_until || message->resend || *message->locked_until > now) {
+      ++message;
+      continue;
+    }
+    if (counts && count_up(*message)) {
+      withdraw(*message);
+      message = finish(message, FeedbackStatus::delivery_count_exceeded);
+      continue;
+    }
+    if (counts) {
+      outcomes_.mark({message->header.sequence, message->header.delivery_count, true});
+      message->unmarked = false;
+    }
+    message->resend = true;
+    ++message;
+  }
+  bury_expired();
+  outcomes_.write();
+  pump();
+  arm_lock_timer();
+}
+
+// One timer for the earliest lock: later ones cannot end before it.
+void C2dQueue::arm_lock_timer() {
+  if (lock_timer_) return;
+  std::optional<WallTime> earliest;
+  for (const Message& message : messages_) {
+    if (!message.locked_until || message.resend) continue;
+    if (!earliest || *message.locked_until < *earliest) earliest = message.locked_until;
+  }
+  if (!earliest) return;
+  const milliseconds lock_time = host_.settings().c2d.lock_timeout;
+  const milliseconds left = *earliest - host_.executor().wall_now();
+  lock_timer_ = host_.executor().after(std::clamp(left, milliseconds{0}, lock_time), [this] {
+    lock_timer_ = {};
+    end_locks();
+    host_.settled();
+  });
+}
+
+void C2dQueue::on_clock_shift() {
+  host_.executor().cancel(std::exchange(lock_timer_, TimerId{}));
+  end_locks();
+}
+
+void C2dQueue::retry_later() {
+  if (retry_timer_) return;
+  retry_timer_ = host_.executor().after(kRetryAfter, [this] {
+    retry_timer_ = {};
+    pump();
+    host_.settled();
+  });
+}
+
+}  // namespace kyanite

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "config/settings.h"
+#include "protocol/base/executor.h"
+#include "protocol/base/reply.h"
+#include "storage/c2d_store.h"
+
+namespace kyanite {
+
+// Feedback that one receiver has for a while; the token names the lock on it.
+struct FeedbackBatch {
+  std::string lock_token;
+  std::vector<FeedbackRecord> records;  // in order, at most limits::kFeedbackBatchMax
+};
+
+// FeedbackQueue gives the hub's feedback to its receivers, who compete for it over every protocol (spec
+// service-rest.md 8.5, device-mqtt.md 5.7). A batch is locked until it is completed, abandoned or the lock
+// ends; then its records are given out again, until their number of deliveries or their time to live ends.
+// Locks and the count of deliveries are in memory: a new start forgets them, never a record.
+//
+// Owner: the application. Threads: the methods may be called on any shard; work runs on shard 0 and replies
+// go home. Bound: limits::kFeedbackLocksMax locked batches and as many waiting receivers (Errc::busy beyond);
+// what waits is in the store and lives no longer than c2d.feedbackTtlSeconds.
+class FeedbackQueue {
+ public:
+  FeedbackQueue(Executor& shard0, FeedbackStore& store, const Settings::C2d& rules);
+  FeedbackQueue(const FeedbackQueue&) = delete;
+  FeedbackQueue& operator=(const FeedbackQueue&) = delete;
+
+  // At once: nothing when there is no feedback. Errors: busy, storage_failed.
+  void receive(Reply<std::optional<FeedbackBatch>> reply);
+  // Errors: lock_lost, busy, storage_failed.
+  void complete(std::string lock_token, Reply<void> reply);
+  void abandon(std::string lock_token, Reply<void> reply);
+
+  // Removes what is past its time to live. On shard 0, now and then and when the clock was shifted.
+  void sweep();
+
+ private:
+  using Receiver = Reply<std::optional<FeedbackBatch>>;
+  struct Lock {
+    std::vector<FeedbackRecord> records;
+    WallTime until;
+    bool completing = false;
+  };
+  using Locks = std::unordered_map<std::string, Lock>;
+
+  void serve();
+  void on_read(Result<std::vector<FeedbackRecord>> read);
+  void answer(std::vector<FeedbackRecord> records);
+  void do_complete(const std::string& token, Reply<void> reply);
+  Locks::iterator find_held(const std::string& token);
+
+  void end_locks();
+  // What may be given out again; the rest is erased.
+  void give_back(std::vector<FeedbackRecord> records);
+  bool is_expired(const FeedbackRecord& record) const;
+  // Takes the expired ones out of the records and erases them.
+  void remove_expired(std::vector<FeedbackRecord>& records);
+  void erase(std::vector<std::uint64_t> sequences);
+  void flush_erased();
+  void on_swept(const Result<std::vector<FeedbackRecord>>& read);
+
+  Executor& shard0_;
+  FeedbackStore& store_;
+  const Settings::C2d& rules_;
+  std::deque<Receiver> receivers_;  // the first one is being served
+  bool reading_ = false;
+  Locks locks_;
+  std::map<std::uint64_t, FeedbackRecord> returned_;               // by sequence
+  std::unordered_map<std::uint64_t, std::uint32_t> deliveries_;    // of records locked or returned
+  std::uint64_t read_up_to_ = 0;                                   // what the store has beyond is new
+  std::vector<std::uint64_t> erased_;                              // to be removed from the store
+  bool erasing_ = false;
+  bool sweeping_ = false;
+};
+
+}  // namespace kyanite
