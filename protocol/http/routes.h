@@ -24,6 +24,11 @@ enum class Operation {
   get_twin,  // of a module too, here and below
   patch_twin,
   put_twin,
+  send_c2d,
+  purge_c2d,
+  receive_feedback,
+  complete_feedback,
+  abandon_feedback,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
   hub_status,

@@ -21,13 +21,13 @@ struct C2dTopicParts {
   std::string_view user_id;
   std::string_view content_type;
   std::string_view content_encoding;
-  std::string_view ack;                    // lower case
+  std::string_view ack;                   // lower case
   std::span<const Property> application;  // in the order sent
 };
 
 // devices/{id}/messages/devicebound/{bag} (spec device-mqtt.md 5.2): system properties in the one order and
-// the one spelling that every SDK reads, then those of the application; never without a bag. The caller bounds
-// the length: a topic has at most limits::kTopicBytesMax bytes.
+// the one spelling that every SDK reads, then those of the application; never without a bag. The caller
+// bounds the length: a topic has at most limits::kTopicBytesMax bytes.
 std::string c2d_topic(const C2dTopicParts& parts);
 
 // Whether an application property of a cloud-to-device message may not have this name: it is a system

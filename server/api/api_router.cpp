@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/api/api_throttle.h"
+#include "server/api/c2d_api.h"
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
 #include "server/api/event_stream.h"
@@ -46,6 +47,16 @@ Handler handler_of(Operation operation) {
       return patch_twin;
     case Operation::put_twin:
       return put_twin;
+    case Operation::send_c2d:
+      return send_c2d;
+    case Operation::purge_c2d:
+      return purge_c2d;
+    case Operation::receive_feedback:
+      return receive_feedback;
+    case Operation::complete_feedback:
+      return complete_feedback;
+    case Operation::abandon_feedback:
+      return abandon_feedback;
     case Operation::stream_events:
       return stream_events;
     case Operation::hub_status:

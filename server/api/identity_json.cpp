@@ -170,7 +170,7 @@ Json device_to_json(const IdentityView& view) {
   json["connectionStateUpdatedTime"] = to_iso_time_or_never(view.connection_state_updated);
   json["statusUpdatedTime"] = to_iso_time_or_never(record.status_updated);
   json["lastActivityTime"] = to_iso_time_or_never(view.last_activity);
-  json["cloudToDeviceMessageCount"] = 0;
+  json["cloudToDeviceMessageCount"] = view.c2d_messages;
   json["authentication"] = authentication_to_json(record);
   json["capabilities"] = {{"iotEdge", record.iot_edge}};
   json["deviceScope"] = record.device_scope;

@@ -160,16 +160,20 @@ void Application::build_shards() {
     log::warning("clock_shifted", {{"shift_ms", shift.count()}, {"now", to_iso_time(clock_.now())}});
   });
   throttles_ = std::make_unique<Throttles>(options_.settings.limits);
+  feedback_ = std::make_unique<FeedbackQueue>(shards_->shard(0), stores_->feedback(), options_.settings.c2d);
+  c2d_sweep_ = std::make_unique<C2dSweep>(shards_->shard(0), stores_->c2d(), *router_, *feedback_);
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
                        .started_at = HubClock::real_now(),
                        .https_port = options_.settings.listen.https.port};
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->connect(*router_, *stores_, *administration_, *clock_control_, *throttles_, options_.settings,
-                       facts, security, observer_);
+    hub_shard->connect(
+        {*router_, *stores_, *administration_, *feedback_, *clock_control_, *throttles_, options_.settings},
+        facts, security, observer_);
   }
   tell_of_low_disk();
   tell_of_test_control();
+  c2d_sweep_->start();
   shards_->start();
 }
 

@@ -12,6 +12,8 @@
 #include "server/app/first_start/pki_store.h"
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
+#include "server/hub/c2d_sweep.h"
+#include "server/hub/feedback_queue.h"
 #include "server/net/listener.h"
 #include "server/net/tls_context.h"
 #include "server/runtime/shard_group.h"
@@ -87,6 +89,8 @@ class Application {
   std::unique_ptr<HubAdministration> administration_;
   std::unique_ptr<ClockControl> clock_control_;
   std::unique_ptr<Throttles> throttles_;
+  std::unique_ptr<FeedbackQueue> feedback_;
+  std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<Listener> mqtts_;
   std::unique_ptr<Listener> https_;
 };

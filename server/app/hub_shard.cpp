@@ -4,24 +4,24 @@
 
 namespace kyanite {
 
-void HubShard::connect(DeviceRouter& router, Stores& stores, HubAdministration& administration,
-                       ClockControl& clock, Throttles& throttles, const Settings& settings,
-                       const HubFacts& facts, const HubSecurityPtr& security, LogObserver& observer) {
+void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecurityPtr& security,
+                       LogObserver& observer) {
   const ShardIndex index{static_cast<std::uint16_t>(shard_.index())};
-  registry_ = std::make_unique<RegistryService>(shard_, router, stores.identities());
-  services_ = std::make_unique<HubServices>(
-      HubServices{shard_, index, router, stores, *registry_, administration, clock, throttles, settings});
+  registry_ = std::make_unique<RegistryService>(shard_, hub.router, hub.stores.identities());
+  services_ = std::make_unique<HubServices>(HubServices{shard_, index, hub.router, hub.stores, *registry_,
+                                                        hub.administration, hub.clock, hub.throttles,
+                                                        hub.settings, hub.feedback});
   mqtt_ = std::make_unique<MqttShard>(*services_, security, observer);
-  router.bind_connections(index, mqtt_->connections());
-  stores.on_pressure_change(shard_, [this](StorePressure pressure) { mqtt_->on_pressure(pressure); });
+  hub.router.bind_connections(index, mqtt_->connections());
+  hub.stores.on_pressure_change(shard_, [this](StorePressure pressure) { mqtt_->on_pressure(pressure); });
   api_ = std::make_unique<ApiRouter>(*services_, facts, security, observer);
   http_ = std::make_unique<HttpShard>(shard_, *api_);
-  http_->offer_websocket({.rules = {.require_subprotocol = settings.ws.require_subprotocol},
+  hub.clock.on_shift(shard_, [this](milliseconds shift) { on_clock_shift(shift); });
+  http_->offer_websocket({.rules = {.require_subprotocol = hub.settings.ws.require_subprotocol},
                           .accept = [this](std::unique_ptr<TlsStream> stream, WsHandshake handshake) {
                             mqtt_->accept(
                                 std::make_unique<WsChannel>(std::move(stream), std::move(handshake)));
                           }});
-  clock.on_shift(shard_, [this](milliseconds shift) { on_clock_shift(shift); });
 }
 
 void HubShard::set_security(const HubSecurityPtr& security) {

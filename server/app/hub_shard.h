@@ -8,6 +8,7 @@
 #include "server/http/http_shard.h"
 #include "server/hub/clock_control.h"
 #include "server/hub/device_directory.h"
+#include "server/hub/feedback_queue.h"
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/registry_service.h"
@@ -28,10 +29,19 @@ class HubShard {
         events_(shard, stores.telemetry(), settings, security->host_names.front(), records.starts),
         directory_({shard, stores, settings, events_}, security) {}
 
+  // What every shard shares, owned by the application.
+  struct HubWide {
+    DeviceRouter& router;
+    Stores& stores;
+    HubAdministration& administration;
+    FeedbackQueue& feedback;
+    ClockControl& clock;
+    Throttles& throttles;
+    const Settings& settings;
+  };
   // Builds the adapters and binds them to the router, the stores and the clock.
-  void connect(DeviceRouter& router, Stores& stores, HubAdministration& administration, ClockControl& clock,
-               Throttles& throttles, const Settings& settings, const HubFacts& facts,
-               const HubSecurityPtr& security, LogObserver& observer);
+  void connect(const HubWide& hub, const HubFacts& facts, const HubSecurityPtr& security,
+               LogObserver& observer);
 
   Shard& shard() { return shard_; }
   DeviceDirectory& directory() { return directory_; }

@@ -77,13 +77,13 @@ void C2dQueue::pump() {
   // The number bounds the bytes too: each was counted into the window.
   host_.stores().c2d().read(
       host_.device(), from, count, 2 * limits::kC2dWindowBytes,
-      Reply<std::vector<C2dMessage>>(
-          host_.executor(), [this, from, round = round_](Result<std::vector<C2dMessage>> read) {
-            reading_ = false;
-            --operations_;
-            on_read(from, round, std::move(read));
-            host_.settled();
-          }));
+      Reply<std::vector<C2dMessage>>(host_.executor(),
+                                     [this, from, round = round_](Result<std::vector<C2dMessage>> read) {
+                                       reading_ = false;
+                                       --operations_;
+                                       on_read(from, round, std::move(read));
+                                       host_.settled();
+                                     }));
 }
 
 void C2dQueue::on_read(std::uint64_t from, std::uint64_t round, Result<std::vector<C2dMessage>> read) {

@@ -70,24 +70,22 @@ void C2dQueue::send(SendC2d message) {
   ++appending_;
   host_.stores().c2d().append(
       std::move(message.message),
-      Reply<void>(host_.executor(),
-                  [this, life = life_, queued = std::move(queued), body = std::move(body),
-                   reply = std::move(message.reply)](Result<void> committed) mutable {
-                    --operations_;
-                    --appending_;
-                    if (committed && life == life_) on_appended(std::move(queued), std::move(body));
-                    reply(std::move(committed));
-                    host_.settled();
-                  }));
+      Reply<void>(host_.executor(), [this, life = life_, queued = std::move(queued), body = std::move(body),
+                                     reply = std::move(message.reply)](Result<void> committed) mutable {
+        --operations_;
+        --appending_;
+        if (committed && life == life_) on_appended(std::move(queued), std::move(body));
+        reply(std::move(committed));
+        host_.settled();
+      }));
 }
 
 // Appends commit in order, so whatever is still on its way comes later.
 bool C2dQueue::can_pass_straight(const C2dHeader& header) const {
   const bool nothing_ahead =
-      !reading_ && std::none_of(messages_.begin(), messages_.end(),
-                                [&](const Message& ahead) {
-                                  return ahead.is_due() && ahead.header.sequence < header.sequence;
-                                });
+      !reading_ && std::none_of(messages_.begin(), messages_.end(), [&](const Message& ahead) {
+        return ahead.is_due() && ahead.header.sequence < header.sequence;
+      });
   return nothing_ahead && taker() && fits_window(header);
 }
 

@@ -37,11 +37,12 @@ void C2dSweep::run() {
   shard0_.cancel(std::exchange(timer_, TimerId{}));
   reading_ = true;
   feedback_.sweep();
-  store_.expired(shard0_.wall_now(), limits::kC2dSweepMax,
-                 Reply<std::vector<std::string>>(shard0_, [this](const Result<std::vector<std::string>>& devices) {
-                   reading_ = false;
-                   on_found(devices);
-                 }));
+  store_.expired(
+      shard0_.wall_now(), limits::kC2dSweepMax,
+      Reply<std::vector<std::string>>(shard0_, [this](const Result<std::vector<std::string>>& devices) {
+        reading_ = false;
+        on_found(devices);
+      }));
 }
 
 void C2dSweep::on_found(const Result<std::vector<std::string>>& devices) {

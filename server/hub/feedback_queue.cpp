@@ -13,7 +13,7 @@ namespace {
 // Random, in the form of a GUID as back ends know it.
 std::string make_lock_token() {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  const std::string random = base64_decode(make_symmetric_key()).value_or(std::string(16, '\0'));
+  const std::string random = decode_base64(make_symmetric_key()).value_or(std::string(16, '\0'));
   std::string token;
   for (std::size_t i = 0; i < 16; ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) token += '-';
@@ -109,8 +109,8 @@ void FeedbackQueue::do_complete(const std::string& token, Reply<void> reply) {
   lock->second.completing = true;
   std::vector<std::uint64_t> sequences;
   for (const FeedbackRecord& record : lock->second.records) sequences.push_back(record.sequence);
-  store_.erase(sequences, Reply<void>(shard0_, [this, token, reply = std::move(reply)](
-                                                   Result<void> erased) mutable {
+  store_.erase(sequences,
+               Reply<void>(shard0_, [this, token, reply = std::move(reply)](Result<void> erased) mutable {
                  const auto completed = locks_.find(token);
                  if (erased) {
                    for (const FeedbackRecord& r : completed->second.records) deliveries_.erase(r.sequence);

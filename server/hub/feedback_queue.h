@@ -76,10 +76,10 @@ class FeedbackQueue {
   std::deque<Receiver> receivers_;  // the first one is being served
   bool reading_ = false;
   Locks locks_;
-  std::map<std::uint64_t, FeedbackRecord> returned_;               // by sequence
-  std::unordered_map<std::uint64_t, std::uint32_t> deliveries_;    // of records locked or returned
-  std::uint64_t read_up_to_ = 0;                                   // what the store has beyond is new
-  std::vector<std::uint64_t> erased_;                              // to be removed from the store
+  std::map<std::uint64_t, FeedbackRecord> returned_;             // by sequence
+  std::unordered_map<std::uint64_t, std::uint32_t> deliveries_;  // of records locked or returned
+  std::uint64_t read_up_to_ = 0;                                 // what the store has beyond is new
+  std::vector<std::uint64_t> erased_;                            // to be removed from the store
   bool erasing_ = false;
   bool sweeping_ = false;
 };

@@ -16,6 +16,7 @@ class RegistryService;
 class HubAdministration;
 class ClockControl;
 class Throttles;
+class FeedbackQueue;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -28,6 +29,7 @@ struct HubServices {
   ClockControl& clock;
   Throttles& throttles;
   const Settings& settings;
+  FeedbackQueue& feedback;
 };
 
 }  // namespace kyanite

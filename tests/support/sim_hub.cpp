@@ -73,12 +73,14 @@ SimHub::SimHub(Options options)
                                             loop.step_wall_clock(shift - std::exchange(shifted, shift));
                                           });
   throttles_ = std::make_unique<Throttles>(settings.limits);
+  feedback_ = std::make_unique<FeedbackQueue>(executor(0), stores.feedback(), settings.c2d);
+  c2d_sweep_ = std::make_unique<C2dSweep>(executor(0), stores.c2d(), *router_, *feedback_);
+  c2d_sweep_->start();
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
-    shard.registry =
-        std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
-    const HubServices services{shard.executor,   ShardIndex{i}, *router_,    stores,  *shard.registry,
-                               *administration_, *clock_,       *throttles_, settings};
+    shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
+    const HubServices services{shard.executor,   ShardIndex{i}, *router_,    stores,   *shard.registry,
+                               *administration_, *clock_,       *throttles_, settings, *feedback_};
     shard.mqtt = std::make_unique<MqttShard>(services, security_, observer);
     router_->bind_connections(ShardIndex{i}, shard.mqtt->connections());
     clock_->on_shift(shard.executor, [this, &shard](milliseconds shift) {

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "server/device/mqtt_shard.h"
+#include "server/hub/c2d_sweep.h"
 #include "server/hub/clock_control.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
+#include "server/hub/feedback_queue.h"
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/hub_observer.h"
@@ -65,6 +67,7 @@ class SimHub {
   HubAdministration& administration() { return *administration_; }
   ClockControl& clock() { return *clock_; }
   Throttles& throttles() { return *throttles_; }
+  FeedbackQueue& feedback() { return *feedback_; }
   const HubSecurity& security() const { return *security_; }
   std::size_t actors() const;
   std::uint64_t open_connections() const;
@@ -114,6 +117,8 @@ class SimHub {
   std::unique_ptr<HubAdministration> administration_;
   std::unique_ptr<ClockControl> clock_;
   std::unique_ptr<Throttles> throttles_;
+  std::unique_ptr<FeedbackQueue> feedback_;
+  std::unique_ptr<C2dSweep> c2d_sweep_;
 };
 
 inline Identity device(std::string id) { return {std::move(id), {}}; }

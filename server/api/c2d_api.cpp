@@ -1,0 +1,113 @@
+#include "server/api/c2d_api.h"
+
+#include <optional>
+
+#include "protocol/base/iso_time.h"
+#include "protocol/base/percent_encoding.h"
+#include "server/api/api_response.h"
+#include "server/api/c2d_request.h"
+#include "server/hub/feedback_queue.h"
+
+namespace kyanite {
+namespace {
+
+constexpr std::string_view kFeedbackType = "application/vnd.microsoft.iothub.feedback.json";
+
+std::string_view status_text(FeedbackStatus status) {
+  switch (status) {
+    case FeedbackStatus::success:
+      return "Success";
+    case FeedbackStatus::expired:
+      return "Expired";
+    case FeedbackStatus::delivery_count_exceeded:
+      return "DeliveryCountExceeded";
+    case FeedbackStatus::rejected:
+      return "Rejected";
+    case FeedbackStatus::purged:
+      return "Purged";
+  }
+  return "Success";
+}
+
+Json feedback_to_json(const std::vector<FeedbackRecord>& records) {
+  Json array = Json::array();
+  for (const FeedbackRecord& record : records) {
+    Json json;
+    json["originalMessageId"] = record.original_message_id;
+    json["enqueuedTimeUtc"] = to_iso_time(record.time);
+    json["statusCode"] = status_text(record.status);
+    json["description"] = status_text(record.status);
+    json["deviceId"] = record.device;
+    json["deviceGenerationId"] = record.generation_id;
+    array.push_back(std::move(json));
+  }
+  return array;
+}
+
+HttpResponse batch_response(const std::optional<FeedbackBatch>& batch) {
+  if (!batch) return no_content();
+  HttpResponse response = entity_response(feedback_to_json(batch->records), batch->lock_token);
+  response.content_type = kFeedbackType;
+  return response;
+}
+
+void send(HubServices& hub, C2dMessage message, Reply<HttpResponse> reply) {
+  hub.router.send(SendC2d{std::move(message), answer_with<void>(hub.executor, std::move(reply), no_content)});
+}
+
+}  // namespace
+
+// A well-known tool encodes the device id in this path twice. '%' is also a character of ids, so the second
+// decoding is tried only for an id that nobody has (1.4).
+void send_c2d(const ApiCall& call, Reply<HttpResponse> reply) {
+  HubServices& hub = call.context.services;
+  const std::string device = call.identity().device;
+  Result<C2dMessage> message = parse_c2d_request(call.request, device, hub.executor.wall_now());
+  if (!message) return reply(message.error());
+  std::string decoded = percent_decode(device);
+  if (decoded == device) return send(hub, std::move(*message), std::move(reply));
+  C2dMessage again = *message;
+  again.device = std::move(decoded);
+  hub.router.send(SendC2d{std::move(*message),
+                          Reply<void>(hub.executor, [&hub, again = std::move(again),
+                                                     reply = std::move(reply)](Result<void> sent) mutable {
+                            if (!sent && sent.error().code == Errc::device_not_found) {
+                              return send(hub, std::move(again), std::move(reply));
+                            }
+                            if (!sent) return reply(sent.error());
+                            reply(no_content());
+                          })});
+}
+
+void purge_c2d(const ApiCall& call, Reply<HttpResponse> reply) {
+  HubServices& hub = call.context.services;
+  const Identity device = call.identity();
+  hub.router.send(PurgeC2d{
+      device, answer_with<std::uint64_t>(hub.executor, std::move(reply), [device](std::uint64_t purged) {
+        Json json;
+        json["deviceId"] = device.device;
+        json["moduleId"] = nullptr;
+        json["totalMessagesPurged"] = purged;
+        return json_response(json);
+      })});
+}
+
+void receive_feedback(const ApiCall& call, Reply<HttpResponse> reply) {
+  HubServices& hub = call.context.services;
+  hub.feedback.receive(
+      answer_with<std::optional<FeedbackBatch>>(hub.executor, std::move(reply), batch_response));
+}
+
+void complete_feedback(const ApiCall& call, Reply<HttpResponse> reply) {
+  HubServices& hub = call.context.services;
+  hub.feedback.complete(call.route.parameters.at(0),
+                        answer_with<void>(hub.executor, std::move(reply), no_content));
+}
+
+void abandon_feedback(const ApiCall& call, Reply<HttpResponse> reply) {
+  HubServices& hub = call.context.services;
+  hub.feedback.abandon(call.route.parameters.at(0),
+                       answer_with<void>(hub.executor, std::move(reply), no_content));
+}
+
+}  // namespace kyanite

@@ -1,0 +1,126 @@
+#include <gtest/gtest.h>
+
+#include "protocol/base/limits.h"
+#include "tests/unit/api/rest_hub.h"
+
+namespace kyanite::test {
+namespace {
+
+class C2dApiTest : public testing::Test {
+ protected:
+  RestAnswer send(const std::string& path, std::string body = "hello",
+                  std::vector<std::pair<std::string, std::string>> headers = {}) {
+    RestRequest request;
+    request.verb = "POST";
+    request.target = path;
+    request.authorization = "service";
+    request.body = std::move(body);
+    request.headers = std::move(headers);
+    return rest.ask(std::move(request));
+  }
+  RestAnswer ask(const std::string& verb, const std::string& path, const std::string& policy = "service") {
+    RestRequest request;
+    request.verb = verb;
+    request.target = path;
+    request.authorization = policy;
+    return rest.ask(std::move(request));
+  }
+  std::size_t queued(const std::string& name) {
+    const auto& queues = rest.hub.stores.committed().c2d;
+    const auto found = queues.find(name);
+    return found == queues.end() ? 0 : found->second.messages.size();
+  }
+  RestHub rest;
+};
+
+TEST_F(C2dApiTest, R93_a_send_is_answered_without_content) {
+  rest.hub.add(device("d1"));
+  const RestAnswer answer = send("/devices/d1/messages/deviceBound", "hello",
+                                 {{"iothub-app-k", "v"}, {"Content-Encoding", "utf-8"}});
+  EXPECT_EQ(answer.status, 204);
+  EXPECT_EQ(answer.body, "");
+  EXPECT_EQ(send("/devices/d1/messages/devicebound").status, 204);
+  EXPECT_EQ(queued("d1"), 2u);
+}
+
+TEST_F(C2dApiTest, the_right_is_service_connect) {
+  rest.hub.add(device("d1"));
+  EXPECT_EQ(ask("POST", "/devices/d1/messages/deviceBound", "registryReadWrite").status, 401);
+  EXPECT_EQ(ask("DELETE", "/devices/d1/commands", "registryReadWrite").status, 401);
+  EXPECT_EQ(ask("GET", "/messages/serviceBound/feedback", "device").status, 401);
+}
+
+TEST_F(C2dApiTest, a_device_credential_may_not_send) {
+  const IdentityRecord record = rest.hub.add(device("d1"));
+  EXPECT_EQ(ask("POST", "/devices/d1/messages/deviceBound", rest.hub.token_of(record)).status, 401);
+}
+
+TEST_F(C2dApiTest, a_send_to_nobody) {
+  const RestAnswer answer = send("/devices/none/messages/deviceBound");
+  EXPECT_EQ(answer.status, 404);
+  EXPECT_EQ(answer.headers.at("iothub-errorcode"), "DeviceNotFound");
+}
+
+TEST_F(C2dApiTest, a_device_id_that_is_encoded_twice) {
+  rest.hub.add(device("d#1"));
+  EXPECT_EQ(send("/devices/d%2523/messages/deviceBound").status, 404);
+  EXPECT_EQ(send("/devices/d%25231/messages/deviceBound").status, 204);
+  EXPECT_EQ(queued("d#1"), 1u);
+}
+
+TEST_F(C2dApiTest, R94_a_full_queue) {
+  rest.hub.add(device("d1"));
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(send("/devices/d1/messages/deviceBound").status, 204);
+  const RestAnswer answer = send("/devices/d1/messages/deviceBound");
+  EXPECT_EQ(answer.status, 403);
+  EXPECT_EQ(answer.headers.at("iothub-errorcode"), "DeviceMaximumQueueDepthExceeded");
+}
+
+TEST_F(C2dApiTest, a_message_that_is_too_large) {
+  rest.hub.add(device("d1"));
+  const RestAnswer answer =
+      send("/devices/d1/messages/deviceBound", std::string(limits::kC2dBytesMax + 1, 'x'));
+  EXPECT_EQ(answer.status, 413);
+  EXPECT_EQ(answer.headers.at("iothub-errorcode"), "MessageTooLarge");
+}
+
+TEST_F(C2dApiTest, R98_a_purge_says_how_many) {
+  rest.hub.add(device("d1"));
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(send("/devices/d1/messages/deviceBound").status, 204);
+  EXPECT_EQ(ask("DELETE", "/devices/d1/commands").body,
+            R"({"deviceId":"d1","moduleId":null,"totalMessagesPurged":3})");
+  EXPECT_EQ(queued("d1"), 0u);
+  EXPECT_EQ(ask("DELETE", "/devices/none/commands").status, 404);
+}
+
+TEST_F(C2dApiTest, R99_feedback_is_received_and_completed) {
+  rest.hub.add(device("d1"));
+  EXPECT_EQ(ask("GET", "/messages/serviceBound/feedback").status, 204);
+  ASSERT_EQ(
+      send("/devices/d1/messages/deviceBound", "x", {{"iothub-ack", "full"}, {"iothub-messageid", "m1"}})
+          .status,
+      204);
+  ASSERT_EQ(ask("DELETE", "/devices/d1/commands").status, 200);
+  const RestAnswer batch = ask("GET", "/messages/serviceBound/feedback");
+  ASSERT_EQ(batch.status, 200);
+  EXPECT_EQ(batch.content_type, "application/vnd.microsoft.iothub.feedback.json");
+  const Json array = parse_json(batch.body).value();
+  ASSERT_EQ(array.size(), 1u);
+  EXPECT_EQ(array[0]["originalMessageId"], "m1");
+  EXPECT_EQ(array[0]["statusCode"], "Purged");
+  EXPECT_EQ(array[0]["deviceId"], "d1");
+  const std::string etag = batch.headers.at("etag");
+  ASSERT_TRUE(etag.starts_with('"') && etag.ends_with('"'));
+  const std::string lock = etag.substr(1, etag.size() - 2);
+  EXPECT_EQ(ask("POST", "/messages/serviceBound/feedback/" + lock + "/abandon").status, 204);
+  const RestAnswer lost = ask("DELETE", "/messages/serviceBound/feedback/" + lock);
+  EXPECT_EQ(lost.status, 412);
+  EXPECT_EQ(lost.headers.at("iothub-errorcode"), "DeviceMessageLockLost");
+  const std::string again = ask("GET", "/messages/servicebound/feedback").headers.at("etag");
+  EXPECT_EQ(ask("DELETE", "/messages/serviceBound/feedback/" + again.substr(1, again.size() - 2)).status,
+            204);
+  EXPECT_EQ(ask("GET", "/messages/serviceBound/feedback").status, 204);
+}
+
+}  // namespace
+}  // namespace kyanite::test

@@ -1,0 +1,188 @@
+#include "server/hub/feedback_queue.h"
+
+#include <gmock/gmock.h>
+
+#include "protocol/base/limits.h"
+#include "storage/memory/memory_stores.h"
+#include "tests/support/sim_executor.h"
+
+namespace kyanite::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class FeedbackQueueTest : public testing::Test {
+ protected:
+  ~FeedbackQueueTest() override { loop.run(); }
+
+  template <class T>
+  Result<T> ask(const std::function<void(Reply<T>)>& question) {
+    std::optional<Result<T>> answer;
+    question(Reply<T>(shard0, [&](Result<T> r) { answer = std::move(r); }));
+    loop.run();
+    return answer ? std::move(*answer) : Result<T>(Error(Errc::timed_out, "no answer"));
+  }
+  // Feedback appears as the outcome of a message.
+  void add(const std::string& id) {
+    C2dOutcome outcome;
+    outcome.device = "d1";
+    outcome.feedback.push_back({0, id, loop.wall_now(), FeedbackStatus::success, "d1", "1"});
+    ASSERT_TRUE(ask<void>([&](Reply<void> r) { stores.c2d().settle(outcome, std::move(r)); }));
+  }
+  Result<std::optional<FeedbackBatch>> receive() {
+    return ask<std::optional<FeedbackBatch>>(
+        [&](Reply<std::optional<FeedbackBatch>> r) { queue.receive(std::move(r)); });
+  }
+  Result<void> complete(const std::string& token) {
+    return ask<void>([&](Reply<void> r) { queue.complete(token, std::move(r)); });
+  }
+  Result<void> abandon(const std::string& token) {
+    return ask<void>([&](Reply<void> r) { queue.abandon(token, std::move(r)); });
+  }
+  // The ids of a batch, none when there is none.
+  std::vector<std::string> take(std::string* token = nullptr) {
+    const auto batch = receive();
+    std::vector<std::string> ids;
+    if (!batch || !*batch) return ids;
+    for (const FeedbackRecord& record : (*batch)->records) ids.push_back(record.original_message_id);
+    if (token) *token = (*batch)->lock_token;
+    return ids;
+  }
+
+  SimLoop loop;
+  SimExecutor shard0{loop};
+  SimExecutor commit_thread{loop};
+  MemoryStores stores{commit_thread};
+  Settings settings;
+  FeedbackQueue queue{shard0, stores.feedback(), settings.c2d};
+  std::string token;
+};
+
+TEST_F(FeedbackQueueTest, R99_a_completed_batch_is_gone) {
+  EXPECT_THAT(take(), IsEmpty());
+  add("a");
+  add("b");
+  EXPECT_THAT(take(&token), ElementsAre("a", "b"));
+  EXPECT_EQ(token.size(), 36u);
+  EXPECT_TRUE(complete(token));
+  EXPECT_THAT(take(), IsEmpty());
+  EXPECT_THAT(stores.committed().feedback, IsEmpty());
+}
+
+TEST_F(FeedbackQueueTest, receivers_compete) {
+  add("a");
+  EXPECT_THAT(take(), ElementsAre("a"));
+  EXPECT_THAT(take(), IsEmpty());
+  add("b");
+  EXPECT_THAT(take(), ElementsAre("b"));
+}
+
+TEST_F(FeedbackQueueTest, two_receivers_at_once_share_nothing) {
+  for (int i = 0; i < 100; ++i) add(std::to_string(i));
+  std::vector<std::size_t> sizes;
+  for (int i = 0; i < 3; ++i) {
+    queue.receive(
+        Reply<std::optional<FeedbackBatch>>(shard0, [&](const Result<std::optional<FeedbackBatch>>& r) {
+          sizes.push_back(*r ? (*r)->records.size() : 0);
+        }));
+  }
+  loop.run();
+  EXPECT_THAT(sizes, ElementsAre(limits::kFeedbackBatchMax, 100 - limits::kFeedbackBatchMax, 0));
+}
+
+TEST_F(FeedbackQueueTest, a_batch_has_64_records_at_most) {
+  for (int i = 0; i < 70; ++i) add(std::to_string(i));
+  EXPECT_EQ(take().size(), 64u);
+  EXPECT_EQ(take().size(), 6u);
+}
+
+TEST_F(FeedbackQueueTest, an_abandoned_batch_comes_again_first) {
+  add("a");
+  take(&token);
+  add("b");
+  EXPECT_TRUE(abandon(token));
+  EXPECT_THAT(take(), ElementsAre("a"));
+  EXPECT_THAT(take(), ElementsAre("b"));
+}
+
+TEST_F(FeedbackQueueTest, a_lost_lock_is_refused) {
+  add("a");
+  take(&token);
+  EXPECT_EQ(complete("00000000-0000-0000-0000-000000000000").error().code, Errc::lock_lost);
+  EXPECT_EQ(abandon("").error().code, Errc::lock_lost);
+  loop.advance(seconds{60});
+  EXPECT_EQ(complete(token).error().code, Errc::lock_lost);
+  EXPECT_THAT(take(), ElementsAre("a"));
+}
+
+TEST_F(FeedbackQueueTest, a_completed_lock_cannot_be_used_again) {
+  add("a");
+  take(&token);
+  EXPECT_TRUE(complete(token));
+  EXPECT_EQ(complete(token).error().code, Errc::lock_lost);
+  EXPECT_EQ(abandon(token).error().code, Errc::lock_lost);
+}
+
+TEST_F(FeedbackQueueTest, a_store_that_fails_leaves_the_batch_locked) {
+  add("a");
+  take(&token);
+  stores.faults.fail_commit = stores.commits() + 1;
+  EXPECT_EQ(complete(token).error().code, Errc::storage_failed);
+  stores.faults.fail_commit.reset();
+  stores.crash();
+  EXPECT_TRUE(complete(token));
+  EXPECT_THAT(take(), IsEmpty());
+}
+
+TEST_F(FeedbackQueueTest, feedback_given_out_too_often_is_dropped) {
+  settings.c2d.feedback_max_delivery_count = 2;
+  add("a");
+  take(&token);
+  EXPECT_TRUE(abandon(token));
+  EXPECT_THAT(take(&token), ElementsAre("a"));
+  EXPECT_TRUE(abandon(token));
+  EXPECT_THAT(take(), IsEmpty());
+  EXPECT_THAT(stores.committed().feedback, IsEmpty());
+}
+
+TEST_F(FeedbackQueueTest, old_feedback_is_not_given_out) {
+  add("old");
+  loop.step_wall_clock(seconds{3600});
+  add("new");
+  EXPECT_THAT(take(), ElementsAre("new"));
+  EXPECT_EQ(stores.committed().feedback.size(), 1u);
+}
+
+TEST_F(FeedbackQueueTest, a_sweep_removes_old_feedback_that_nobody_wants) {
+  add("old");
+  loop.step_wall_clock(seconds{3600});
+  queue.sweep();
+  loop.run();
+  EXPECT_THAT(stores.committed().feedback, IsEmpty());
+}
+
+TEST_F(FeedbackQueueTest, a_new_start_gives_out_what_was_not_completed) {
+  add("a");
+  take(&token);
+  FeedbackQueue next(shard0, stores.feedback(), settings.c2d);
+  std::optional<FeedbackBatch> batch;
+  next.receive(Reply<std::optional<FeedbackBatch>>(
+      shard0, [&](Result<std::optional<FeedbackBatch>> r) { batch = std::move(*r); }));
+  loop.run();
+  ASSERT_TRUE(batch);
+  EXPECT_EQ(batch->records.front().original_message_id, "a");
+}
+
+TEST_F(FeedbackQueueTest, only_so_many_batches_are_locked) {
+  for (std::size_t i = 0; i < limits::kFeedbackLocksMax; ++i) {
+    add(std::to_string(i));
+    ASSERT_EQ(take().size(), 1u);
+  }
+  EXPECT_EQ(receive().error().code, Errc::busy);
+  loop.advance(seconds{60});
+  EXPECT_TRUE(receive());
+}
+
+}  // namespace
+}  // namespace kyanite::test
