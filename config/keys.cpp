@@ -38,6 +38,8 @@ const Names<RetainProperty> kRetain{{"both", RetainProperty::both},
                                     {"mqtt-retain", RetainProperty::mqtt_retain}};
 const Names<InvalidSubscription> kInvalid{{"close", InvalidSubscription::close},
                                           {"suback80", InvalidSubscription::suback80}};
+const Names<PreSubscription> kPreSubscription{
+    {"drop", PreSubscription::drop}, {"deliver", PreSubscription::deliver}, {"skip", PreSubscription::skip}};
 const Names<Durability> kDurability{{"fsync", Durability::fsync}, {"os", Durability::os}};
 const Names<Tier> kTiers{
     {"off", Tier::off}, {"F1", Tier::f1}, {"S1", Tier::s1}, {"S2", Tier::s2}, {"S3", Tier::s3}};
@@ -126,6 +128,15 @@ const std::vector<SettingKey> kKeys{
     KYANITE_PLAIN("auth.requireDeleteEtag", "", "", auth.require_delete_etag, bool),
     KYANITE_CHOICE("limits.tier", "--limits", limits.tier, kTiers),
     KYANITE_PLAIN("limits.units", "--limits-units", "", limits.units, std::uint32_t),
+    KYANITE_CHOICE("c2d.preSubscription", "", c2d.pre_subscription, kPreSubscription),
+    KYANITE_TIME("c2d.subscriptionSkewSeconds", c2d.subscription_skew, seconds),
+    KYANITE_PLAIN("c2d.countLockExpiry", "", "", c2d.count_lock_expiry, bool),
+    KYANITE_PLAIN("c2d.maxDeliveryCount", "", "", c2d.max_delivery_count, std::uint32_t),
+    KYANITE_TIME("c2d.defaultTtlSeconds", c2d.default_ttl, seconds),
+    KYANITE_TIME("c2d.lockTimeoutSeconds", c2d.lock_timeout, seconds),
+    KYANITE_TIME("c2d.feedbackTtlSeconds", c2d.feedback_ttl, seconds),
+    KYANITE_TIME("c2d.feedbackLockTimeoutSeconds", c2d.feedback_lock_timeout, seconds),
+    KYANITE_PLAIN("c2d.feedbackMaxDeliveryCount", "", "", c2d.feedback_max_delivery_count, std::uint32_t),
     KYANITE_CHOICE("storage.durability", "--durability", storage.durability, kDurability),
     KYANITE_PLAIN("storage.telemetryPartitions", "", "", storage.telemetry_partitions, std::uint32_t),
     KYANITE_TIME("storage.retentionHours", storage.retention, std::chrono::hours),

@@ -16,8 +16,7 @@ C2dQueue::~C2dQueue() {
 }
 
 void C2dQueue::load(std::vector<C2dHeader> headers, std::uint64_t next_sequence) {
-  if (loaded_) return;
-  loaded_ = true;
+  if (std::exchange(loaded_, true)) return;
   next_sequence_ = next_sequence;
   for (C2dHeader& header : headers) {
     Message message;
@@ -51,6 +50,7 @@ bool C2dQueue::has_room() const {
 void C2dQueue::send(SendC2d message) {
   const WallTime now = host_.executor().wall_now();
   C2dHeader& header = message.message.header;
+  loaded_ = true;  // from now on memory knows more than a store that is read later
   if (header.explicit_expiry && header.expiry <= now) return message.reply(Error(Errc::message_expired));
   if (!has_room()) bury_expired();
   outcomes_.write();

@@ -225,14 +225,15 @@ void DeviceActor::put_session(const Identity& identity, const std::vector<Grante
                           }));
 }
 
-void DeviceActor::tell_of_filters(const std::string& module, const std::vector<GrantedFilter>& before) {
+void DeviceActor::tell_of_filters(const std::string& module, const std::vector<GrantedFilter>& before,
+                                  bool resumed) {
   const DeviceLink* live = presence_.link(module);
   if (!live) return;
   const auto had = [&before](FilterKind kind) {
     return std::any_of(before.begin(), before.end(), [kind](const auto& f) { return f.kind == kind; });
   };
   if (live->find(FilterKind::c2d)) {
-    c2d_.on_subscribed(!had(FilterKind::c2d));
+    c2d_.on_subscribed(!resumed && !had(FilterKind::c2d));
   } else if (had(FilterKind::c2d)) {
     c2d_.on_link_ended();
   }
@@ -253,7 +254,7 @@ std::vector<GrantedFilter> DeviceActor::stored_filters(const std::string& module
 
 void DeviceActor::on_bound(const std::string& module) {
   if (const IdentityRecord* record = identity(module)) events().connection_changed(*record, true);
-  tell_of_filters(module, {});
+  tell_of_filters(module, {}, true);
 }
 
 void DeviceActor::on_unbound(const std::string& module) {

@@ -100,7 +100,9 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   using AfterWrite = UniqueFunction<void(Result<void>)>;
   void put_session(const Identity& identity, const std::vector<GrantedFilter>& filters, AfterWrite then);
   void change_filters(const Identity& identity, std::vector<GrantedFilter> filters, Reply<void> reply);
-  void tell_of_filters(const std::string& module, const std::vector<GrantedFilter>& before);
+  // `resumed`: they are those of a stored session, none of them new.
+  void tell_of_filters(const std::string& module, const std::vector<GrantedFilter>& before,
+                       bool resumed = false);
   TwinState& twin(const std::string& module);
   void erase_twin(const std::string& module);
 

@@ -18,6 +18,7 @@ void add_module_commands(CLI::App& app, int& exit_code);
 void add_twin_commands(CLI::App& app, int& exit_code);
 void add_sas_commands(CLI::App& app, int& exit_code);
 void add_event_commands(CLI::App& app, int& exit_code);
+void add_c2d_commands(CLI::App& app, int& exit_code);
 void add_certificate_commands(CLI::App& app, int& exit_code);
 void add_policy_commands(CLI::App& app, int& exit_code);
 void add_clock_commands(CLI::App& app, int& exit_code);

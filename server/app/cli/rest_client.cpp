@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -24,6 +25,15 @@ std::size_t collect(char* data, std::size_t, std::size_t size, void* into) {
   auto& body = *static_cast<std::string*>(into);
   if (body.size() + size > kBodyBytesMax) return 0;
   body.append(data, size);
+  return size;
+}
+
+std::size_t note_etag(char* data, std::size_t, std::size_t size, void* into) {
+  constexpr std::string_view kName = "etag:";
+  std::string_view line(data, size);
+  if (line.size() < kName.size() || !equals_ignoring_case(line.substr(0, kName.size()), kName)) return size;
+  line.remove_prefix(std::min(line.find_first_not_of(" \t", kName.size()), line.size()));
+  static_cast<std::string*>(into)->assign(line.substr(0, line.find_last_not_of(" \t\r\n") + 1));
   return size;
 }
 
@@ -114,7 +124,10 @@ Result<void> RestClient::prepare(const std::string& verb, const std::string& pat
       std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() + hub_ahead_ + kTokenLifetime);
   const std::string token = make_sas_token(target_.host, target_.login.key, expiry, target_.login.policy);
   curl_->headers = curl_slist_append(curl_->headers, ("Authorization: " + token).c_str());
-  curl_->headers = curl_slist_append(curl_->headers, "Content-Type: application/json");
+  const bool says_type = std::any_of(headers.begin(), headers.end(), [](const std::string& header) {
+    return header.starts_with("Content-Type:");
+  });
+  if (!says_type) curl_->headers = curl_slist_append(curl_->headers, "Content-Type: application/json");
   curl_->headers = curl_slist_append(curl_->headers, "Expect:");
   for (const std::string& header : headers)
     curl_->headers = curl_slist_append(curl_->headers, header.c_str());
@@ -160,7 +173,9 @@ Result<RestAnswer> RestClient::exchange(const std::string& verb, const std::stri
   curl_easy_setopt(curl_->handle, CURLOPT_TIMEOUT, kAnswerSeconds);
   curl_easy_setopt(curl_->handle, CURLOPT_WRITEFUNCTION, collect);
   curl_easy_setopt(curl_->handle, CURLOPT_WRITEDATA, &answer.body);
-  if (!body.empty()) {
+  curl_easy_setopt(curl_->handle, CURLOPT_HEADERFUNCTION, note_etag);
+  curl_easy_setopt(curl_->handle, CURLOPT_HEADERDATA, &answer.etag);
+  if (!body.empty() || verb == "POST") {
     curl_easy_setopt(curl_->handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     curl_easy_setopt(curl_->handle, CURLOPT_POSTFIELDS, body.data());
   }
@@ -196,7 +211,7 @@ Result<void> RestClient::read_lines(const std::string& path,
   curl_easy_getinfo(curl_->handle, CURLINFO_RESPONSE_CODE, &status);
   if (learn_time(status)) return read_lines(path, on_line);
   if (status != 200)
-    return Error(Errc::argument_invalid, describe_refusal({static_cast<int>(status), reader.pending}));
+    return Error(Errc::argument_invalid, describe_refusal({static_cast<int>(status), reader.pending, {}}));
   return {};
 }
 

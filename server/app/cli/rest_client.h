@@ -16,6 +16,7 @@ namespace kyanite::cli {
 struct RestAnswer {
   int status = 0;
   std::string body;
+  std::string etag;  // with its quotes; empty when there is none
 };
 
 // RestClient asks one hub over HTTPS with a fresh SAS token of the login's policy. Blocking; one request at a
@@ -30,7 +31,8 @@ class RestClient {
 
   const HubTarget& target() const { return target_; }
 
-  // `path` begins with '/'; api-version is added. Headers as "Name: value".
+  // `path` begins with '/'; api-version is added. Headers as "Name: value"; "Content-Type:" sends none instead
+  // of that of JSON.
   Result<RestAnswer> ask(const std::string& verb, const std::string& path, const std::string& body = {},
                          const std::vector<std::string>& headers = {});
   // The same for an answer expected to be JSON with a 2xx status; anything else becomes an error whose detail

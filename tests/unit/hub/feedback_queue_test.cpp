@@ -34,19 +34,19 @@ class FeedbackQueueTest : public testing::Test {
     return ask<std::optional<FeedbackBatch>>(
         [&](Reply<std::optional<FeedbackBatch>> r) { queue.receive(std::move(r)); });
   }
-  Result<void> complete(const std::string& token) {
-    return ask<void>([&](Reply<void> r) { queue.complete(token, std::move(r)); });
+  Result<void> complete(const std::string& lock) {
+    return ask<void>([&](Reply<void> r) { queue.complete(lock, std::move(r)); });
   }
-  Result<void> abandon(const std::string& token) {
-    return ask<void>([&](Reply<void> r) { queue.abandon(token, std::move(r)); });
+  Result<void> abandon(const std::string& lock) {
+    return ask<void>([&](Reply<void> r) { queue.abandon(lock, std::move(r)); });
   }
   // The ids of a batch, none when there is none.
-  std::vector<std::string> take(std::string* token = nullptr) {
+  std::vector<std::string> take(std::string* lock = nullptr) {
     const auto batch = receive();
     std::vector<std::string> ids;
     if (!batch || !*batch) return ids;
     for (const FeedbackRecord& record : (*batch)->records) ids.push_back(record.original_message_id);
-    if (token) *token = (*batch)->lock_token;
+    if (lock) *lock = (*batch)->lock_token;
     return ids;
   }
 
