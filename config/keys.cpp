@@ -43,6 +43,9 @@ const Names<PreSubscription> kPreSubscription{
 const Names<Durability> kDurability{{"fsync", Durability::fsync}, {"os", Durability::os}};
 const Names<Tier> kTiers{
     {"off", Tier::off}, {"F1", Tier::f1}, {"S1", Tier::s1}, {"S2", Tier::s2}, {"S3", Tier::s3}};
+const Names<OperationsLevel> kOperationsLevels{{"none", OperationsLevel::none},
+                                               {"error", OperationsLevel::error},
+                                               {"information", OperationsLevel::information}};
 const Names<LogFormat> kFormats{
     {"automatic", LogFormat::automatic}, {"json", LogFormat::json}, {"text", LogFormat::text}};
 
@@ -137,6 +140,10 @@ const std::vector<SettingKey> kKeys{
     KYANITE_TIME("c2d.feedbackTtlSeconds", c2d.feedback_ttl, seconds),
     KYANITE_TIME("c2d.feedbackLockTimeoutSeconds", c2d.feedback_lock_timeout, seconds),
     KYANITE_PLAIN("c2d.feedbackMaxDeliveryCount", "", "", c2d.feedback_max_delivery_count, std::uint32_t),
+    KYANITE_PLAIN("events.deviceLifecycle", "", "", events.device_lifecycle, bool),
+    KYANITE_PLAIN("events.twinChanges", "", "", events.twin_changes, bool),
+    KYANITE_PLAIN("events.connectionState", "", "", events.connection_state, bool),
+    KYANITE_CHOICE("events.connections", "", events.connections, kOperationsLevels),
     KYANITE_CHOICE("storage.durability", "--durability", storage.durability, kDurability),
     KYANITE_PLAIN("storage.telemetryPartitions", "", "", storage.telemetry_partitions, std::uint32_t),
     KYANITE_TIME("storage.retentionHours", storage.retention, std::chrono::hours),

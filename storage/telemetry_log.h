@@ -3,13 +3,20 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "protocol/base/executor.h"
+#include "protocol/base/hash.h"
 #include "protocol/base/reply.h"
 #include "storage/records.h"
 
 namespace kyanite {
+
+// The partition of a device and its modules. Stored: it must never change.
+inline PartitionId partition_of(std::string_view device, std::uint32_t partitions) {
+  return PartitionId{static_cast<std::uint32_t>(stable_hash(device) % partitions)};
+}
 
 // Tells an appender which of its records are durable. One per shard, alive as long as the shard.
 class TelemetryAckSink {

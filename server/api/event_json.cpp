@@ -4,6 +4,7 @@
 #include "protocol/base/iso_time.h"
 #include "protocol/base/json_limits.h"
 #include "protocol/base/percent_encoding.h"
+#include "server/hub/message_source.h"
 
 namespace kyanite {
 namespace {
@@ -30,12 +31,18 @@ Json system_properties(const TelemetryRecord& record) {
   for (const Property& property : record.system) json[property.name] = value_to_json(property);
   json["iothub-connection-device-id"] = record.sender.device;
   if (record.sender.is_module()) json["iothub-connection-module-id"] = record.sender.module;
-  json["iothub-connection-auth-method"] = record.auth_method;
-  json["iothub-connection-auth-generation-id"] = record.generation_id;
+  // Events of the hub itself came over no connection.
+  if (!record.auth_method.empty()) json["iothub-connection-auth-method"] = record.auth_method;
+  if (!record.generation_id.empty()) json["iothub-connection-auth-generation-id"] = record.generation_id;
   json["iothub-enqueuedtime"] = to_iso_time(record.enqueued);
-  json["iothub-message-source"] = "Telemetry";
+  json["iothub-message-source"] = to_text(record.source);
   if (!record.model_id.empty()) json["dt-dataschema"] = record.model_id;
   return json;
+}
+
+// What a browser's listener names: "telemetry", or the source as iothub-message-source has it.
+std::string event_type(MessageSource source) {
+  return source == MessageSource::telemetry ? "telemetry" : std::string(to_text(source));
 }
 
 }  // namespace
@@ -63,7 +70,7 @@ std::string frame_event(const TelemetryRecord& record, PartitionId partition, Ev
   const std::string json = event_to_json(record, partition);
   if (format == EventFormat::json_lines) return json + "\n";
   return "id: " + std::to_string(partition.value) + "/" + std::to_string(record.offset.value) +
-         "\nevent: telemetry\ndata: " + json + "\n\n";
+         "\nevent: " + event_type(record.source) + "\ndata: " + json + "\n\n";
 }
 
 std::string heartbeat(EventFormat format) {

@@ -14,7 +14,8 @@ namespace kyanite {
 // "bodyEncoding":"base64".
 std::string event_to_json(const TelemetryRecord& record, PartitionId partition);
 
-// The event as one piece of the stream: a line, or a server-sent event with the id "partition/offset".
+// The event as one piece of the stream: a line, or a server-sent event with the id "partition/offset" and the
+// type "telemetry", or for events of the hub itself the text of iothub-message-source.
 std::string frame_event(const TelemetryRecord& record, PartitionId partition, EventFormat format);
 
 // What is sent when nothing else is, so that a dead peer is found: an empty line, or a comment.

@@ -1,9 +1,12 @@
 #include "server/api/event_query.h"
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "protocol/base/iso_time.h"
 #include "protocol/base/percent_encoding.h"
+#include "server/hub/message_source.h"
 
 namespace kyanite {
 namespace {
@@ -40,6 +43,22 @@ Result<EventStart> parse_start(std::string_view text) {
       "from must be start, now, an offset, a UTC time like 2026-01-05T10:00:01Z, or unix milliseconds");
 }
 
+Result<std::vector<MessageSource>> parse_sources(std::string_view text) {
+  std::vector<MessageSource> sources;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const auto source = message_source_from_text(text.substr(begin, end - begin));
+    if (!source) {
+      return invalid(
+          "source must be Telemetry, twinChangeEvents, deviceLifecycleEvents, deviceConnectionStateEvents or "
+          "operationsMonitoringEvents");
+    }
+    if (std::find(sources.begin(), sources.end(), *source) == sources.end()) sources.push_back(*source);
+    begin = end + 1;
+  }
+  return sources;
+}
+
 EventFormat accepted_format(const HttpRequest& request) {
   const auto accept = request.header("accept");
   const bool wants_events = accept && to_lower_ascii(*accept).find("text/event-stream") != std::string::npos;
@@ -65,6 +84,11 @@ Result<EventQuery> parse_event_query(const HttpRequest& request, std::uint32_t p
       return invalid("partition must be a number below " + std::to_string(partitions));
     }
     query.partition = PartitionId{static_cast<std::uint32_t>(*number)};
+  }
+  if (const auto text = value_of(request, "source")) {
+    Result<std::vector<MessageSource>> sources = parse_sources(*text);
+    if (!sources) return sources.error();
+    query.sources = std::move(*sources);
   }
   if (const auto text = value_of(request, "from")) {
     const Result<EventStart> start = parse_start(*text);

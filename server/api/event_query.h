@@ -4,11 +4,13 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "protocol/base/ids.h"
 #include "protocol/base/result.h"
 #include "protocol/base/time.h"
 #include "protocol/http/request.h"
+#include "storage/records.h"
 
 namespace kyanite {
 
@@ -28,6 +30,7 @@ struct EventQuery {
   std::optional<std::string> device;  // only events of this device and its modules
   std::optional<std::string> module;  // only events of modules with this id
   std::optional<PartitionId> partition;
+  std::vector<MessageSource> sources;  // only events of these; empty: of all
   EventStart start = FromNow{};
   std::optional<std::uint64_t> count;   // the stream ends after so many events
   std::optional<seconds> idle_timeout;  // the stream ends when no event was sent for so long
@@ -36,6 +39,8 @@ struct EventQuery {
 
 // Query parameters (names ignore case):
 //   device, module, partition
+//   source   one or more, separated by commas: Telemetry (or DeviceMessages), twinChangeEvents,
+//            deviceLifecycleEvents, deviceConnectionStateEvents, operationsMonitoringEvents; case is ignored
 //   from     start | now (default) | OFFSET | UTC time like 2026-01-05T10:00:01Z | unix milliseconds.
 //            A number of at least 100,000,000,000 is taken as milliseconds (1973 and later), a smaller one as
 //            offset.

@@ -130,8 +130,10 @@ void EventStream::send(const TelemetryPage& page, PartitionId partition) {
 }
 
 bool EventStream::wanted(const TelemetryRecord& record) const {
+  const auto& sources = query_.sources;
   return (!query_.device || record.sender.device == *query_.device) &&
-         (!query_.module || record.sender.module == *query_.module);
+         (!query_.module || record.sender.module == *query_.module) &&
+         (sources.empty() || std::find(sources.begin(), sources.end(), record.source) != sources.end());
 }
 
 void EventStream::arm_timer() {

@@ -1,18 +1,136 @@
 #include "server/hub/hub_events.h"
 
+#include <cstdio>
 #include <utility>
 
+#include "protocol/auth/symmetric_key.h"
+#include "protocol/base/base64.h"
+#include "protocol/base/iso_time.h"
+#include "storage/record_codec.h"
+
 namespace kyanite {
+namespace {
+
+// 8-4-4-4-12, the form in which the service writes its correlation ids.
+std::string new_correlation_id() {
+  std::string id = random_hex(16);
+  for (const std::size_t at : {20u, 16u, 12u, 8u}) id.insert(at, 1, '-');
+  return id;
+}
+
+Json object_of(const std::string& text) {
+  Result<Json> json = parse_json(text);
+  return json && json->is_object() ? std::move(*json) : Json::object();
+}
+
+Json section(const std::string& properties, const std::string& metadata, std::uint64_t version) {
+  Json json = object_of(properties);
+  // As the service shows a section that was never written (10.3).
+  json["$metadata"] = metadata.empty() ? Json{{"$lastUpdated", "0001-01-01T00:00:00Z"}} : object_of(metadata);
+  json["$version"] = version;
+  return json;
+}
+
+std::string etag_of(const TwinRecord& twin) {
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    bytes.push_back(static_cast<char>(static_cast<unsigned char>(twin.etag_counter >> shift)));
+  }
+  return encode_base64(bytes);
+}
+
+std::string lifecycle_body(const Identity& id, const TwinRecord& twin) {
+  Json json;
+  json["deviceId"] = id.device;
+  if (id.is_module()) json["moduleId"] = id.module;
+  json["etag"] = etag_of(twin);
+  json["version"] = twin.version;
+  if (Json tags = object_of(twin.tags); !tags.empty()) json["tags"] = std::move(tags);
+  json["properties"] = {{"desired", section(twin.desired, twin.desired_metadata, twin.desired_version)},
+                        {"reported", section(twin.reported, twin.reported_metadata, twin.reported_version)}};
+  return dump_json(json);
+}
+
+std::string_view lifecycle_schema(const Identity& id) {
+  return id.is_module() ? "moduleLifecycleNotification" : "deviceLifecycleNotification";
+}
+
+}  // namespace
+
+TelemetryAppend make_hub_event(const TelemetryLog& log, const std::string& hub_name, MessageSource source,
+                               const Identity& about, std::vector<Property> application,
+                               std::string_view body) {
+  PropertyBag bag;
+  bag.system = {{"content-type", "application/json"},
+                {"content-encoding", "utf-8"},
+                {"correlation-id", new_correlation_id()},
+                {"user-id", hub_name}};
+  bag.application = std::move(application);
+  return {partition_of(about.device, log.partitions()),
+          encode_telemetry({about, {}, {}, source, {}, bag, body}),
+          {},
+          false};
+}
 
 HubEvents::HubEvents(Executor& executor, TelemetryLog& log, const Settings& settings, std::string hub_name,
                      std::uint64_t starts)
     : executor_(executor), log_(log), settings_(settings), hub_name_(std::move(hub_name)), starts_(starts) {}
 
-TelemetryAppend HubEvents::identity_created(const IdentityRecord&, const TwinRecord&) const { return {}; }
-TelemetryAppend HubEvents::identity_deleted(const IdentityRecord&, const TwinRecord&) const { return {}; }
-TelemetryAppend HubEvents::twin_changed(const IdentityRecord&, TwinOperation, const Json&) const {
-  return {};
+TelemetryAppend HubEvents::notification(const Identity& about, const Notification& what,
+                                        std::string_view body) const {
+  std::vector<Property> application{{"hubName", hub_name_}, {"deviceId", about.device}};
+  if (about.is_module()) application.push_back({"moduleId", about.module});
+  application.push_back({"opType", std::string(what.operation)});
+  application.push_back({"iothub-message-schema", std::string(what.schema)});
+  application.push_back({"operationTimestamp", to_iso_time(executor_.wall_now())});
+  return make_hub_event(log_, hub_name_, what.source, about, std::move(application), body);
 }
-void HubEvents::connection_changed(const IdentityRecord&, bool) {}
+
+TelemetryAppend HubEvents::identity_created(const IdentityRecord& record, const TwinRecord& twin) const {
+  const std::string_view operation = record.id.is_module() ? "createModuleIdentity" : "createDeviceIdentity";
+  return notification(record.id, {MessageSource::device_lifecycle, lifecycle_schema(record.id), operation},
+                      lifecycle_body(record.id, twin));
+}
+
+TelemetryAppend HubEvents::identity_deleted(const IdentityRecord& record, const TwinRecord& twin) const {
+  const std::string_view operation = record.id.is_module() ? "deleteModuleIdentity" : "deleteDeviceIdentity";
+  return notification(record.id, {MessageSource::device_lifecycle, lifecycle_schema(record.id), operation},
+                      lifecycle_body(record.id, twin));
+}
+
+TelemetryAppend HubEvents::twin_changed(const IdentityRecord& record, TwinOperation operation,
+                                        const Json& body) const {
+  const std::string_view name = operation == TwinOperation::update ? "updateTwin" : "replaceTwin";
+  return notification(record.id, {MessageSource::twin_change, "twinChangeNotification", name},
+                      dump_json(body));
+}
+
+void HubEvents::connection_changed(const IdentityRecord& record, bool connected) {
+  shard_check_.check();
+  if (!settings_.events.connection_state) return;
+  const std::string body = R"({"sequenceNumber":")" + next_sequence_number() + R"("})";
+  // What the turn still brings was appended before a posted task runs.
+  if (batch_.appends.empty()) executor_.post([this] { flush(); });
+  batch_.appends.push_back(notification(record.id,
+                                        {MessageSource::connection_state, "deviceConnectionStateNotification",
+                                         connected ? "deviceConnected" : "deviceDisconnected"},
+                                        body));
+}
+
+void HubEvents::flush() {
+  shard_check_.check();
+  if (!batch_.appends.empty()) log_.append(std::exchange(batch_, {}));
+}
+
+// 64 hexadecimal digits that grow for each device: how often the hub was started, then a counter of this
+// start. A device has one owner shard as long as the hub runs, so shards need not agree. The groups between
+// are for an owner's epoch, where several nodes share a log.
+std::string HubEvents::next_sequence_number() {
+  char text[65];
+  std::snprintf(text, sizeof text, "%016llX%016llX%016llX%016llX", 0ull,
+                static_cast<unsigned long long>(starts_), 0ull,
+                static_cast<unsigned long long>(++connection_events_));
+  return text;
+}
 
 }  // namespace kyanite

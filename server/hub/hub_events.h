@@ -8,16 +8,24 @@
 #include "config/settings.h"
 #include "protocol/base/executor.h"
 #include "protocol/base/json_limits.h"
+#include "protocol/base/shard_check.h"
 #include "storage/records.h"
 #include "storage/telemetry_log.h"
 
 namespace kyanite {
 
+// An event that the hub itself makes about an identity, in that device's partition: JSON with the system
+// properties all such events share (spec routing-and-events.md 5.1). Says nothing about credentials.
+TelemetryAppend make_hub_event(const TelemetryLog& log, const std::string& hub_name, MessageSource source,
+                               const Identity& about, std::vector<Property> application,
+                               std::string_view body);
+
 // HubEvents makes the events that the hub itself puts into the telemetry log (spec device-mqtt.md 10,
 // routing-and-events.md 5), for the devices of one shard. A source that is switched off makes none.
 //
 // Those about stored things come as values, to be committed with the change; those about connections are
-// appended at once. Owner: its shard; all calls there.
+// appended at the end of the turn. Owner: its shard; all calls there. Bound: what one turn connects and
+// disconnects.
 class HubEvents {
  public:
   // `starts` makes sequence numbers of connection events grow across restarts (10.2).
@@ -35,16 +43,28 @@ class HubEvents {
   enum class TwinOperation : std::uint8_t { update, replace };
   TelemetryAppend twin_changed(const IdentityRecord& record, TwinOperation operation, const Json& body) const;
 
-  // Appended at once when switched on (10.2).
+  // Appended with what else the turn brings, when switched on (10.2).
   void connection_changed(const IdentityRecord& record, bool connected);
+  // Hands over at once what was not appended yet; for the end of the hub.
+  void flush();
 
  private:
+  struct Notification {
+    MessageSource source;
+    std::string_view schema;
+    std::string_view operation;
+  };
+  TelemetryAppend notification(const Identity& about, const Notification& what, std::string_view body) const;
+  std::string next_sequence_number();
+
   Executor& executor_;
   TelemetryLog& log_;
   const Settings& settings_;
   std::string hub_name_;
   std::uint64_t starts_;
   std::uint64_t connection_events_ = 0;
+  TelemetryBatch batch_;  // of this turn; nobody waits for its commit
+  ShardCheck shard_check_;
 };
 
 }  // namespace kyanite

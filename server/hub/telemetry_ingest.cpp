@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "protocol/base/hash.h"
 #include "protocol/base/limits.h"
 #include "protocol/base/percent_encoding.h"
 #include "storage/record_codec.h"
@@ -50,8 +49,7 @@ TelemetryIngest::TelemetryIngest(TelemetryLog& log, TelemetryAckSink& sink, cons
 TelemetryOrigin TelemetryIngest::make_origin(const Identity& identity, const Attachment& attachment,
                                              std::string model_id) const {
   return {identity, attachment.generation_id, auth_method_json(attachment.scope, attachment.kind),
-          std::move(model_id),
-          PartitionId{static_cast<std::uint32_t>(stable_hash(identity.device) % log_.partitions())}};
+          std::move(model_id), partition_of(identity.device, log_.partitions())};
 }
 
 Result<void> TelemetryIngest::append(const TelemetryOrigin& origin, const TelemetryMessage& message,

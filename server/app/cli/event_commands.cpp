@@ -17,6 +17,7 @@ struct EventOptions {
   std::string device;
   std::string module;
   std::optional<std::uint32_t> partition;
+  std::string source;
   std::string from = "now";
   std::optional<std::uint64_t> count;
   std::uint64_t timeout_seconds = 0;
@@ -28,6 +29,7 @@ std::string event_path(const EventOptions& options) {
   if (!options.device.empty()) path += "&device=" + percent_encode(options.device);
   if (!options.module.empty()) path += "&module=" + percent_encode(options.module);
   if (options.partition) path += "&partition=" + std::to_string(*options.partition);
+  if (!options.source.empty()) path += "&source=" + percent_encode(options.source);
   if (options.count) path += "&count=" + std::to_string(*options.count);
   if (options.timeout_seconds > 0) path += "&timeout=" + std::to_string(options.timeout_seconds);
   return path;
@@ -57,12 +59,17 @@ int events(const EventOptions& options) {
 }  // namespace
 
 void add_event_commands(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("events", "print telemetry as it arrives");
+  auto* command = app.add_subcommand("events", "print telemetry and the hub's own events as they arrive");
   const auto options = std::make_shared<EventOptions>();
   options->hub = add_hub_options(*command);
   command->add_option("--device", options->device, "only of this device and its modules")->type_name("ID");
   command->add_option("--module", options->module, "only of modules with this id")->type_name("ID");
   command->add_option("--partition", options->partition, "only of this partition");
+  command
+      ->add_option("--source", options->source,
+                   "only of these sources: Telemetry, twinChangeEvents, deviceLifecycleEvents, "
+                   "deviceConnectionStateEvents, operationsMonitoringEvents")
+      ->type_name("SOURCE[,SOURCE]");
   command
       ->add_option("--from", options->from,
                    "where to begin: start, now, an offset, or a UTC time like 2026-01-05T10:00:01Z")

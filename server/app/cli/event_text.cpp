@@ -39,6 +39,13 @@ std::string event_line(std::string_view json_line) {
   if (const std::string module = text_at(*event, "moduleId"); !module.empty()) who += "/" + module;
   std::string out = text_at(*event, "enqueuedTime") + "  " + who + "  p" + text_at(*event, "partition") +
                     "@" + text_at(*event, "offset") + "  ";
+  // Telemetry is the rule; what the hub itself says is marked.
+  if (const auto system = event->find("systemProperties"); system != event->end() && system->is_object()) {
+    if (const std::string source = text_at(*system, "iothub-message-source");
+        !source.empty() && source != "Telemetry") {
+      out += "[" + source + "]  ";
+    }
+  }
   out += text_at(*event, "body");
   if (event->contains("bodyEncoding")) out += " (" + text_at(*event, "bodyEncoding") + ")";
   if (const auto properties = event->find("properties"); properties != event->end() && !properties->empty()) {

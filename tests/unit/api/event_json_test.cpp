@@ -57,6 +57,20 @@ TEST(EventJson, a_body_that_is_not_utf8_is_base64) {
   EXPECT_EQ(text["body"], record.body);
 }
 
+TEST(EventJson, an_event_of_the_hub_names_its_source_and_no_credential) {
+  TelemetryRecord record = sample();
+  record.source = MessageSource::twin_change;
+  record.generation_id.clear();
+  record.auth_method.clear();
+  const Json json = *parse_json(event_to_json(record, {0}));
+  EXPECT_EQ(json["systemProperties"]["iothub-message-source"], "twinChangeEvents");
+  EXPECT_EQ(json["systemProperties"]["iothub-connection-device-id"], "d1");
+  EXPECT_FALSE(json["systemProperties"].contains("iothub-connection-auth-method"));
+  EXPECT_FALSE(json["systemProperties"].contains("iothub-connection-auth-generation-id"));
+  EXPECT_TRUE(frame_event(record, {2}, EventFormat::server_sent_events)
+                  .starts_with("id: 2/7\nevent: twinChangeEvents\ndata: "));
+}
+
 TEST(EventJson, properties_of_the_device_never_replace_those_of_the_hub) {
   TelemetryRecord record = sample();
   record.system.push_back({"iothub-connection-device-id", "evil"});

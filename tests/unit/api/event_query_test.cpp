@@ -33,6 +33,16 @@ TEST(EventQuery, every_parameter_is_read) {
   EXPECT_EQ(query->idle_timeout, seconds(5));
 }
 
+TEST(EventQuery, sources_are_a_list_of_names) {
+  EXPECT_TRUE(parse("")->sources.empty());
+  EXPECT_EQ(parse("source=telemetry")->sources, std::vector{MessageSource::telemetry});
+  EXPECT_EQ(parse("source=TwinChangeEvents,deviceMessages,telemetry")->sources,
+            (std::vector{MessageSource::twin_change, MessageSource::telemetry}));
+  for (const char* bad : {"source=twins", "source=telemetry,", "source=,", "source=a,telemetry"}) {
+    EXPECT_EQ(parse(bad).error().code, Errc::argument_invalid) << bad;
+  }
+}
+
 TEST(EventQuery, a_small_number_is_an_offset_and_a_big_one_milliseconds) {
   EXPECT_EQ(std::get<TelemetryOffset>(parse("from=0")->start).value, 0u);
   EXPECT_EQ(std::get<TelemetryOffset>(parse("from=99999999999")->start).value, 99'999'999'999u);

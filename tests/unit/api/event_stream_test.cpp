@@ -35,12 +35,13 @@ struct TestOutput final : ResponseStream::Output {
 
 class EventStreamTest : public ::testing::Test {
  protected:
-  void append(std::uint32_t partition, const Identity& sender, std::string_view body) {
+  void append(std::uint32_t partition, const Identity& sender, std::string_view body,
+              MessageSource source = MessageSource::telemetry) {
     const PropertyBag bag;
     TelemetryBatch batch;
     TelemetryAppend append;
     append.partition = {partition};
-    append.record = encode_telemetry({sender, "1", "{}", MessageSource::telemetry, "", bag, body});
+    append.record = encode_telemetry({sender, "1", "{}", source, "", bag, body});
     batch.appends.push_back(std::move(append));
     rest.hub.stores.telemetry().append(std::move(batch));
     rest.hub.loop.run();
@@ -142,6 +143,16 @@ TEST_F(EventStreamTest, device_and_module_filter) {
   EXPECT_THAT(bodies(), ElementsAre("device", "module"));
   open("from=start&device=d1&module=m");
   EXPECT_THAT(bodies(), ElementsAre("module"));
+}
+
+TEST_F(EventStreamTest, a_source_filters) {
+  append(0, d1, "telemetry");
+  append(0, d1, "twin", MessageSource::twin_change);
+  append(1, d1, "operations", MessageSource::operations_monitoring);
+  open("from=start&source=telemetry,operationsMonitoringEvents");
+  EXPECT_THAT(bodies(), ElementsAre("telemetry", "operations"));
+  open("from=start&source=twinChangeEvents");
+  EXPECT_THAT(bodies(), ElementsAre("twin"));
 }
 
 TEST_F(EventStreamTest, the_stream_ends_after_the_wanted_count) {

@@ -20,6 +20,15 @@ TEST(EventLine, shows_who_where_and_what) {
               HasSubstr("d1/m  p0@0  x  {\"a\":\"b\"}"));
 }
 
+TEST(EventLine, an_event_of_the_hub_is_marked_with_its_source) {
+  EXPECT_EQ(event_line(R"({"deviceId":"d1","moduleId":null,"partition":2,"offset":17,"enqueuedTime":"T",
+      "systemProperties":{"iothub-message-source":"twinChangeEvents"},"properties":{},"body":"{}"})"),
+            "T  d1  p2@17  [twinChangeEvents]  {}");
+  EXPECT_EQ(event_line(R"({"deviceId":"d1","moduleId":null,"partition":2,"offset":17,"enqueuedTime":"T",
+      "systemProperties":{"iothub-message-source":"Telemetry"},"properties":{},"body":"{}"})"),
+            "T  d1  p2@17  {}");
+}
+
 TEST(EventLine, what_a_device_sent_cannot_act_on_the_terminal) {
   const std::string line = event_line(R"({"deviceId":"d","body":"a\u001b[2J\nb\u007f\u009b1m"})");
   for (const char c : line) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << line;

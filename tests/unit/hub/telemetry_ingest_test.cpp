@@ -6,25 +6,16 @@
 #include "protocol/base/hash.h"
 #include "protocol/base/limits.h"
 #include "storage/record_codec.h"
+#include "tests/support/catching_log.h"
 
 namespace kyanite {
 namespace {
 
 using testing::ElementsAre;
 
-// Keeps what is appended, unlike a log.
-class Catcher final : public TelemetryLog, public TelemetryAckSink {
+class Catcher final : public test::CatchingLog, public TelemetryAckSink {
  public:
-  std::uint32_t partitions() const override { return 4; }
-  void append(TelemetryBatch batch) override { batches.push_back(std::move(batch)); }
-  void read(PartitionId, TelemetryOffset, std::size_t, std::size_t, Reply<TelemetryPage>) override {}
-  TelemetryRange range(PartitionId) const override { return {}; }
-  void find_time(PartitionId, WallTime, Reply<TelemetryOffset>) override {}
-  WaitId wait_past(PartitionId, TelemetryOffset, Reply<TelemetryOffset>) override { return {}; }
-  void cancel_wait(WaitId) override {}
   void on_committed(std::vector<Ack>) override {}
-
-  std::vector<TelemetryBatch> batches;
 };
 
 class TelemetryIngestTest : public testing::Test {
