@@ -68,6 +68,7 @@ inline constexpr std::size_t kScopeBytesMax = 512;          // deviceScope, each
 inline constexpr std::size_t kParentScopesMax = 10;
 inline constexpr std::size_t kAdministrationQueueMax = 64;  // hub-wide changes that wait
 inline constexpr seconds kTakeoverWait{2};                  // for the old connection to say it ended
+inline constexpr std::size_t kRefusalRecordsPerSecond = 100;  // of operations monitoring, per shard
 inline constexpr std::size_t kEventStreamsMax = 64;         // open /kyanite/v1/events readers per shard
 
 }  // namespace kyanite::limits

@@ -15,6 +15,7 @@ class LogObserver final : public HubObserver, public ApiObserver {
   void on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
                             std::size_t bytes) override;
   void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
+  void on_refusals_unrecorded(std::uint64_t count) override;
   void on_answered(const RequestOutcome& outcome) override;
 };
 

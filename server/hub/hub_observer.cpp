@@ -10,6 +10,41 @@ constexpr int kDeviceDisabled = 403012;
 constexpr int kSuperseded = 400027;
 constexpr int kLinkDropped = 404104;
 
+// The service's name of the error behind such a number.
+std::string_view status_name(EndReason reason) {
+  switch (reason) {
+    case EndReason::device_disconnected:
+    case EndReason::shutting_down:
+      return "";
+    case EndReason::link_lost:
+    case EndReason::connect_timeout:
+    case EndReason::keep_alive_timeout:
+    case EndReason::slow_consumer:
+      return "DeviceConnectionClosedRemotely";
+    case EndReason::protocol_violation:
+      return error_row(Errc::protocol_violation).name;
+    case EndReason::message_too_large:
+      return error_row(Errc::message_too_large).name;
+    case EndReason::takeover:
+      return "ConnectionForcefullyClosedOnNewConnection";
+    case EndReason::identity_disabled:
+      return "DeviceDisabled";
+    case EndReason::identity_deleted:
+      return error_row(Errc::device_not_found).name;
+    case EndReason::refused:
+    case EndReason::credential_expired:
+    case EndReason::credential_changed:
+      return "IotHubUnauthorized";
+  }
+  return "";
+}
+
+std::string described(std::string_view name, std::string_view detail) {
+  std::string text(name);
+  if (!detail.empty()) text.append(": ").append(detail);
+  return text;
+}
+
 }  // namespace
 
 std::string_view to_string(EndReason reason) {
@@ -95,6 +130,31 @@ int refusal_status_type(const Error& error) {
     default:
       return error_row(error.code).number;
   }
+}
+
+std::string status_description(EndReason reason, std::string_view detail) {
+  const std::string_view name = status_name(reason);
+  return name.empty() ? std::string() : described(name, detail.empty() ? to_string(reason) : detail);
+}
+
+std::string refusal_description(const Error& error) {
+  switch (error.code) {
+    case Errc::unauthorized:
+      return described("IotHubUnauthorized", error.detail);
+    case Errc::device_disabled:
+      return described("DeviceDisabled", error.detail);
+    default:
+      return described(error_row(error.code).name, error.detail);
+  }
+}
+
+std::string auth_type_json(AuthScope scope, AuthKind kind) {
+  std::string text = R"({"scope":")";
+  text += scope == AuthScope::hub ? "hub" : scope == AuthScope::module ? "module" : "device";
+  text += R"(","type":")";
+  text += kind == AuthKind::sas ? "sas" : "x509";
+  text += R"(","issuer":"iothub"})";
+  return text;
 }
 
 }  // namespace kyanite

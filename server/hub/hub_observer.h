@@ -41,6 +41,13 @@ int status_type(EndReason reason);
 // The same for a refused CONNECT.
 int refusal_status_type(const Error& error);
 
+// A sentence to go with them: "DeviceConnectionClosedRemotely: reset". Empty for an orderly end.
+std::string status_description(EndReason reason, std::string_view detail);
+std::string refusal_description(const Error& error);
+
+// The authType of operations records and of the connection log: JSON text with scope, type and issuer.
+std::string auth_type_json(AuthScope scope, AuthKind kind);
+
 // What is told of a connection. Views are valid during the call only; nothing here is a secret.
 struct ConnectionFacts {
   ConnectionRef ref;
@@ -50,8 +57,9 @@ struct ConnectionFacts {
   std::string_view address;
   std::string_view tls_version;
   PeerTransport transport = PeerTransport::tcp;
-  AuthScope scope = AuthScope::device;  // with kind: meaningful once accepted
+  AuthScope scope = AuthScope::device;  // with kind: what was claimed, as long as CONNECT is not accepted
   AuthKind kind = AuthKind::sas;
+  milliseconds connect_took{};  // from the link to the verdict; only for on_connected and on_refused
 };
 
 // HubObserver is told what operators want to know of connections (spec device-mqtt.md 10.1, 10.5). Error
@@ -73,6 +81,8 @@ class HubObserver {
                                     std::size_t bytes) = 0;
   // The will cannot fire: its topic is not the device's own (spec device-mqtt.md 2.9).
   virtual void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) = 0;
+  // So many refused CONNECTs found no room in operations monitoring (10.1).
+  virtual void on_refusals_unrecorded(std::uint64_t count) = 0;
 };
 
 }  // namespace kyanite

@@ -46,6 +46,10 @@ void RecordingObserver::on_will_unusable(const ConnectionFacts& connection, std:
   lines_.push_back("will unusable " + name_of(connection.identity) + " " + std::string(topic));
 }
 
+void RecordingObserver::on_refusals_unrecorded(std::uint64_t count) {
+  lines_.push_back("unrecorded " + std::to_string(count));
+}
+
 SimHub::SimHub() : SimHub(default_options()) {}
 
 SimHub::SimHub(Options options)

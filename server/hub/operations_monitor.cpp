@@ -1,0 +1,112 @@
+#include "server/hub/operations_monitor.h"
+
+#include <utility>
+
+#include "protocol/base/iso_time.h"
+#include "protocol/base/json_limits.h"
+#include "protocol/base/limits.h"
+#include "server/hub/hub_events.h"
+
+namespace kyanite {
+namespace {
+
+constexpr std::size_t kDescriptionBytesMax = 256;
+
+// What a client claimed to be called, as something that could be an id.
+std::string possible_id(std::string_view claimed) {
+  std::string id(claimed.substr(0, limits::kIdBytesMax));
+  for (char& c : id) {
+    if (!is_valid_id(std::string_view(&c, 1))) c = '_';
+  }
+  return id;
+}
+
+// A ClientId that came without a usable user name may still be "device/module".
+Identity possible_identity(const Identity& claimed) {
+  const std::size_t slash = claimed.device.find('/');
+  if (slash == std::string::npos || claimed.is_module()) {
+    return {possible_id(claimed.device), possible_id(claimed.module)};
+  }
+  return {possible_id(std::string_view(claimed.device).substr(0, slash)),
+          possible_id(std::string_view(claimed.device).substr(slash + 1))};
+}
+
+}  // namespace
+
+OperationsMonitor::OperationsMonitor(HubObserver& next, Executor& executor, TelemetryLog& log,
+                                     OperationsLevel level, std::string hub_name)
+    : next_(next), executor_(executor), log_(log), level_(level), hub_name_(std::move(hub_name)) {}
+
+void OperationsMonitor::on_connected(const ConnectionFacts& connection) {
+  next_.on_connected(connection);
+  record(connection, {"deviceConnect", connection.connect_took, 0, {}});
+}
+
+void OperationsMonitor::on_refused(const ConnectionFacts& connection, const Error& error) {
+  next_.on_refused(connection, error);
+  if (connection.identity.device.empty() || !has_room_for_refusal()) return;
+  record(connection,
+         {"deviceConnect", connection.connect_took, refusal_status_type(error), refusal_description(error)});
+}
+
+void OperationsMonitor::on_disconnected(const ConnectionFacts& connection, EndReason reason,
+                                        std::string_view detail, milliseconds connected_for) {
+  next_.on_disconnected(connection, reason, detail, connected_for);
+  record(connection,
+         {"deviceDisconnect", connected_for, status_type(reason), status_description(reason, detail)});
+}
+
+void OperationsMonitor::on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
+                                             std::size_t bytes) {
+  next_.on_telemetry_refused(connection, error, bytes);
+}
+
+void OperationsMonitor::on_will_unusable(const ConnectionFacts& connection, std::string_view topic) {
+  next_.on_will_unusable(connection, topic);
+}
+
+void OperationsMonitor::on_refusals_unrecorded(std::uint64_t count) { next_.on_refusals_unrecorded(count); }
+
+void OperationsMonitor::record(const ConnectionFacts& connection, const Operation& operation) {
+  const bool is_error = operation.status_type != 0;
+  if (!is_error && level_ != OperationsLevel::information) return;
+  const Identity about = possible_identity(connection.identity);
+  Json json;
+  json["durationMs"] = operation.duration.count();
+  json["authType"] = auth_type_json(connection.scope, connection.kind);
+  json["protocol"] = "Mqtt";  // over WebSocket too
+  json["time"] = to_iso_time(executor_.wall_now());
+  json["operationName"] = operation.name;
+  json["category"] = "Connections";
+  json["level"] = is_error ? "Error" : "Information";
+  if (is_error) {
+    json["statusCode"] = operation.status_type / 1000;
+    json["statusType"] = operation.status_type;
+    json["statusDescription"] = operation.description.substr(0, kDescriptionBytesMax);
+  }
+  json["deviceId"] = about.device;
+  if (about.is_module()) json["moduleId"] = about.module;
+  if (batch_.appends.empty()) executor_.post([this] { flush(); });
+  batch_.appends.push_back(
+      make_hub_event(log_, hub_name_, MessageSource::operations_monitoring, about, {}, dump_json(json)));
+}
+
+bool OperationsMonitor::has_room_for_refusal() {
+  const SteadyTime now = executor_.now();
+  if (now - second_began_ >= seconds(1)) {
+    second_began_ = now;
+    refusals_ = 0;
+  }
+  if (refusals_ < limits::kRefusalRecordsPerSecond) {
+    ++refusals_;
+    return true;
+  }
+  if (unrecorded_++ == 0) {
+    executor_.after(seconds(1), [this] { next_.on_refusals_unrecorded(std::exchange(unrecorded_, 0)); });
+  }
+  return false;
+}
+
+void OperationsMonitor::flush() { log_.append(std::exchange(batch_, {})); }
+
+}  // namespace kyanite
