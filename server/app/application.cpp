@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "protocol/base/iso_time.h"
@@ -30,6 +31,7 @@ constexpr int kExitStoreFailed = 70;
 constexpr milliseconds kCertificateCheckEvery = std::chrono::minutes(1);
 constexpr std::chrono::hours kRemindEvery{24};
 constexpr milliseconds kDrainPoll{10};
+constexpr milliseconds kFlushPoll{1};
 constexpr std::string_view kOwnerPolicy = "iothubowner";
 
 // Every connection is a descriptor: take all the system allows.
@@ -380,12 +382,25 @@ void Application::drain() {
     hurried = Signals::wait(kDrainPoll) == Signal::stop;
   }
   const bool complete = *waiting == 0;
+  if (complete) flush_events(deadline);
   stop_engine();
   const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
   log::info("stopped", {{"complete", complete}, {"took_ms", took.count()}});
 }
 
 // Safe at any stage of the start, and twice.
+// The owners of the devices that were just disconnected have been told; this comes to each of them after it.
+void Application::flush_events(SteadyTime deadline) {
+  const auto waiting = std::make_shared<std::atomic<unsigned>>(shards_->count());
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->shard().post([target = hub_shard.get(), waiting] {
+      target->flush_events();
+      --*waiting;
+    });
+  }
+  while (*waiting > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kFlushPoll);
+}
+
 void Application::stop_engine() {
   if (mqtts_) mqtts_->stop();
   if (https_) https_->stop();

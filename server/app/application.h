@@ -65,6 +65,7 @@ class Application {
   void renew_certificate();
   void keep_certificate(const Error& problem);
   void drain();
+  void flush_events(SteadyTime deadline);
   void stop_engine();
 
   Options options_;

@@ -11,7 +11,13 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
   services_ = std::make_unique<HubServices>(HubServices{shard_, index, hub.router, hub.stores, *registry_,
                                                         hub.administration, hub.clock, hub.throttles,
                                                         hub.settings, hub.feedback});
-  mqtt_ = std::make_unique<MqttShard>(*services_, security, observer);
+  if (hub.settings.events.connections != OperationsLevel::none) {
+    monitor_ =
+        std::make_unique<OperationsMonitor>(observer, shard_, hub.stores.telemetry(),
+                                            hub.settings.events.connections, security->host_names.front());
+  }
+  HubObserver& told = monitor_ ? static_cast<HubObserver&>(*monitor_) : observer;
+  mqtt_ = std::make_unique<MqttShard>(*services_, security, told);
   hub.router.bind_connections(index, mqtt_->connections());
   hub.stores.on_pressure_change(shard_, [this](StorePressure pressure) { mqtt_->on_pressure(pressure); });
   api_ = std::make_unique<ApiRouter>(*services_, facts, security, observer);

@@ -11,6 +11,7 @@
 #include "server/hub/feedback_queue.h"
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
+#include "server/hub/operations_monitor.h"
 #include "server/hub/registry_service.h"
 #include "server/hub/throttles.h"
 #include "server/runtime/shard.h"
@@ -52,11 +53,14 @@ class HubShard {
   void set_https_port(std::uint16_t port) { api_->set_https_port(port); }
   void set_security(const HubSecurityPtr& security);
   void on_clock_shift(milliseconds shift);
+  // What devices that were here last told goes to the log: no turn may follow.
+  void flush_events() { events_.flush(); }
 
  private:
   Shard& shard_;
   HubEvents events_;
   DeviceDirectory directory_;
+  std::unique_ptr<OperationsMonitor> monitor_;  // when operations monitoring of connections is on
   std::unique_ptr<RegistryService> registry_;
   std::unique_ptr<HubServices> services_;
   std::unique_ptr<MqttShard> mqtt_;

@@ -1,5 +1,6 @@
 #include "server/app/log_observer.h"
 
+#include "server/hub/connection_log.h"
 #include "server/observe/log.h"
 
 namespace kyanite {
@@ -29,8 +30,8 @@ void LogObserver::on_connected(const ConnectionFacts& connection) {
                                  {"peer", connection.address},
                                  {"tls", connection.tls_version},
                                  {"transport", transport_text(connection.transport)},
-                                 {"auth", connection.kind == AuthKind::x509 ? "x509" : "sas"},
-                                 {"client", connection.client_type}});
+                                 {"operationName", "deviceConnect"},
+                                 {"properties", connection_properties(connection)}});
 }
 
 void LogObserver::on_refused(const ConnectionFacts& connection, const Error& error) {
@@ -39,7 +40,11 @@ void LogObserver::on_refused(const ConnectionFacts& connection, const Error& err
                                    {"conn", connection_text(connection.ref)},
                                    {"peer", connection.address},
                                    {"transport", transport_text(connection.transport)},
-                                   {"reason", error.detail}});
+                                   {"reason", error.detail},
+                                   {"operationName", "deviceConnect"},
+                                   {"resultType", refusal_status_type(error)},
+                                   {"resultDescription", refusal_description(error)},
+                                   {"properties", connection_properties(connection)}});
 }
 
 void LogObserver::on_disconnected(const ConnectionFacts& connection, EndReason reason,
@@ -50,7 +55,11 @@ void LogObserver::on_disconnected(const ConnectionFacts& connection, EndReason r
               {"conn", connection_text(connection.ref)},
               {"reason", to_string(reason)},
               {"detail", detail},
-              {"connected_ms", connected_for.count()}});
+              {"connected_ms", connected_for.count()},
+              {"operationName", "deviceDisconnect"},
+              {"resultType", status_type(reason)},
+              {"resultDescription", status_description(reason, detail)},
+              {"properties", connection_properties(connection)}});
 }
 
 void LogObserver::on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
@@ -66,6 +75,12 @@ void LogObserver::on_will_unusable(const ConnectionFacts& connection, std::strin
   log::warning(
       "will_unusable",
       {{"device", connection.identity.device}, {"conn", connection_text(connection.ref)}, {"topic", topic}});
+}
+
+void LogObserver::on_refusals_unrecorded(std::uint64_t count) {
+  log::warning(
+      "operations_records_dropped",
+      {{"reason", "more refused connections a second than operations monitoring records"}, {"count", count}});
 }
 
 void LogObserver::on_answered(const RequestOutcome& outcome) {

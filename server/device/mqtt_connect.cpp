@@ -57,6 +57,10 @@ void MqttConnection::handle(mqtt::ConnectReceived& connect) {
   if (connect.password && !connect.password->empty())
     attach.credentials.sas_token = std::move(*connect.password);
   attach.credentials.certificate_chain = channel_->peer().certificate_chain;
+  // What it claims to be until the verdict.
+  scope_ = origin_.identity.is_module() ? AuthScope::module : AuthScope::device;
+  kind_ = attach.credentials.sas_token || attach.credentials.certificate_chain.empty() ? AuthKind::sas
+                                                                                       : AuthKind::x509;
   attach.client_type = client_type_;
   attach.model_id = origin_.model_id;
   attach.clean_session = connect.clean_session;
@@ -95,7 +99,7 @@ bool MqttConnection::keep_will(mqtt::WillMessage will) {
 void MqttConnection::refuse(mqtt::ConnectCode code, const Error& error) {
   session_.refuse(shard_.scratch_, code);
   ++shard_.statistics_.refused[static_cast<std::size_t>(code)];
-  shard_.observer_.on_refused(facts(), error);
+  shard_.observer_.on_refused(facts_of_connect(), error);
   send_output();
   end(EndReason::refused);
 }
@@ -111,10 +115,10 @@ void MqttConnection::on_attach_reply(Result<Attachment> verdict) {
   kind_ = verdict->kind;
   origin_ = shard_.ingest_.make_origin(origin_.identity, *verdict, std::move(origin_.model_id));
   cut_at_ = cut_time(verdict->credential_expiry);
-  started_ = last_received_ = last_active_ = executor().now();
   ++shard_.statistics_.accepted;
   ++shard_.statistics_.connected;
-  shard_.observer_.on_connected(facts());
+  shard_.observer_.on_connected(facts_of_connect());
+  started_ = last_received_ = last_active_ = executor().now();
   // Told only now: a peer that proved nothing has no say in what is logged.
   if (will_ && !will_bag_) {
     shard_.observer_.on_will_unusable(facts(), will_->topic);

@@ -170,4 +170,10 @@ ConnectionFacts MqttConnection::facts() const {
           peer.transport, scope_,           kind_};
 }
 
+ConnectionFacts MqttConnection::facts_of_connect() const {
+  ConnectionFacts all = facts();
+  all.connect_took = std::chrono::duration_cast<milliseconds>(executor().now() - started_);
+  return all;
+}
+
 }  // namespace kyanite

@@ -120,6 +120,7 @@ class MqttConnection final : public Channel::Sink {
   void on_timer();
   std::optional<WallTime> cut_time(std::optional<WallTime> credential_expiry) const;
   ConnectionFacts facts() const;
+  ConnectionFacts facts_of_connect() const;  // with how long it took
   Executor& executor() const;
 
   MqttShard& shard_;

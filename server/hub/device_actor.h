@@ -110,8 +110,10 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   Result<void> replace(const PutIdentity& message, const IdentityRecord& current, IdentityChange& change);
   void commit_put(IdentityChange change, Reply<IdentityView> reply);
   void commit_delete(const Identity& identity, std::vector<TelemetryAppend> events, Reply<void> reply);
-  void collect_deleted_twins(std::shared_ptr<DeleteIdentity> message, std::vector<IdentityRecord> records,
-                             std::vector<TelemetryAppend> events);
+  void commit_change(IdentityChange change, Reply<IdentityView> reply);
+  using AfterCollect = UniqueFunction<void(Result<std::vector<TelemetryAppend>>)>;
+  void collect_deleted(std::vector<IdentityRecord> erased, std::vector<TelemetryAppend> so_far,
+                       AfterCollect then);
   void forget_module(const std::string& module);
   void apply(const IdentityChange& change);
   void close_ended_by(const IdentityRecord& before, const IdentityRecord& after);

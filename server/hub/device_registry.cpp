@@ -94,11 +94,23 @@ Result<void> DeviceActor::replace(const PutIdentity& message, const IdentityReco
 }
 
 void DeviceActor::commit_put(IdentityChange change, Reply<IdentityView> reply) {
-  if (events().wants_lifecycle()) {
-    for (const IdentityChange::Write& write : change.writes) {
-      if (write.new_twin) change.events.push_back(events().identity_created(write.record, *write.new_twin));
-    }
+  if (!events().wants_lifecycle()) return commit_change(std::move(change), std::move(reply));
+  for (const IdentityChange::Write& write : change.writes) {
+    if (write.new_twin) change.events.push_back(events().identity_created(write.record, *write.new_twin));
   }
+  std::vector<IdentityRecord> erased;
+  for (const IdentityChange::Erase& erase : change.erases) erased.push_back(*find(erase.id));
+  std::vector<TelemetryAppend> created = std::exchange(change.events, {});
+  collect_deleted(std::move(erased), std::move(created),
+                  [this, change = std::move(change),
+                   reply = std::move(reply)](Result<std::vector<TelemetryAppend>> collected) mutable {
+                    if (!collected) return reply(collected.error());
+                    change.events = std::move(*collected);
+                    commit_change(std::move(change), std::move(reply));
+                  });
+}
+
+void DeviceActor::commit_change(IdentityChange change, Reply<IdentityView> reply) {
   in_flight_ = true;
   IdentityChange applied{change.writes, change.erases, {}};  // what memory becomes once the store has it
   stores().identities().commit(
@@ -175,36 +187,38 @@ void DeviceActor::on(DeleteIdentity message) {
   if (!events().wants_lifecycle()) {
     return commit_delete(message.identity, {}, std::move(message.reply));
   }
-  // The event of a deletion shows the twin as it was last.
-  std::vector<IdentityRecord> records;
-  if (!message.identity.is_module()) records = records_->modules;
-  records.push_back(*current);
-  in_flight_ = true;
-  collect_deleted_twins(std::make_shared<DeleteIdentity>(std::move(message)), std::move(records), {});
+  std::vector<IdentityRecord> records{*current};
+  if (!message.identity.is_module()) {
+    records.insert(records.end(), records_->modules.begin(), records_->modules.end());
+  }
+  collect_deleted(
+      std::move(records), {},
+      [this, message = std::move(message)](Result<std::vector<TelemetryAppend>> collected) mutable {
+        if (!collected) return message.reply(collected.error());
+        commit_delete(message.identity, std::move(*collected), std::move(message.reply));
+      });
 }
 
-void DeviceActor::collect_deleted_twins(std::shared_ptr<DeleteIdentity> message,
-                                        std::vector<IdentityRecord> records,
-                                        std::vector<TelemetryAppend> events_so_far) {
-  if (records.empty()) {
-    return commit_delete(message->identity, std::move(events_so_far), std::move(message->reply));
-  }
-  IdentityRecord record = std::move(records.back());
-  records.pop_back();
-  const Identity id = record.id;
+// Reads the twins of `erased`, since the event of a deletion shows the twin as it was last, and hands over
+// `so_far` with their events, the last identity's first. Other changes wait meanwhile.
+void DeviceActor::collect_deleted(std::vector<IdentityRecord> erased, std::vector<TelemetryAppend> so_far,
+                                  AfterCollect then) {
+  if (erased.empty()) return then(std::move(so_far));
+  in_flight_ = true;
+  const Identity id = erased.back().id;
   stores().twins().load(
-      id, Reply<TwinRecord>(
-              executor(),
-              [this, message = std::move(message), records = std::move(records), record = std::move(record),
-               events_so_far = std::move(events_so_far)](Result<TwinRecord> twin_record) mutable {
-                if (!twin_record) {
-                  in_flight_ = false;
-                  message->reply(twin_record.error());
-                  return run_waiting();
-                }
-                events_so_far.push_back(events().identity_deleted(record, *twin_record));
-                collect_deleted_twins(std::move(message), std::move(records), std::move(events_so_far));
-              }));
+      id, Reply<TwinRecord>(executor(), [this, erased = std::move(erased), so_far = std::move(so_far),
+                                         then = std::move(then)](Result<TwinRecord> twin_record) mutable {
+        in_flight_ = false;
+        if (twin_record) {
+          so_far.push_back(events().identity_deleted(erased.back(), *twin_record));
+          erased.pop_back();
+          collect_deleted(std::move(erased), std::move(so_far), std::move(then));
+        } else {
+          then(twin_record.error());
+        }
+        run_waiting();
+      }));
 }
 
 void DeviceActor::commit_delete(const Identity& identity, std::vector<TelemetryAppend> deleted,

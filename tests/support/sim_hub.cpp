@@ -85,7 +85,12 @@ SimHub::SimHub(Options options)
     shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
     const HubServices services{shard.executor,   ShardIndex{i}, *router_,    stores,   *shard.registry,
                                *administration_, *clock_,       *throttles_, settings, *feedback_};
-    shard.mqtt = std::make_unique<MqttShard>(services, security_, observer);
+    if (settings.events.connections != OperationsLevel::none) {
+      shard.monitor = std::make_unique<OperationsMonitor>(observer, shard.executor, stores.telemetry(),
+                                                          settings.events.connections, host());
+    }
+    HubObserver& told = shard.monitor ? static_cast<HubObserver&>(*shard.monitor) : observer;
+    shard.mqtt = std::make_unique<MqttShard>(services, security_, told);
     router_->bind_connections(ShardIndex{i}, shard.mqtt->connections());
     clock_->on_shift(shard.executor, [this, &shard](milliseconds shift) {
       shard.directory->on_clock_shift();

@@ -15,6 +15,7 @@
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/hub_observer.h"
+#include "server/hub/operations_monitor.h"
 #include "server/hub/registry_service.h"
 #include "server/hub/throttles.h"
 #include "storage/memory/memory_stores.h"
@@ -106,6 +107,7 @@ class SimHub {
     explicit Shard(SimLoop& loop) : executor(loop) {}
     SimExecutor executor;
     std::unique_ptr<HubEvents> events;
+    std::unique_ptr<OperationsMonitor> monitor;
     std::unique_ptr<DeviceDirectory> directory;
     std::unique_ptr<RegistryService> registry;
     std::unique_ptr<MqttShard> mqtt;
