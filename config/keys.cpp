@@ -144,6 +144,7 @@ const std::vector<SettingKey> kKeys{
     KYANITE_PLAIN("events.twinChanges", "", "", events.twin_changes, bool),
     KYANITE_PLAIN("events.connectionState", "", "", events.connection_state, bool),
     KYANITE_CHOICE("events.connections", "", events.connections, kOperationsLevels),
+    KYANITE_PLAIN("methods.emptyAsNull", "", "", methods.empty_as_null, bool),
     KYANITE_CHOICE("storage.durability", "--durability", storage.durability, kDurability),
     KYANITE_PLAIN("storage.telemetryPartitions", "", "", storage.telemetry_partitions, std::uint32_t),
     KYANITE_TIME("storage.retentionHours", storage.retention, std::chrono::hours),

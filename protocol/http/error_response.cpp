@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "protocol/base/error_catalog.h"
+#include "protocol/base/iso_time.h"
 #include "protocol/http/response.h"
 
 namespace kyanite {
@@ -24,6 +25,22 @@ bool may_show_detail(Errc code) {
     case Errc::device_already_exists:
     case Errc::module_already_exists:
     case Errc::conflict:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// What ended a direct method; the detail says which of several causes it was.
+bool is_about_a_call(Errc code) {
+  switch (code) {
+    case Errc::device_not_online:
+    case Errc::timed_out:
+    case Errc::bad_device_response:
+    case Errc::message_too_large:
+    case Errc::too_many_calls:
+    case Errc::not_implemented:
+    case Errc::shutting_down:
       return true;
     default:
       return false;
@@ -60,6 +77,32 @@ HttpResponse error_response(const Error& error, const std::string& tracking_id,
   response.headers.emplace_back("iothub-errorcode", std::string(row.name));
   // An id from the path may hold any bytes, and a cut text may end inside a character.
   response.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return response;
+}
+
+HttpResponse nested_error_response(const Error& error, const std::string& tracking_id, WallTime time) {
+  const ErrorRow& row = error_row(error.code);
+  const bool show = (may_show_detail(error.code) || is_about_a_call(error.code)) && !error.detail.empty();
+  std::string sentence = message_text(show ? std::string_view(error.detail) : row.text);
+  if (!sentence.starts_with(row.name)) sentence = std::string(row.name) + ": " + sentence;
+  const std::string now = to_iso_time(time);
+
+  // No object inside: C# reads the members as texts.
+  nlohmann::ordered_json inner;
+  inner["errorCode"] = row.number;
+  inner["trackingId"] = tracking_id + "-G:0-TimeStamp:" + now;
+  inner["message"] = std::move(sentence);
+  inner["info"] = nullptr;
+  inner["timestampUtc"] = now;
+  constexpr auto replace = nlohmann::ordered_json::error_handler_t::replace;
+  nlohmann::ordered_json body;
+  body["Message"] = inner.dump(-1, ' ', false, replace);
+  body["ExceptionMessage"] = "";
+
+  HttpResponse response;
+  response.status = row.http_status;
+  response.headers.emplace_back("iothub-errorcode", std::string(row.name));
+  response.body = body.dump(-1, ' ', false, replace);
   return response;
 }
 

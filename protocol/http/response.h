@@ -44,6 +44,10 @@ struct HttpResponse {
 // to_error_time() makes it.
 HttpResponse error_response(const Error& error, const std::string& tracking_id, const std::string& timestamp);
 
+// The nested form of direct methods: envelope B as a text inside Message (service-rest.md 3.1, 3.3). Its
+// sentence begins with the error's name, and the detail is shown.
+HttpResponse nested_error_response(const Error& error, const std::string& tracking_id, WallTime time);
+
 std::string to_error_time(WallTime time);  // "07/29/2026 10:11:12"
 
 }  // namespace kyanite

@@ -52,6 +52,8 @@ constexpr std::array kRoutes{
     Route{HttpVerb::del, "messages/servicebound/feedback/{}", Operation::complete_feedback, kServiceConnect},
     Route{HttpVerb::post, "messages/servicebound/feedback/{}/abandon", Operation::abandon_feedback,
           kServiceConnect},
+    Route{HttpVerb::post, "twins/{}/methods", Operation::invoke_method, kServiceConnect},
+    Route{HttpVerb::post, "twins/{}/modules/{}/methods", Operation::invoke_method, kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/events", Operation::stream_events, kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/status", Operation::hub_status, kReadOrService},
     Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},

@@ -29,6 +29,7 @@ enum class Operation {
   receive_feedback,
   complete_feedback,
   abandon_feedback,
+  invoke_method,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
   hub_status,

@@ -7,6 +7,7 @@
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
 #include "server/api/event_stream.h"
+#include "server/api/method_api.h"
 #include "server/api/policy_api.h"
 #include "server/api/registry_api.h"
 #include "server/api/statistics_api.h"
@@ -57,6 +58,8 @@ Handler handler_of(Operation operation) {
       return complete_feedback;
     case Operation::abandon_feedback:
       return abandon_feedback;
+    case Operation::invoke_method:
+      return invoke_method;
     case Operation::stream_events:
       return stream_events;
     case Operation::hub_status:
@@ -125,9 +128,10 @@ Result<RouteMatch> ApiRouter::admit(const HttpRequest& request) const {
   return route;
 }
 
-HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_id) const {
-  HttpResponse response =
-      error_response(error, tracking_id, to_error_time(context_.services.executor.wall_now()));
+HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const {
+  const WallTime now = context_.services.executor.wall_now();
+  HttpResponse response = form == ErrorForm::nested ? nested_error_response(error, tracking_id, now)
+                                                    : error_response(error, tracking_id, to_error_time(now));
   response.headers.emplace_back("x-ms-request-id", tracking_id);
   // Back-pressure passes soon. Throttling never carries the header, and ends the connection (service-rest.md
   // 3.6).
@@ -137,7 +141,7 @@ HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_
 }
 
 HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error) {
-  HttpResponse response = refusal(error, request.tracking_id);
+  HttpResponse response = refusal(error, request.tracking_id, ErrorForm::plain);
   const SteadyTime now = context_.services.executor.now();
   observer_.on_answered(RequestNote(request, now).outcome(response.status, &error, now));
   return response;
@@ -157,12 +161,13 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
     return reply(reject(request, admitted.error()));
   }
   Executor& executor = context_.services.executor;
-  Reply<HttpResponse> finished(executor, [this, operation, note = RequestNote(request, executor.now()),
+  const ErrorForm form = operation == Operation::invoke_method ? ErrorForm::nested : ErrorForm::plain;
+  Reply<HttpResponse> finished(executor, [this, operation, form, note = RequestNote(request, executor.now()),
                                           reply = std::move(reply)](Result<HttpResponse> result) mutable {
     const SteadyTime now = context_.services.executor.now();
     if (!result) {
       const Error error = result.error();
-      HttpResponse response = refusal(error, note.tracking_id);
+      HttpResponse response = refusal(error, note.tracking_id, form);
       observer_.on_answered(note.outcome(response.status, &error, now));
       return reply(std::move(response));
     }

@@ -29,7 +29,8 @@ class ApiRouter final : public HttpRequestHandler {
 
  private:
   Result<RouteMatch> admit(const HttpRequest& request) const;
-  HttpResponse refusal(const Error& error, const std::string& tracking_id) const;
+  enum class ErrorForm { plain, nested };  // service-rest.md 3.3
+  HttpResponse refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const;
 
   ApiContext context_;
   ApiObserver& observer_;

@@ -1,15 +1,40 @@
 #include "tests/support/sim_executor.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace kyanite::test {
 
+SimLoop::Ready::iterator SimLoop::next() {
+  if (!shuffle_ || ready_.size() < 2) return ready_.begin();
+  SimExecutor* const chosen = ready_[(*shuffle_)() % ready_.size()].first;
+  return std::find_if(ready_.begin(), ready_.end(),
+                      [chosen](const auto& entry) { return entry.first == chosen; });
+}
+
+void SimLoop::step() {
+  const auto entry = next();
+  auto [executor, task] = std::move(*entry);
+  ready_.erase(entry);
+  running_ = executor;
+  task();
+  task.reset();
+  running_ = nullptr;
+}
+
 void SimLoop::run() {
-  while (!ready_.empty()) {
-    auto [executor, task] = std::move(ready_.front());
-    ready_.pop_front();
-    running_ = executor;
-    task();
-    task.reset();
-    running_ = nullptr;
+  while (!ready_.empty()) step();
+}
+
+void SimLoop::run_some(std::size_t tasks) {
+  for (; tasks > 0 && !ready_.empty(); --tasks) step();
+}
+
+void SimLoop::clear() {
+  // What is destroyed may post or cancel.
+  while (!ready_.empty() || !timers_.empty()) {
+    const Ready ready = std::exchange(ready_, {});
+    const auto timers = std::exchange(timers_, {});
   }
 }
 

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -13,15 +15,20 @@ namespace kyanite::test {
 class SimExecutor;
 
 // SimLoop is the virtual time of a simulated hub: it runs the tasks of all its executors, one at a time, in
-// the order they were posted, and its clock moves only when a test says so.
+// the order they were posted, and its clock moves only when a test says so. Shuffled, any executor with work
+// may be next, as threads are; each still runs its own tasks in order.
 class SimLoop {
  public:
   explicit SimLoop(WallTime wall = WallTime(seconds{1'767'607'200})) : wall_(wall) {}  // 2026-01-05T10:00:00Z
   SimLoop(const SimLoop&) = delete;
   SimLoop& operator=(const SimLoop&) = delete;
 
-  // Runs what is ready until nothing is; time stands still.
+  // Runs what is ready until nothing is, or `tasks` at most; time stands still.
   void run();
+  void run_some(std::size_t tasks);
+  void shuffle(std::uint64_t seed) { shuffle_.emplace(seed); }
+  // Forgets every task and timer, as the end of the process does.
+  void clear();
   // Lets time pass; timers run in order.
   void advance(milliseconds time);
   // The wall clock steps, as when an operator sets it.
@@ -29,6 +36,8 @@ class SimLoop {
 
   SteadyTime now() const { return now_; }
   WallTime wall_now() const { return wall_; }
+  std::size_t timers() const { return timers_.size(); }
+  std::size_t ready() const { return ready_.size(); }
 
  private:
   friend class SimExecutor;
@@ -38,7 +47,12 @@ class SimLoop {
     Task task;
   };
 
-  std::deque<std::pair<SimExecutor*, Task>> ready_;
+  using Ready = std::deque<std::pair<SimExecutor*, Task>>;
+  Ready::iterator next();
+  void step();
+
+  Ready ready_;
+  std::optional<std::mt19937_64> shuffle_;
   std::multimap<SteadyTime, Timer> timers_;
   std::uint64_t last_timer_ = 0;
   SimExecutor* running_ = nullptr;

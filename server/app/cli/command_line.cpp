@@ -29,6 +29,7 @@ int run(int argc, char** argv) {
   add_module_commands(app, exit_code);
   add_twin_commands(app, exit_code);
   add_sas_commands(app, exit_code);
+  add_method_commands(app, exit_code);
   add_event_commands(app, exit_code);
   add_c2d_commands(app, exit_code);
   add_certificate_commands(app, exit_code);

@@ -17,6 +17,7 @@ void add_device_commands(CLI::App& app, int& exit_code);
 void add_module_commands(CLI::App& app, int& exit_code);
 void add_twin_commands(CLI::App& app, int& exit_code);
 void add_sas_commands(CLI::App& app, int& exit_code);
+void add_method_commands(CLI::App& app, int& exit_code);
 void add_event_commands(CLI::App& app, int& exit_code);
 void add_c2d_commands(CLI::App& app, int& exit_code);
 void add_certificate_commands(CLI::App& app, int& exit_code);

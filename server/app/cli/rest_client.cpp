@@ -15,7 +15,6 @@ namespace {
 constexpr std::string_view kApiVersion = "2021-04-12";
 constexpr std::chrono::minutes kTokenLifetime{10};
 constexpr long kConnectSeconds = 10;
-constexpr long kAnswerSeconds = 60;
 constexpr std::size_t kBodyBytesMax = 64 * 1024 * 1024;
 constexpr std::size_t kLineBytesMax = 4 * 1024 * 1024;
 // A clock that differs by less is not why a token was refused: the hub forgives five minutes.
@@ -170,7 +169,7 @@ Result<RestAnswer> RestClient::exchange(const std::string& verb, const std::stri
                                         const std::string& body, const std::vector<std::string>& headers) {
   if (auto ready = prepare(verb, path, headers); !ready) return ready.error();
   RestAnswer answer;
-  curl_easy_setopt(curl_->handle, CURLOPT_TIMEOUT, kAnswerSeconds);
+  curl_easy_setopt(curl_->handle, CURLOPT_TIMEOUT, static_cast<long>(answer_time_.count()));
   curl_easy_setopt(curl_->handle, CURLOPT_WRITEFUNCTION, collect);
   curl_easy_setopt(curl_->handle, CURLOPT_WRITEDATA, &answer.body);
   curl_easy_setopt(curl_->handle, CURLOPT_HEADERFUNCTION, note_etag);
@@ -224,6 +223,10 @@ std::string describe_refusal(const RestAnswer& answer) {
     std::string text = message->get<std::string>();
     constexpr std::string_view kPrefix = "ErrorCode:";
     if (text.starts_with(kPrefix)) text.erase(0, kPrefix.size());
+    // Direct methods have a document in the text (service-rest.md 3.3).
+    const auto nested = parse_json(text);
+    const Json* sentence = nested ? find_member(*nested, "message") : nullptr;
+    if (sentence && sentence->is_string()) text = sentence->get<std::string>();
     if (const std::size_t end = text.find(';'); end != std::string::npos) text.replace(end, 1, ": ");
     out += " " + text;
   }

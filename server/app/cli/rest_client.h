@@ -9,6 +9,7 @@
 
 #include "protocol/base/json_limits.h"
 #include "protocol/base/result.h"
+#include "protocol/base/time.h"
 #include "server/app/cli/hub_target.h"
 
 namespace kyanite::cli {
@@ -30,6 +31,9 @@ class RestClient {
   RestClient& operator=(const RestClient&) = delete;
 
   const HubTarget& target() const { return target_; }
+
+  // How long an answer may take; 60 seconds unless set.
+  void set_answer_time(seconds time) { answer_time_ = time; }
 
   // `path` begins with '/'; api-version is added. Headers as "Name: value"; "Content-Type:" sends none instead
   // of that of JSON.
@@ -55,6 +59,7 @@ class RestClient {
   HubTarget target_;
   std::unique_ptr<Curl> curl_;
   std::chrono::seconds hub_ahead_{0};  // the hub's clock against this machine's, as far as known
+  seconds answer_time_{60};
 };
 
 // What the hub's error body says, in a line.

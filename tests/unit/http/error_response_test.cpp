@@ -78,5 +78,35 @@ TEST(ErrorResponse, times_have_the_form_of_the_service) {
   EXPECT_EQ(to_error_time(WallTime{}), "01/01/1970 00:00:00");
 }
 
+TEST(ErrorResponse, R29_a_direct_method_fails_with_a_flat_document_inside_the_message) {
+  const WallTime now(seconds(1'767'607'200));
+  const HttpResponse response = nested_error_response(
+      {Errc::device_not_online, "Timed out waiting for device to subscribe."}, kTracking, now);
+  EXPECT_EQ(response.status, 404);
+  EXPECT_THAT(response.headers, Contains(Pair("iothub-errorcode", "DeviceNotOnline")));
+  const auto body = nlohmann::json::parse(response.body);
+  EXPECT_EQ(body.size(), 2u);
+  EXPECT_EQ(body.at("ExceptionMessage"), "");
+  const auto inner = nlohmann::json::parse(body.at("Message").get<std::string>());
+  EXPECT_EQ(inner.at("errorCode"), 404103);
+  EXPECT_EQ(inner.at("message"), "DeviceNotOnline: Timed out waiting for device to subscribe.");
+  EXPECT_EQ(inner.at("timestampUtc"), "2026-01-05T10:00:00.0000000Z");
+  EXPECT_EQ(inner.at("trackingId"), kTracking + "-G:0-TimeStamp:2026-01-05T10:00:00.0000000Z");
+  for (const auto& member : inner) EXPECT_FALSE(member.is_structured()) << member;
+}
+
+TEST(ErrorResponse, the_nested_form_names_every_error_once_and_hides_what_concerns_the_hub) {
+  for (int i = 0; i <= static_cast<int>(Errc::io_failed); ++i) {
+    const auto code = static_cast<Errc>(i);
+    const auto body = nlohmann::json::parse(nested_error_response({code, ""}, kTracking, kNever).body);
+    const auto inner = nlohmann::json::parse(body.at("Message").get<std::string>());
+    EXPECT_EQ(inner.at("errorCode"), error_row(code).number);
+    EXPECT_THAT(inner.at("message").get<std::string>(),
+                testing::StartsWith(std::string(error_row(code).name)));
+  }
+  EXPECT_THAT(nested_error_response({Errc::storage_failed, "/data/000012.log"}, kTracking, kNever).body,
+              Not(HasSubstr("000012")));
+}
+
 }  // namespace
 }  // namespace kyanite

@@ -1,0 +1,121 @@
+#include "server/api/method_api.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "protocol/base/json_text.h"
+#include "protocol/base/limits.h"
+#include "protocol/base/percent_encoding.h"
+
+namespace kyanite {
+namespace {
+
+constexpr seconds kResponseTimeoutMin{5};
+constexpr seconds kTimeoutMax{300};
+
+// The text of a member, ignoring case as everywhere in requests; nothing for null, which clients send for a
+// value they leave out.
+std::optional<std::string_view> member(const std::vector<JsonMember>& members, std::string_view name) {
+  for (const JsonMember& candidate : members) {
+    if (!equals_ignoring_case(candidate.name, name)) continue;
+    if (candidate.value == "null") return std::nullopt;
+    return candidate.value;
+  }
+  return std::nullopt;
+}
+
+// The service's SDKs write whole numbers; a fraction or a text is refused rather than guessed at.
+Result<milliseconds> timeout(std::string_view text, std::string_view name, seconds least) {
+  long long value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < least.count() ||
+      value > kTimeoutMax.count()) {
+    return Error(Errc::argument_invalid, std::string(name) + " must be a whole number from " +
+                                             std::to_string(least.count()) + " to " +
+                                             std::to_string(kTimeoutMax.count()));
+  }
+  return milliseconds(seconds(value));
+}
+
+Result<std::string> method_name(const std::vector<JsonMember>& members) {
+  const auto text = member(members, "methodName");
+  if (!text) return Error(Errc::argument_invalid, "methodName is missing");
+  const Result<Json> json = parse_json(*text);
+  if (!json || !json->is_string()) return Error(Errc::argument_invalid, "methodName must be a text");
+  std::string name = json->get<std::string>();
+  if (name.empty()) return Error(Errc::argument_invalid, "methodName is empty");
+  if (name.size() > limits::kMethodNameBytesMax) {
+    return Error(Errc::argument_invalid,
+                 "methodName is longer than " + std::to_string(limits::kMethodNameBytesMax) + " bytes");
+  }
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::any_of(name.begin(), name.end(), is_control)) {
+    return Error(Errc::argument_invalid, "methodName has a control character");
+  }
+  return name;
+}
+
+// The value as the device gets it; an explicit null is one.
+std::optional<std::string> payload_of(const std::vector<JsonMember>& members) {
+  for (const JsonMember& candidate : members) {
+    if (equals_ignoring_case(candidate.name, "payload")) return std::string(candidate.value);
+  }
+  return std::nullopt;
+}
+
+// 200 whatever the device's own status is.
+HttpResponse to_response(const MethodResult& result) {
+  HttpResponse response;
+  response.body = "{\"status\":" + std::to_string(result.status) + ",\"payload\":";
+  response.body += result.payload.empty() ? "null" : result.payload;
+  response.body += '}';
+  return response;
+}
+
+}  // namespace
+
+Result<InvokeMethod> parse_method_body(std::string_view body) {
+  const auto members = split_json_object(body);
+  if (!members) return Error(Errc::format_error, "the body is " + members.error().detail);
+  InvokeMethod invoke;
+  Result<std::string> name = method_name(*members);
+  if (!name) return name.error();
+  invoke.method = std::move(*name);
+  invoke.payload = payload_of(*members);
+  if (invoke.payload && invoke.payload->size() > limits::kMethodPayloadBytesMax) {
+    return Error(Errc::message_too_large, "the payload is larger than 131072 bytes");
+  }
+  // The old name of the response timeout counts when the new one is absent.
+  auto response_text = member(*members, "responseTimeoutInSeconds");
+  if (!response_text) response_text = member(*members, "timeoutInSeconds");
+  if (response_text) {
+    const auto value = timeout(*response_text, "responseTimeoutInSeconds", kResponseTimeoutMin);
+    if (!value) return value.error();
+    invoke.response_timeout = *value;
+  }
+  if (const auto connect_text = member(*members, "connectTimeoutInSeconds")) {
+    const auto value = timeout(*connect_text, "connectTimeoutInSeconds", seconds{0});
+    if (!value) return value.error();
+    invoke.connect_timeout = *value;
+  }
+  if (invoke.connect_timeout > invoke.response_timeout) {
+    return Error(Errc::argument_invalid,
+                 "connectTimeoutInSeconds must not be larger than responseTimeoutInSeconds");
+  }
+  return invoke;
+}
+
+void invoke_method(const ApiCall& call, Reply<HttpResponse> reply) {
+  // Edge modules call through their hub with a credential of their own; there is no edge hub here.
+  if (call.request.header("x-ms-edge-moduleid")) {
+    return reply(Error(Errc::not_implemented, "direct methods called by edge modules are not offered"));
+  }
+  Result<InvokeMethod> invoke = parse_method_body(call.request.body);
+  if (!invoke) return reply(invoke.error());
+  invoke->identity = call.identity();
+  HubServices& hub = call.context.services;
+  invoke->reply = answer_with<MethodResult>(hub.executor, std::move(reply), to_response);
+  hub.router.send(std::move(*invoke));
+}
+
+}  // namespace kyanite
