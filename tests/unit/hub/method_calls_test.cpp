@@ -131,6 +131,7 @@ TEST_F(MethodCallsTest, request_ids_are_short_hexadecimal_and_never_the_same) {
   MethodCalls later(host);  // of a hub that was started again
   InvokeMethod message;
   message.identity = {"d1", {}};
+  message.reply = Reply<MethodResult>(executor, [](const Result<MethodResult>&) {});
   later.invoke(std::move(message));
   EXPECT_FALSE(ids.contains(host.sent.back().second.request_id));
 }
