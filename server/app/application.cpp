@@ -176,6 +176,7 @@ void Application::build_shards() {
   tell_of_low_disk();
   tell_of_test_control();
   c2d_sweep_->start();
+  clock_control_->on_shift(shards_->shard(0), [this](milliseconds) { c2d_sweep_->on_clock_shift(); });
   shards_->start();
 }
 
@@ -373,6 +374,7 @@ void Application::drain() {
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->shard().post([target = hub_shard.get(), waiting, longest_spread] {
       const milliseconds spread(static_cast<std::int64_t>(target->mqtt().statistics().open));
+      target->directory().drain();
       target->mqtt().drain(std::min(spread, longest_spread), [waiting] { --*waiting; });
       target->http().drain([waiting] { --*waiting; });
     });

@@ -87,6 +87,17 @@ void DeviceActor::on_clock_shift() {
   settled();
 }
 
+// Calls that wait for the records are refused as well.
+void DeviceActor::on_drain() {
+  std::erase_if(waiting_, [](DeviceMessage& message) {
+    auto* invoke = std::get_if<InvokeMethod>(&message);
+    if (invoke) invoke->reply(Error(Errc::shutting_down, "the hub is shutting down"));
+    return invoke != nullptr;
+  });
+  methods_.on_drain();
+  settled();
+}
+
 void DeviceActor::load() {
   in_flight_ = true;
   // The actor stays while in_flight_ is set, so the reply may name it.

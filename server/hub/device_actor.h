@@ -41,6 +41,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   LiveState live(const std::string& module) const { return presence_.live(module); }
 
   void on_clock_shift();
+  void on_drain();
 
   // No operation in flight, nobody connected, every part quiet: the records need not stay.
   bool is_idle() const;

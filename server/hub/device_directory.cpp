@@ -14,6 +14,9 @@ DeviceDirectory::~DeviceDirectory() = default;
 
 void DeviceDirectory::receive(DeviceMessage message) {
   shard_check_.check();
+  if (auto* invoke = std::get_if<InvokeMethod>(&message); invoke && draining_) {
+    return invoke->reply(Error(Errc::shutting_down, "the hub is shutting down"));
+  }
   const std::string& device = device_of(message);
   auto it = actors_.find(device);
   if (it == actors_.end()) {
@@ -48,13 +51,20 @@ void DeviceDirectory::set_security(HubSecurityPtr security) {
   security_ = std::move(security);
 }
 
-void DeviceDirectory::on_clock_shift() {
+void DeviceDirectory::on_clock_shift() { each_actor(&DeviceActor::on_clock_shift); }
+
+void DeviceDirectory::drain() {
+  draining_ = true;
+  each_actor(&DeviceActor::on_drain);
+}
+
+void DeviceDirectory::each_actor(void (DeviceActor::*step)()) {
   shard_check_.check();
   std::vector<std::string> devices;  // an actor may end by it
   devices.reserve(actors_.size());
   for (const auto& [device, actor] : actors_) devices.push_back(device);
   for (const std::string& device : devices) {
-    if (const auto it = actors_.find(device); it != actors_.end()) it->second->on_clock_shift();
+    if (const auto it = actors_.find(device); it != actors_.end()) ((*it->second).*step)();
   }
 }
 

@@ -45,6 +45,9 @@ class DeviceDirectory {
   void answer(ShardQuery query);
   // Connections are judged by it from now on; live ones stay.
   void set_security(HubSecurityPtr security);
+  // The hub is going down: direct methods under way are answered and new ones refused, so that their callers
+  // do not hold up the stop.
+  void drain();
   // The wall clock was shifted: what ends by it is looked at again.
   void on_clock_shift();
 
@@ -53,6 +56,8 @@ class DeviceDirectory {
 
  private:
   friend class DeviceActor;
+
+  void each_actor(void (DeviceActor::*step)());
 
   // For actors. on_settled may destroy the actor: it is the last thing a step does.
   void on_settled(const std::string& device);
@@ -70,6 +75,7 @@ class DeviceDirectory {
   ShardCheck shard_check_;
   std::unordered_map<std::string, std::unique_ptr<DeviceActor>> actors_;
   std::uint64_t connected_devices_ = 0;
+  bool draining_ = false;
 };
 
 }  // namespace kyanite

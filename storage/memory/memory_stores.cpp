@@ -163,6 +163,7 @@ void MemoryStores::commit() {
       of_sink->second.push_back(append.ack);
     }
   }
+  if (after_commit) after_commit();
   for (auto& [sink, list] : acks) sink->on_committed(std::move(list));
   for (auto& [reply, result] : answers) reply(std::move(result));
   telemetry_->answer_waits();

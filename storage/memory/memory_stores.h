@@ -64,8 +64,10 @@ class MemoryStores final : public Stores {
   // What retention does: forgets the records of a partition before `offset`.
   void trim(PartitionId partition, TelemetryOffset offset);
 
-  // What tests look at.
+  // What tests look at, after each commit and whenever they like.
+  std::function<void()> after_commit;
   const MemoryState& committed() const { return state_; }
+  MemoryState& disk() { return state_; }  // for tests that damage it
   std::uint64_t commits() const { return commits_; }
   std::size_t queued() const { return queue_.size(); }
 

@@ -8,6 +8,7 @@ struct SimLink::State {
   explicit State(Executor& e) : executor(e) {}
   Executor& executor;
   PeerInfo peer;
+  std::function<void(std::string_view)> on_hub_write;
   Channel::Sink* sink = nullptr;
   std::deque<std::string> inbox;  // to the hub
   std::string queued;             // from the hub, not yet sent
@@ -38,6 +39,7 @@ class SimLink::SimChannel final : public Channel {
   void write(std::string_view bytes) override {
     if (state_->ending || state_->ended) return;
     state_->queued += bytes;
+    if (state_->on_hub_write) state_->on_hub_write(bytes);
     if (std::exchange(state_->flush_posted, true)) return;
     state_->executor.post([state = state_] { flush(state); });
   }
@@ -112,6 +114,10 @@ void SimLink::stall() { state_->stalled = true; }
 void SimLink::unstall() {
   state_->stalled = false;
   state_->executor.post([state = state_] { flush(state); });
+}
+
+void SimLink::on_hub_write(std::function<void(std::string_view)> listener) {
+  state_->on_hub_write = std::move(listener);
 }
 
 std::string SimLink::take_received() { return std::exchange(state_->received, {}); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,6 +27,9 @@ class SimLink {
   // The peer stops or starts to read: what the hub writes piles up.
   void stall();
   void unstall();
+
+  // Told of what the hub writes, as it writes; it may yet be lost.
+  void on_hub_write(std::function<void(std::string_view)> listener);
 
   std::string take_received();  // bytes from the hub since the last call
   bool is_closed() const;       // the hub ended the stream

@@ -53,9 +53,10 @@ void RecordingObserver::on_refusals_unrecorded(std::uint64_t count) {
 SimHub::SimHub() : SimHub(default_options()) {}
 
 SimHub::SimHub(Options options)
-    : loop(options.wall.value_or(SimLoop().wall_now())),
-      commit_thread(loop),
-      stores(commit_thread),
+    : own_machine_(options.machine ? nullptr : std::make_unique<SimMachine>(options.wall)),
+      loop((options.machine ? options.machine : own_machine_.get())->loop),
+      commit_thread((options.machine ? options.machine : own_machine_.get())->commit_thread),
+      stores((options.machine ? options.machine : own_machine_.get())->stores),
       settings(std::move(options.settings)),
       security_(make_security(settings)) {
   std::vector<DeviceRouter::ShardPorts> ports;
@@ -80,17 +81,17 @@ SimHub::SimHub(Options options)
   feedback_ = std::make_unique<FeedbackQueue>(executor(0), stores.feedback(), settings.c2d);
   c2d_sweep_ = std::make_unique<C2dSweep>(executor(0), stores.c2d(), *router_, *feedback_);
   c2d_sweep_->start();
+  clock_->on_shift(executor(0), [this](milliseconds) { c2d_sweep_->on_clock_shift(); });
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
     shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
-    const HubServices services{shard.executor,   ShardIndex{i}, *router_,    stores,   *shard.registry,
-                               *administration_, *clock_,       *throttles_, settings, *feedback_};
+    HubObserver& outer = options.observer ? *options.observer : static_cast<HubObserver&>(observer);
     if (settings.events.connections != OperationsLevel::none) {
-      shard.monitor = std::make_unique<OperationsMonitor>(observer, shard.executor, stores.telemetry(),
+      shard.monitor = std::make_unique<OperationsMonitor>(outer, shard.executor, stores.telemetry(),
                                                           settings.events.connections, host());
     }
-    HubObserver& told = shard.monitor ? static_cast<HubObserver&>(*shard.monitor) : observer;
-    shard.mqtt = std::make_unique<MqttShard>(services, security_, told);
+    HubObserver& told = shard.monitor ? static_cast<HubObserver&>(*shard.monitor) : outer;
+    shard.mqtt = std::make_unique<MqttShard>(services(i), security_, told);
     router_->bind_connections(ShardIndex{i}, shard.mqtt->connections());
     clock_->on_shift(shard.executor, [this, &shard](milliseconds shift) {
       shard.directory->on_clock_shift();
@@ -102,7 +103,24 @@ SimHub::SimHub(Options options)
   }
 }
 
-SimHub::~SimHub() { loop.run(); }
+SimHub::~SimHub() {
+  if (own_machine_) {
+    loop.run();
+  } else {
+    loop.clear();
+  }
+  // Whatever ends may still answer to any shard.
+  for (const auto& shard : shards_) shard->mqtt.reset();
+  for (const auto& shard : shards_) shard->registry.reset();
+  for (const auto& shard : shards_) shard->directory.reset();
+  administration_.reset();
+  if (!own_machine_) loop.clear();
+}
+
+HubServices SimHub::services(std::uint16_t shard) {
+  return {executor(shard),  ShardIndex{shard}, *router_,    stores,   registry(shard),
+          *administration_, *clock_,           *throttles_, settings, *feedback_};
+}
 
 void SimHub::publish(const HubSecurityPtr& security, Task published) {
   security_ = security;

@@ -41,6 +41,16 @@ class RecordingObserver final : public HubObserver {
   std::vector<std::string> lines_;
 };
 
+// What outlives a hub: time, and what its disk holds.
+struct SimMachine {
+  explicit SimMachine(std::optional<WallTime> wall = std::nullopt)
+      : loop(wall.value_or(SimLoop().wall_now())), commit_thread(loop), stores(commit_thread) {}
+
+  SimLoop loop;
+  SimExecutor commit_thread;
+  MemoryStores stores;
+};
+
 // SimHub is the whole hub of several shards in one thread, under virtual time, on the memory engine: what the
 // application composes, without sockets.
 class SimHub {
@@ -49,14 +59,20 @@ class SimHub {
     std::uint16_t shards = 3;
     Settings settings;
     std::optional<WallTime> wall;
+    SimMachine* machine = nullptr;    // to start on; nullptr: one of its own
+    HubObserver* observer = nullptr;  // nullptr: `observer` below
   };
   SimHub();
   explicit SimHub(Options options);
-  ~SimHub();
+  ~SimHub();  // on a machine of its own what is ready is run first
 
-  SimLoop loop;
-  SimExecutor commit_thread;
-  MemoryStores stores;
+ private:
+  const std::unique_ptr<SimMachine> own_machine_;
+
+ public:
+  SimLoop& loop;
+  SimExecutor& commit_thread;
+  MemoryStores& stores;
   Settings settings;
   RecordingObserver observer;
 
@@ -71,6 +87,8 @@ class SimHub {
   Throttles& throttles() { return *throttles_; }
   FeedbackQueue& feedback() { return *feedback_; }
   const HubSecurity& security() const { return *security_; }
+  HubSecurityPtr security_snapshot() const { return security_; }
+  HubServices services(std::uint16_t shard);
   std::size_t actors() const;
   std::uint64_t open_connections() const;
   // Called on shard 0 with each new snapshot, for an adapter beside the MQTT one.
