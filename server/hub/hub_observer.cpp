@@ -25,6 +25,8 @@ std::string_view status_name(EndReason reason) {
       return error_row(Errc::protocol_violation).name;
     case EndReason::message_too_large:
       return error_row(Errc::message_too_large).name;
+    case EndReason::hub_unavailable:
+      return error_row(Errc::storage_failed).name;
     case EndReason::takeover:
       return "ConnectionForcefullyClosedOnNewConnection";
     case EndReason::identity_disabled:
