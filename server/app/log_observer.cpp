@@ -24,6 +24,7 @@ std::string_view transport_text(PeerTransport transport) {
 }  // namespace
 
 void LogObserver::on_connected(const ConnectionFacts& connection) {
+  if (!log::enabled(log::Level::info)) return;
   log::info("device_connected", {{"device", connection.identity.device},
                                  {"module", connection.identity.module},
                                  {"conn", connection_text(connection.ref)},
@@ -49,7 +50,9 @@ void LogObserver::on_refused(const ConnectionFacts& connection, const Error& err
 
 void LogObserver::on_disconnected(const ConnectionFacts& connection, EndReason reason,
                                   std::string_view detail, milliseconds connected_for) {
-  log::event(is_orderly(reason) ? log::Level::info : log::Level::warning, "device_disconnected",
+  const log::Level at = is_orderly(reason) ? log::Level::info : log::Level::warning;
+  if (!log::enabled(at)) return;
+  log::event(at, "device_disconnected",
              {{"device", connection.identity.device},
               {"module", connection.identity.module},
               {"conn", connection_text(connection.ref)},
