@@ -27,6 +27,10 @@ std::string_view status_name(EndReason reason) {
       return error_row(Errc::message_too_large).name;
     case EndReason::hub_unavailable:
       return error_row(Errc::storage_failed).name;
+    case EndReason::throttled:
+      return error_row(Errc::throttled).name;
+    case EndReason::quota_exceeded:
+      return error_row(Errc::quota_exceeded).name;
     case EndReason::takeover:
       return "ConnectionForcefullyClosedOnNewConnection";
     case EndReason::identity_disabled:
