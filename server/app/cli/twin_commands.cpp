@@ -19,6 +19,7 @@ struct TwinOptions {
   std::string desired;  // JSON, or @FILE
   std::string tags;
   std::string if_match;
+  bool json = false;  // as is printed in any case
 
   std::string path() const {
     std::string out = "/twins/" + percent_encode(device);
@@ -84,7 +85,7 @@ CLI::App& declare(CLI::App& group, const char* name, const char* description, co
                   Action action, int& exit_code) {
   CLI::App& command = *group.add_subcommand(name, description);
   options->hub = add_hub_options(command);
-  command.add_flag("--json", "print JSON, as is done in any case");
+  command.add_flag("--json", options->json, "print JSON, as is done in any case");
   command.add_option("DEVICE", options->device, "device id")->required();
   command.add_option("--module", options->module, "the twin of this module of the device")->type_name("M");
   command.callback([options, action, &exit_code] {
