@@ -83,7 +83,8 @@ Result<std::vector<Device>> load_fleet(const Options& options) {
   const std::int64_t expiry = std::chrono::duration_cast<std::chrono::seconds>(now).count() + kTokenSeconds;
   for (Device& device : *devices) {
     device.token = make_sas_token(options.target.host_name + "/devices/" + device.id, device.key, expiry);
-    device.topic = "devices/" + device.id + "/messages/events/";
+    device.topic = options.mode == Mode::twin ? "$iothub/twin/PATCH/properties/reported/?$rid=1"
+                                              : "devices/" + device.id + "/messages/events/";
   }
   if (!options.fleet.save_file.empty() && !save(*devices, options.fleet.save_file)) {
     return Error{Errc::io_failed, "cannot write " + options.fleet.save_file};

@@ -14,7 +14,7 @@ struct Device {
   std::string id;
   std::string key;        // base64
   std::string token;      // good for longer than any run
-  std::string topic;      // of its telemetry
+  std::string topic;      // of what it publishes
   SslSessionPtr session;  // the newest ticket, for resumption
 };
 

@@ -54,6 +54,7 @@ Report run(const Options& options, const TlsClient& tls, std::vector<Device>& de
     case Mode::connect:
       return run_connect(options, tls, devices);
     case Mode::publish:
+    case Mode::twin:
       return run_publish(options, tls, devices);
     case Mode::idle:
       return run_idle(options, tls, devices);

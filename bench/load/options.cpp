@@ -11,6 +11,9 @@ constexpr std::uint32_t kDevicesMax = 100'000;
 constexpr std::uint64_t kConnectionsMax = 1'000'000;
 constexpr std::uint64_t kMessagesMax = 1'000'000'000;
 constexpr std::uint32_t kWindowMax = 4096;
+// What a connection may have waiting for its owner, and a string in a twin.
+constexpr std::uint32_t kTwinWindowMax = 64;
+constexpr std::uint32_t kTwinBodyBytesMax = 4096;
 constexpr std::uint32_t kPayloadBytesMax = 262'000;
 constexpr double kDurationSecondsMax = 3600;
 
@@ -84,6 +87,19 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
   publish->add_option("--first-sequence", options.first_sequence, "Sequence number each device starts with");
   publish->add_option("--ack-log", options.ack_log, "Append each acknowledged message to this file");
 
+  // The hub acknowledges a patch of QoS 1 when it is stored.
+  CLI::App* twin = app.add_subcommand("twin", "Reported patches of QoS 1, each durable when acknowledged");
+  twin->add_option("--window", options.window, "Unacknowledged patches a device")
+      ->check(CLI::Range(1U, kTwinWindowMax));
+  twin->add_option("--payload", options.payload_bytes, "Body size in bytes")
+      ->check(CLI::Range(1U, kTwinBodyBytesMax));
+  twin->add_option("--rate", options.rate, "Patches a second over all devices; 0 saturates")
+      ->check(CLI::Range(0.0, 1e7));
+  twin->add_option("--duration", options.duration_seconds, "Stop after so many seconds")
+      ->check(CLI::Range(0.1, kDurationSecondsMax));
+  twin->add_option("--warmup", options.warmup_seconds, "Seconds left out of the figures")
+      ->check(CLI::Range(0.0, 60.0));
+
   CLI::App* idle = app.add_subcommand("idle", "Open connections, hold them, report the server's memory");
   idle->add_option("--hold", options.hold_seconds, "Seconds to hold")
       ->check(CLI::Range(0.0, kDurationSecondsMax));
@@ -99,13 +115,14 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
       ->check(CLI::Range(0.05, kDurationSecondsMax));
   demo->add_option("--count", options.demo_count, "Stop after so many acknowledged messages");
 
-  for (CLI::App* mode : {connect, publish, idle, demo}) {
+  for (CLI::App* mode : {connect, publish, twin, idle, demo}) {
     add_target(*mode, flags);
     add_run(*mode, options);
     if (mode != demo) add_fleet(*mode, options);
   }
   connect->callback([&options] { options.mode = Mode::connect; });
   publish->callback([&options] { options.mode = Mode::publish; });
+  twin->callback([&options] { options.mode = Mode::twin; });
   idle->callback([&options] { options.mode = Mode::idle; });
   demo->callback([&options] { options.mode = Mode::demo; });
 }

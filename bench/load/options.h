@@ -8,7 +8,7 @@
 
 namespace kyanite::load {
 
-enum class Mode { connect, publish, idle, demo };
+enum class Mode { connect, publish, twin, idle, demo };
 enum class TlsVersion { any, v1_2, v1_3 };
 
 // Where the devices come from: a CSV file of `deviceId,key`, or a template whose devices are created over
@@ -37,7 +37,7 @@ struct Options {
   bool resume = false;
   bool drop = false;  // connect and idle: close without DISCONNECT
 
-  // publish
+  // publish, and twin, whose messages are patches of reported properties
   std::uint32_t window = 16;
   std::uint32_t payload_bytes = 64;
   double rate = 0;             // messages a second over all devices; 0 saturates

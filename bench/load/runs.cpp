@@ -129,7 +129,7 @@ Report run_publish(const Options& options, const TlsClient& tls, std::span<Devic
   Report report;
   Json& figures = report.figures;
   figures = {
-      {"mode", "publish"},
+      {"mode", options.mode == Mode::twin ? "twin" : "publish"},
       {"devices", devices.size()},
       {"tls", name_of(options.tls)},
       {"transport", options.websocket ? "websocket" : "tcp"},
