@@ -10,6 +10,7 @@ namespace kyanite {
 namespace {
 
 constexpr milliseconds kRetryAfter{1000};
+constexpr milliseconds kMarkAfter{500};
 
 }  // namespace
 
@@ -105,7 +106,7 @@ void C2dQueue::on_read(std::uint64_t from, std::uint64_t round, Result<std::vect
     if (!message->resend && !fits_window(message->header)) break;
     deliver(*message, std::move(body), filter->qos);
   }
-  arm_lock_timer();
+  arm_timers();
   pump();
 }
 
@@ -151,6 +152,7 @@ void C2dQueue::drop_older(WallTime before) {
 void C2dQueue::on_link_ended() {
   ++round_;
   host_.executor().cancel(std::exchange(lock_timer_, TimerId{}));
+  host_.executor().cancel(std::exchange(mark_timer_, TimerId{}));
   host_.executor().cancel(std::exchange(retry_timer_, TimerId{}));
   const bool counts = host_.settings().c2d.count_lock_expiry;
   for (auto message = messages_.begin(); message != messages_.end();) {
@@ -193,11 +195,29 @@ void C2dQueue::end_locks() {
   bury_expired();
   outcomes_.write();
   pump();
-  arm_lock_timer();
+  arm_timers();
+}
+
+void C2dQueue::mark_sent() {
+  for (Message& message : messages_) {
+    if (!message.locked_until || !std::exchange(message.unmarked, false)) continue;
+    outcomes_.mark({message.header.sequence, message.header.delivery_count, true});
+  }
+  outcomes_.write();
 }
 
 // One timer for the earliest lock: later ones cannot end before it.
-void C2dQueue::arm_lock_timer() {
+void C2dQueue::arm_timers() {
+  const bool has_unmarked = std::any_of(messages_.begin(), messages_.end(), [](const Message& message) {
+    return message.locked_until && message.unmarked;
+  });
+  if (!mark_timer_ && has_unmarked) {
+    mark_timer_ = host_.executor().after(kMarkAfter, [this] {
+      mark_timer_ = {};
+      mark_sent();
+      host_.settled();
+    });
+  }
   if (lock_timer_) return;
   std::optional<WallTime> earliest;
   for (const Message& message : messages_) {

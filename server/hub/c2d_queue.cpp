@@ -12,6 +12,7 @@ C2dQueue::C2dQueue(DeviceHost& host) : host_(host), outcomes_(host) {}
 
 C2dQueue::~C2dQueue() {
   host_.executor().cancel(lock_timer_);
+  host_.executor().cancel(mark_timer_);
   host_.executor().cancel(retry_timer_);
 }
 
@@ -26,7 +27,7 @@ void C2dQueue::load(std::vector<C2dHeader> headers, std::uint64_t next_sequence)
 }
 
 bool C2dQueue::is_quiet() const {
-  return operations_ == 0 && !lock_timer_ && !retry_timer_ && outcomes_.is_quiet();
+  return operations_ == 0 && !lock_timer_ && !mark_timer_ && !retry_timer_ && outcomes_.is_quiet();
 }
 
 void C2dQueue::unload() {
@@ -99,7 +100,7 @@ void C2dQueue::on_appended(Message message, std::optional<C2dMessage> body) {
     outcomes_.write();
   } else if (body && filter && can_pass_straight(queued->header) && !is_skipped(queued->header, *filter)) {
     deliver(*queued, *std::move(body), filter->qos);
-    arm_lock_timer();
+    arm_timers();
   } else {
     pump();
   }
@@ -231,6 +232,7 @@ void C2dQueue::on_erased() {
   messages_.clear();
   outcomes_.forget();
   host_.executor().cancel(std::exchange(lock_timer_, TimerId{}));
+  host_.executor().cancel(std::exchange(mark_timer_, TimerId{}));
   host_.executor().cancel(std::exchange(retry_timer_, TimerId{}));
 }
 

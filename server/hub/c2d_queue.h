@@ -20,7 +20,9 @@ namespace kyanite {
 // the wall, so that a shift of the hub's clock ends it too; the message then goes out again on the same
 // connection, until its time to live ends.
 //
-// Sends and purges wait for their commit; settlements do not: losing one means one more delivery.
+// Sends and purges wait for their commit; settlements do not: losing one means one more delivery. That a
+// message was sent is written down when it returns, or when it is with the device for half a second: most are
+// acknowledged sooner and cost no write for it.
 //
 // Owner: a DeviceActor. Bound: limits::kC2dDepthMax messages.
 class C2dQueue {
@@ -92,7 +94,9 @@ class C2dQueue {
   void drop_older(WallTime before);
   void bury_expired();
   void end_locks();
-  void arm_lock_timer();
+  void arm_timers();
+  // Writes down that what is with the device for a while was sent.
+  void mark_sent();
   void retry_later();
 
   DeviceHost& host_;
@@ -110,6 +114,7 @@ class C2dQueue {
   std::uint64_t drop_below_ = 0;
   WallTime drop_before_ = kNever;
   TimerId lock_timer_{};
+  TimerId mark_timer_{};
   TimerId retry_timer_{};
 };
 

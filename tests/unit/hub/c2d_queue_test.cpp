@@ -222,6 +222,26 @@ TEST_F(C2dQueueTest, the_duplicate_mark_survives_a_restart) {
   EXPECT_THAT(host.taken(), ElementsAre("a dup"));
 }
 
+TEST_F(C2dQueueTest, a_message_long_with_the_device_is_a_duplicate_even_after_a_crash) {
+  host.resume();
+  ASSERT_TRUE(host.send_c2d("a"));
+  host.advance(seconds{1});
+  ASSERT_TRUE(host.send_c2d("b"));
+  host.restart();
+  host.taken();
+  host.resume();
+  EXPECT_THAT(host.taken(), ElementsAre("a dup", "b"));
+}
+
+TEST_F(C2dQueueTest, a_message_acknowledged_soon_costs_one_write_more) {
+  host.resume();
+  const std::uint64_t before = host.stores_.commits();
+  ASSERT_TRUE(host.send_c2d("a"));
+  host.settle(1);
+  host.advance(seconds{1});
+  EXPECT_EQ(host.stores_.commits() - before, 2u);
+}
+
 TEST_F(C2dQueueTest, a_full_queue_survives_a_restart_without_loss_or_repetition) {
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(host.send_c2d(std::to_string(i)));
   host.resume();
