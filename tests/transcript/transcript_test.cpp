@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 
+#include "protocol/base/error_catalog.h"
 #include "tests/support/sim_device.h"
 
 namespace kyanite::test {
@@ -41,6 +42,16 @@ std::string option(Words& words, const std::string& name, const std::string& oth
   return value;
 }
 
+std::string joined(const Words& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+void replace(std::string& text, const std::string& what, const std::string& with) {
+  if (const std::size_t at = text.find(what); at != std::string::npos) text.replace(at, what.size(), with);
+}
+
 class Transcript {
  public:
   // One step: who, what kind ('>' does, '<' is told, '!' happens to), and the rest.
@@ -49,7 +60,7 @@ class Transcript {
     if (mark == std::string::npos) throw std::invalid_argument("no '<', '>' or '!'");
     const std::string who = split(text.substr(0, mark)).at(0);
     Words words = split(text.substr(mark + 1));
-    if (who == "service") return service(words);
+    if (who == "service") return text[mark] == '>' ? service(words) : expect_method_result(words);
     if (who == "time") return hub_.loop.advance(milliseconds(number(words.at(0))));
     if (who == "store") return store(words);
     if (who == "log") return expect_record(words);
@@ -75,9 +86,50 @@ class Transcript {
       IdentityRecord record = records_.at(words[1]);
       record.status = words[0] == "enable" ? IdentityStatus::enabled : IdentityStatus::disabled;
       EXPECT_TRUE(hub_.put(record, IfMatch{true, {}}));
+    } else if (words[0] == "desired") {
+      UpdateTwin update;
+      update.identity = id;
+      update.desired = parse_json(words.at(2)).value();
+      EXPECT_TRUE(hub_.ask<TwinView>([&](Reply<TwinView> reply) {
+        update.reply = std::move(reply);
+        hub_.router().send(std::move(update));
+      }));
+    } else if (words[0] == "send") {
+      SendC2d send;
+      send.message.device = id.device;
+      send.message.body = words.at(2);
+      EXPECT_TRUE(hub_.ask<void>([&](Reply<void> reply) {
+        send.reply = std::move(reply);
+        hub_.router().send(std::move(send));
+      }));
+    } else if (words[0] == "invoke") {
+      invoke(id, words);
     } else {
       throw std::invalid_argument("unknown service step " + words[0]);
     }
+  }
+  void invoke(const Identity& id, const Words& words) {
+    InvokeMethod call;
+    call.identity = id;
+    call.method = words.at(2);
+    if (words.size() > 3) call.payload = words[3];
+    call.reply = Reply<MethodResult>(
+        hub_.executor(0), [this](Result<MethodResult> result) { results_.push_back(std::move(result)); });
+    hub_.router().send(std::move(call));
+    hub_.loop.run();
+  }
+  // "service< STATUS [PAYLOAD]" or "service< refused NUMBER"
+  void expect_method_result(const Words& words) {
+    if (results_.empty()) {
+      ADD_FAILURE() << "no call was answered";
+      return;
+    }
+    const Result<MethodResult> result = std::move(results_.front());
+    results_.pop_front();
+    std::string text = result ? std::to_string(result->status)
+                              : "refused " + std::to_string(error_row(result.error().code).number);
+    if (result && !result->payload.empty()) text += " " + result->payload;
+    EXPECT_EQ(text, joined(words));
   }
   void store(const Words& words) {
     if (words.at(0) == "hold") {
@@ -96,6 +148,7 @@ class Transcript {
       const auto id = PacketId{number(option(words, "id", "0"))};
       const bool retain = option(words, "retain", "0") == "1";
       const auto qos = static_cast<mqtt::QoS>(number(option(words, "qos", "0")));
+      replace(words.at(0), "$rid=*", "$rid=" + request_id_);
       mqtt::append_client_publish(bytes, words.at(0), words.size() > 1 ? words[1] : "", qos, retain, false,
                                   id);
     } else if (packet == "SUBSCRIBE") {
@@ -104,6 +157,11 @@ class Transcript {
       std::vector<mqtt::TopicRequest> requests;
       for (const std::string& filter : words) requests.push_back({filter, qos});
       mqtt::append_subscribe(bytes, id, requests);
+    } else if (packet == "UNSUBSCRIBE") {
+      const auto id = PacketId{number(option(words, "id", "1"))};
+      mqtt::append_unsubscribe(bytes, id, std::vector<std::string_view>(words.begin(), words.end()));
+    } else if (packet == "PUBACK") {
+      mqtt::append_puback(bytes, PacketId{number(option(words, "id"))});
     } else if (packet == "PINGREQ") {
       mqtt::append_pingreq(bytes);
     } else if (packet == "DISCONNECT") {
@@ -133,8 +191,7 @@ class Transcript {
   }
   void expect_packet(const std::string& who, const Words& words) {
     collect(who);
-    std::string expected;
-    for (const std::string& word : words) expected += (expected.empty() ? "" : " ") + word;
+    std::string expected = joined(words);
     if (expected == "closed") {
       EXPECT_TRUE(clients_.at(who)->closed());
     } else if (expected == "nothing") {
@@ -143,7 +200,14 @@ class Transcript {
     } else if (inbox_[who].empty()) {
       ADD_FAILURE() << "nothing came, expected " << expected;
     } else {
-      EXPECT_EQ(inbox_[who].front(), expected);
+      std::string& got = inbox_[who].front();
+      while (got.ends_with(' ')) got.pop_back();  // an empty payload
+      if (const std::size_t at = got.find("$rid="); expected.find("$rid=*") != std::string::npos) {
+        ASSERT_NE(at, std::string::npos) << got;
+        request_id_ = got.substr(at + 5, got.find_first_of(" &", at) - at - 5);
+        replace(expected, "$rid=*", "$rid=" + request_id_);
+      }
+      EXPECT_EQ(got, expected);
       inbox_[who].pop_front();
     }
   }
@@ -178,6 +242,8 @@ class Transcript {
   std::map<std::string, IdentityRecord> records_;
   std::map<std::string, std::unique_ptr<SimDevice>> clients_;
   std::map<std::string, std::deque<std::string>> inbox_;
+  std::deque<Result<MethodResult>> results_;
+  std::string request_id_;  // what "$rid=*" stood for last
   std::size_t connections_ = 0;
   std::size_t records_seen_ = 0;
 };

@@ -287,7 +287,7 @@ TEST_F(DeviceMqttTelemetry, a_client_that_does_not_read_is_not_read_from) {
   client.subscribe({{"$iothub/twin/res/#", QoS::at_most_once}});
   client.link().stall();
   std::string bytes;
-  for (int i = 0; i < 300; ++i) {
+  for (int i = 0; i < 2000; ++i) {
     mqtt::append_client_publish(bytes, "$iothub/twin/GET/?$rid=1", "", QoS::at_most_once, false, false,
                                 PacketId{});
   }
@@ -296,7 +296,7 @@ TEST_F(DeviceMqttTelemetry, a_client_that_does_not_read_is_not_read_from) {
   client.link().unstall();
   hub.loop.run();
   EXPECT_TRUE(client.link().hub_is_reading());
-  EXPECT_EQ(client.packets().size(), 300u);
+  EXPECT_EQ(client.packets().size(), 2000u);
 }
 
 // Subscriptions
