@@ -23,7 +23,7 @@ std::string_view trimmed(std::string_view text) {
 std::vector<std::string_view> elements_of(const HttpRequest& request, std::string_view name) {
   std::vector<std::string_view> elements;
   for (const auto& [header, value] : request.headers) {
-    if (header != name) continue;
+    if (!equals_ignoring_case(header, name)) continue;
     std::string_view rest = value;
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find(','), rest.size());

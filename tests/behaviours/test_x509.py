@@ -34,7 +34,7 @@ class X509(unittest.TestCase):
         cls.other = certificates.self_signed(cls.folder, "other")
         cls.ca = certificates.authority(cls.folder, "plant CA")
         cls.stranger = certificates.authority(cls.folder, "stranger CA")
-        cls.hub.add_ca_certificate("plant", cls.ca.certificate.read_text())
+        cls.hub.add_ca_certificate(f"plant-{cls.__module__}", cls.ca.certificate.read_text())
 
     def thumbprint_device(self, primary=None, secondary=None, **document):
         prints = {"primaryThumbprint": primary, "secondaryThumbprint": secondary}

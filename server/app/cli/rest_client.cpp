@@ -27,13 +27,11 @@ std::size_t collect(char* data, std::size_t, std::size_t size, void* into) {
   return size;
 }
 
-std::size_t note_etag(char* data, std::size_t, std::size_t size, void* into) {
-  constexpr std::string_view kName = "etag:";
-  std::string_view line(data, size);
-  if (line.size() < kName.size() || !equals_ignoring_case(line.substr(0, kName.size()), kName)) return size;
-  line.remove_prefix(std::min(line.find_first_not_of(" \t", kName.size()), line.size()));
-  static_cast<std::string*>(into)->assign(line.substr(0, line.find_last_not_of(" \t\r\n") + 1));
-  return size;
+// The value of a header line when it is the named one ("etag:").
+std::optional<std::string> value_of(std::string_view line, std::string_view name) {
+  if (!equals_ignoring_case(line.substr(0, name.size()), name)) return std::nullopt;
+  line.remove_prefix(std::min(line.find_first_not_of(" \t", name.size()), line.size()));
+  return std::string(line.substr(0, line.find_last_not_of(" \t\r\n") + 1));
 }
 
 // Cuts a stream into lines.
@@ -70,13 +68,13 @@ struct RestClient::Curl {
   curl_slist* connect_to = nullptr;
   char error[CURL_ERROR_SIZE] = {};
   std::time_t hub_time = -1;  // from the header Date
+  std::string etag;
 
   static std::size_t take_header(char* data, std::size_t, std::size_t size, void* into) {
-    constexpr std::string_view kDate = "date:";
-    const std::string line(data, size);
-    if (equals_ignoring_case(line.substr(0, kDate.size()), kDate)) {
-      static_cast<Curl*>(into)->hub_time = curl_getdate(line.c_str() + kDate.size(), nullptr);
-    }
+    auto& self = *static_cast<Curl*>(into);
+    const std::string_view line(data, size);
+    if (const auto date = value_of(line, "date:")) self.hub_time = curl_getdate(date->c_str(), nullptr);
+    if (auto etag = value_of(line, "etag:")) self.etag = std::move(*etag);
     return size;
   }
   ~Curl() {
@@ -90,6 +88,7 @@ struct RestClient::Curl {
     curl_slist_free_all(std::exchange(connect_to, nullptr));
     error[0] = '\0';
     hub_time = -1;
+    etag.clear();
   }
   Error failure(CURLcode code, const HubTarget& target) const {
     const std::string reason = error[0] != '\0' ? error : curl_easy_strerror(code);
@@ -172,8 +171,6 @@ Result<RestAnswer> RestClient::exchange(const std::string& verb, const std::stri
   curl_easy_setopt(curl_->handle, CURLOPT_TIMEOUT, static_cast<long>(answer_time_.count()));
   curl_easy_setopt(curl_->handle, CURLOPT_WRITEFUNCTION, collect);
   curl_easy_setopt(curl_->handle, CURLOPT_WRITEDATA, &answer.body);
-  curl_easy_setopt(curl_->handle, CURLOPT_HEADERFUNCTION, note_etag);
-  curl_easy_setopt(curl_->handle, CURLOPT_HEADERDATA, &answer.etag);
   if (!body.empty() || verb == "POST") {
     curl_easy_setopt(curl_->handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     curl_easy_setopt(curl_->handle, CURLOPT_POSTFIELDS, body.data());
@@ -183,6 +180,7 @@ Result<RestAnswer> RestClient::exchange(const std::string& verb, const std::stri
   long status = 0;
   curl_easy_getinfo(curl_->handle, CURLINFO_RESPONSE_CODE, &status);
   answer.status = static_cast<int>(status);
+  answer.etag = curl_->etag;
   return answer;
 }
 
