@@ -356,3 +356,44 @@ def test_every_confirmed_message_survives_kill_9(hub, device, device_id):
     assert not missing
     firsts = list(dict.fromkeys(stored))  # a message that the SDK sent again may stand twice
     assert firsts == sorted(firsts, key=int)
+
+
+def test_cloud_to_device_messages_arrive_and_are_acknowledged(hub, device, client):
+    got = []
+    arrived = threading.Event()
+
+    def on_message(message):
+        got.append(message)
+        if len(got) == 2:
+            arrived.set()
+
+    client.on_message_received = on_message
+    client.connect()
+    path = f"/devices/{device['deviceId']}/messages/deviceBound?api-version=2021-04-12"
+
+    def send():
+        headers = {
+            "iothub-messageid": "m-1",
+            "iothub-correlationid": "c-1",
+            "iothub-ack": "full",
+            "iothub-contenttype": "application/json",
+            "iothub-contentencoding": "utf-8",
+            "iothub-app-colour": "deep blue/green",
+        }
+        assert hub.rest("POST", path, {"a": 1}, headers)[0] == 204
+
+    def is_empty():
+        return hub.rest("GET", f"/devices/{device['deviceId']}?api-version=2021-04-12")[1]["cloudToDeviceMessageCount"] == 0
+
+    send()
+    assert wait_until(lambda: len(got) == 1)
+    assert wait_until(is_empty)
+    client.disconnect()
+    send()
+    client.connect()
+    assert arrived.wait(WAIT)
+    for message in got:
+        assert (message.data, message.message_id, message.correlation_id) == (b'{"a": 1}', "m-1", "c-1")
+        assert (message.content_type, message.content_encoding) == ("application/json", "utf-8")
+        assert message.custom_properties["colour"] == "deep blue/green"
+    assert wait_until(is_empty)
