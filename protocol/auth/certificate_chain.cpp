@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include <ctime>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -105,6 +106,16 @@ void set_parameters(X509_STORE_CTX* context, WallTime now) {
   X509_VERIFY_PARAM_set_auth_level(parameters, 1);  // no signature by MD5 or SHA-1, no RSA below 1024 bits
 }
 
+Result<void> verify_against(X509_STORE* store, X509* leaf, STACK_OF(X509) * untrusted, WallTime now) {
+  const StoreContext context(X509_STORE_CTX_new());
+  KYANITE_ASSERT(context != nullptr && X509_STORE_CTX_init(context.get(), store, leaf, untrusted) == 1);
+  set_parameters(context.get(), now);
+  if (X509_verify_cert(context.get()) == 1) return {};
+  return refused(std::string(X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()))) +
+                 " (certificate " + std::to_string(X509_STORE_CTX_get_error_depth(context.get())) +
+                 " of the chain)");
+}
+
 }  // namespace
 
 Result<CertificateFacts> read_certificate(std::string_view der) {
@@ -164,12 +175,18 @@ std::string der_to_pem(std::string_view der) {
   return written > 0 ? bio_text(bio.get()) : std::string();
 }
 
-TrustStore::TrustStore(const std::vector<std::string>& trusted_ca_der)
-    : store_(X509_STORE_new(), X509_STORE_free) {
+TrustStore::TrustStore(const std::vector<std::string>& trusted_ca_der) {
   const ErrorQueueGuard guard;
-  KYANITE_ASSERT(store_ != nullptr);
+  std::map<std::string, std::size_t> of_name;
   for (const std::string& der : trusted_ca_der) {
-    if (const Certificate ca = parse_der(der)) X509_STORE_add_cert(store_.get(), ca.get());
+    const Certificate ca = parse_der(der);
+    if (!ca) continue;
+    const std::size_t place = of_name[subject_line(X509_get_subject_name(ca.get()))]++;
+    if (place == stores_.size()) {
+      stores_.emplace_back(X509_STORE_new(), X509_STORE_free);
+      KYANITE_ASSERT(stores_.back() != nullptr);
+    }
+    X509_STORE_add_cert(stores_[place].get(), ca.get());
   }
 }
 
@@ -177,7 +194,7 @@ Result<void> TrustStore::verify(const std::vector<std::string>& chain_der, WallT
   const ErrorQueueGuard guard;
   if (chain_der.empty()) return refused("none was presented");
   if (chain_der.size() > limits::kCertificateChainMax) return refused("the chain is too long");
-  if (!store_) return refused("no CA is registered");
+  if (stores_.empty()) return refused("no CA is registered");
   const Certificate leaf = parse_der(chain_der.front());
   if (!leaf) return refused("malformed");
   const Certificates untrusted(sk_X509_new_null());
@@ -187,14 +204,12 @@ Result<void> TrustStore::verify(const std::vector<std::string>& chain_der, WallT
     if (!certificate) return refused("a certificate of the chain is malformed");
     if (sk_X509_push(untrusted.get(), certificate.get()) > 0) static_cast<void>(certificate.release());
   }
-  const StoreContext context(X509_STORE_CTX_new());
-  KYANITE_ASSERT(context != nullptr &&
-                 X509_STORE_CTX_init(context.get(), store_.get(), leaf.get(), untrusted.get()) == 1);
-  set_parameters(context.get(), now);
-  if (X509_verify_cert(context.get()) == 1) return {};
-  return refused(std::string(X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()))) +
-                 " (certificate " + std::to_string(X509_STORE_CTX_get_error_depth(context.get())) +
-                 " of the chain)");
+  Result<void> outcome;
+  for (const auto& store : stores_) {
+    outcome = verify_against(store.get(), leaf.get(), untrusted.get(), now);
+    if (outcome) break;
+  }
+  return outcome;
 }
 
 Result<void> verify_certificate_chain(const std::vector<std::string>& chain_der,

@@ -40,7 +40,9 @@ class TrustStore {
   Result<void> verify(const std::vector<std::string>& chain_der, WallTime now) const;
 
  private:
-  std::shared_ptr<x509_store_st> store_;
+  // OpenSSL takes the first issuer of a name without trying the others, and a CA that got a new key often
+  // keeps its name: CAs of one name stand in different stores, which are tried in turn.
+  std::vector<std::shared_ptr<x509_store_st>> stores_;
 };
 
 // TrustStore::verify() with a store made for this one call.

@@ -1,4 +1,5 @@
 """MQTT 3.1.1 by hand: packets as bytes, and a client that sends any bytes over TLS and reads what comes back."""
+import select
 import socket
 import ssl
 import struct
@@ -97,6 +98,21 @@ class Wire:
             self.socket.sendall(data)
         except (ConnectionError, ssl.SSLError):
             pass  # closed by the hub meanwhile: the next read shows it
+
+    def send_reading(self, data):
+        """Sends more than the hub takes before its answers are read, from one thread: Python's ssl is not made for two."""
+        rest = memoryview(data)
+        until = time.monotonic() + TIMEOUT
+        self.socket.setblocking(False)
+        while rest:
+            assert time.monotonic() < until, "the hub takes no more"
+            try:
+                rest = rest[self.socket.send(rest[:16384]):]
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                try:
+                    self.received += self.socket.recv(65536)
+                except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                    select.select([self.socket], [self.socket], [], 1)
 
     def read(self, timeout=TIMEOUT):
         until = time.monotonic() + timeout

@@ -3,7 +3,6 @@ import base64
 import json
 import socket
 import struct
-import threading
 import unittest
 
 import mqtt_wire as wire
@@ -178,11 +177,9 @@ class Telemetry(unittest.TestCase):
         count = 20_000
         data = b"".join(wire.publish(self.device.events, "x", packet_id=number) for number in range(1, count + 1))
         with self.device.session() as client:
-            sender = threading.Thread(target=client.send, args=(data,))
-            sender.start()
+            client.send_reading(data)
             for number in range(1, count + 1):
                 self.assertEqual(client.read(), (0x40, struct.pack(">H", number)))
-            sender.join()
 
     def test_a_peer_that_reads_no_answers_is_read_no_further(self):
         before = self.device.hub.resident_bytes()

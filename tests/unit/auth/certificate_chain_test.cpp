@@ -149,6 +149,15 @@ TEST_F(CertificateChain, a_trust_store_is_used_many_times_and_shared_by_copies) 
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
+TEST_F(CertificateChain, of_two_cas_with_one_name_each_vouches_for_its_own) {
+  const auto renewed = make_certificate({"Test Root", true, kBefore, kAfter});
+  const auto leaf = make_certificate({"d9", false, kBefore, kAfter, &renewed});
+  const TrustStore both({root_.der, renewed.der});
+  EXPECT_TRUE(both.verify({leaf_.der, intermediate_.der}, kNow));
+  EXPECT_TRUE(both.verify({leaf.der}, kNow));
+  EXPECT_FALSE(TrustStore({root_.der}).verify({leaf.der}, kNow));
+}
+
 TEST_F(CertificateChain, a_damaged_trust_anchor_does_not_spoil_the_others) {
   EXPECT_TRUE(verify_certificate_chain({leaf_.der, intermediate_.der}, {"junk", root_.der}, kNow));
 }
