@@ -38,6 +38,7 @@ CONNECTING = [
     ("TLS 1.2, full", ["--tls", "1.2"]),
     ("TLS 1.2, resumed", ["--tls", "1.2", "--resume"]),
 ]
+METHODS = [1, 100, 1000]  # devices, each called once at a time
 STORM = 5000
 IDLE = [1000, 10000]
 
@@ -121,6 +122,18 @@ class Bench:
                 )
                 if figures:
                     rows.append({"name": name, **figures})
+        return rows
+
+    def methods(self):
+        seconds = 1 if self.chosen.quick else 6
+        rows = []
+        with running(self.hub()) as hub:
+            for count in METHODS:
+                file = self.devices(hub, count)
+                flags = ["--device-list", file, "--devices", count, "--duration", seconds]
+                figures = file and self.load(f"methods, {count}", hub, "methods", *flags)
+                if figures:
+                    rows.append({"name": f"{count:,} device{'s' if count > 1 else ''}", **figures})
         return rows
 
     def connecting(self):
@@ -297,6 +310,19 @@ def show(results):
                 for r in results["publishing"][durability]
             ],
         )
+    print("Direct methods, REST request to REST answer\n")
+    table(
+        ["one call at a time for each of", "calls/s", "hub ms CPU each", "p50 / p99 ms"],
+        [
+            [
+                r["name"],
+                f"{r['callsPerSecond']:,.0f}",
+                r["serverCpuMsPerCall"],
+                f"{r['latency']['p50Ms']:.1f} / {r['latency']['p99Ms']:.1f}",
+            ]
+            for r in results["methods"]
+        ],
+    )
     print("Connecting (TCP, TLS, CONNECT, CONNACK, close)\n")
     table(
         ["handshake", "connections/s", "hub ms CPU each", "generator", "p50 / p99 ms"],
@@ -356,6 +382,7 @@ def main():
             "machine": machine(),
             "starting": bench.starting(),
             "publishing": {mode: bench.publishing(mode) for mode in ("fsync", "os")},
+            "methods": bench.methods(),
             "connecting": bench.connecting(),
             "idling": bench.idling(),
             "notMeasured": bench.not_measured,

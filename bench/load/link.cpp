@@ -22,6 +22,8 @@ constexpr std::size_t kIncompletePacketBytesMax = 64 * 1024;
 constexpr std::uint8_t kConnack = 0x20;
 constexpr std::uint8_t kPuback = 0x40;
 constexpr std::uint8_t kPingresp = 0xD0;
+constexpr std::uint8_t kSuback = 0x90;
+constexpr std::uint8_t kPublish = 0x30;  // QoS 0
 
 // The fixed header at the front of bytes: its size and the length that remains; size 0 when it is incomplete.
 struct FixedHeader {
@@ -266,6 +268,21 @@ bool Link::handle_packet(std::uint8_t first, std::string_view body) {
       break;
     case kPingresp:
       break;
+    case kSuback:
+      context_.observer.on_suback(*this);
+      break;
+    case kPublish: {
+      const std::size_t topic = body.size() < 2
+                                    ? 0
+                                    : static_cast<std::size_t>(static_cast<std::uint8_t>(body[0]) << 8 |
+                                                               static_cast<std::uint8_t>(body[1]));
+      if (body.size() < 2 + topic) {
+        fail("an unexpected PUBLISH");
+        return false;
+      }
+      context_.observer.on_publish(*this, body.substr(2, topic), body.substr(2 + topic));
+      break;
+    }
     default:
       fail("an unexpected packet of type " + std::to_string(first >> 4));
       return false;

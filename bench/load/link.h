@@ -19,6 +19,9 @@ class LinkObserver {
  public:
   virtual void on_ready(Link& link) = 0;  // CONNACK accepted
   virtual void on_puback(Link& link, std::uint16_t packet_id) = 0;
+  virtual void on_suback(Link&) {}
+  // At QoS 0; the views are valid during the call only.
+  virtual void on_publish(Link&, std::string_view /*topic*/, std::string_view /*body*/) {}
   // Not after close(). link.was_ready() tells whether it had been open.
   virtual void on_closed(Link& link, std::string_view reason) = 0;
 

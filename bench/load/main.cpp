@@ -58,6 +58,8 @@ Report run(const Options& options, const TlsClient& tls, std::vector<Device>& de
       return run_publish(options, tls, devices);
     case Mode::idle:
       return run_idle(options, tls, devices);
+    case Mode::methods:
+      return run_methods(options, tls, devices);
     case Mode::demo:
       break;
   }

@@ -107,6 +107,13 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
       ->check(CLI::Range(0.0, 60.0));
   idle->add_flag("--drop", options.drop, "Close without DISCONNECT");
 
+  CLI::App* methods =
+      app.add_subcommand("methods", "Direct methods over REST, one at a time for each device");
+  methods->add_option("--duration", options.duration_seconds, "Stop after so many seconds")
+      ->check(CLI::Range(0.1, kDurationSecondsMax));
+  methods->add_option("--warmup", options.warmup_seconds, "Seconds left out of the figures")
+      ->check(CLI::Range(0.0, 60.0));
+
   CLI::App* demo = app.add_subcommand("demo", "One simulated thermometer, until stopped");
   demo->add_option("--device-list", options.fleet.list_file,
                    "CSV file: deviceId,key; its first device is used");
@@ -115,7 +122,7 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
       ->check(CLI::Range(0.05, kDurationSecondsMax));
   demo->add_option("--count", options.demo_count, "Stop after so many acknowledged messages");
 
-  for (CLI::App* mode : {connect, publish, twin, idle, demo}) {
+  for (CLI::App* mode : {connect, publish, twin, idle, methods, demo}) {
     add_target(*mode, flags);
     add_run(*mode, options);
     if (mode != demo) add_fleet(*mode, options);
@@ -124,6 +131,7 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
   publish->callback([&options] { options.mode = Mode::publish; });
   twin->callback([&options] { options.mode = Mode::twin; });
   idle->callback([&options] { options.mode = Mode::idle; });
+  methods->callback([&options] { options.mode = Mode::methods; });
   demo->callback([&options] { options.mode = Mode::demo; });
 }
 

@@ -8,7 +8,7 @@
 
 namespace kyanite::load {
 
-enum class Mode { connect, publish, twin, idle, demo };
+enum class Mode { connect, publish, twin, idle, methods, demo };
 enum class TlsVersion { any, v1_2, v1_3 };
 
 // Where the devices come from: a CSV file of `deviceId,key`, or a template whose devices are created over

@@ -6,6 +6,8 @@
 #include "bench/load/connect_scenario.h"
 #include "bench/load/demo_scenario.h"
 #include "bench/load/idle_scenario.h"
+#include "bench/load/method_caller.h"
+#include "bench/load/methods_scenario.h"
 #include "bench/load/process_figures.h"
 #include "bench/load/publish_scenario.h"
 #include "bench/load/worker_group.h"
@@ -207,6 +209,40 @@ Report run_idle(const Options& options, const TlsClient& tls, std::span<Device> 
   }
   figures["failures"] = workers.failures();
   report.exit_status = count == devices.size() && lost == 0 ? 0 : 1;
+  return report;
+}
+
+Report run_methods(const Options& options, const TlsClient& tls, std::span<Device> devices) {
+  using Workers = WorkerGroup<MethodsScenario>;
+  RunControl control(static_cast<unsigned>(Workers::worker_count(options, devices.size())));
+  Workers workers(options, tls, devices, control);
+  control.wait_ready();
+  std::vector<std::string> ids;
+  for (const Device& device : devices) ids.push_back(device.id);
+  const Sample before(options.target.pid);
+  const auto calls =
+      call_methods(options.target, ids, Seconds(options.warmup_seconds), Seconds(options.duration_seconds));
+  const Sample after(options.target.pid);
+  control.advance(Phase::closing);
+  workers.join();
+
+  std::size_t listening = 0;
+  for (const auto& worker : workers.scenarios()) listening += worker->listening();
+  Report report;
+  Json& figures = report.figures;
+  figures = {{"mode", "methods"}, {"devices", devices.size()}, {"listening", listening}};
+  if (!calls) {
+    figures["problem"] = calls.error().detail;
+    report.exit_status = 2;
+    return report;
+  }
+  figures["completed"] = calls->completed;
+  figures["callsPerSecond"] = std::round(static_cast<double>(calls->completed) / options.duration_seconds);
+  figures["latency"] = calls->latency.to_json();
+  add_cpu(figures, before, after, calls->completed, 1e3, "MsPerCall");
+  figures["failed"] = calls->failed;
+  figures["failures"] = workers.failures();
+  report.exit_status = calls->failed == 0 && calls->completed > 0 && listening == devices.size() ? 0 : 1;
   return report;
 }
 

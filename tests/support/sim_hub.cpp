@@ -113,6 +113,8 @@ SimHub::~SimHub() {
   for (const auto& shard : shards_) shard->mqtt.reset();
   for (const auto& shard : shards_) shard->registry.reset();
   for (const auto& shard : shards_) shard->directory.reset();
+  c2d_sweep_.reset();
+  feedback_.reset();
   administration_.reset();
   if (!own_machine_) loop.clear();
 }

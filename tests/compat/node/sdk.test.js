@@ -134,6 +134,33 @@ overBoth('a module sends as itself', async (transport, id) => {
   assert.strictEqual(event.moduleId, 'camera');
 });
 
+for (const kind of ['device', 'module']) {
+  overBoth(`direct methods of a ${kind} are answered`, async (transport, id) => {
+    const name = id(`node-methods-${kind}`);
+    const device = await hub.createDevice(name);
+    const identity = kind === 'module' ? await hub.createModule(name, 'camera') : device;
+    const client = await connected(transport, identity, { kind: kind === 'module' ? ModuleClient : Client });
+    await client.open();
+    const calls = [];
+    const handle = (request, response) => {
+      calls.push([request.methodName, request.payload]);
+      response.send(request.methodName === 'fail' ? 500 : 200, { saw: request.payload });
+    };
+    const handler = kind === 'module' ? 'onMethod' : 'onDeviceMethod';
+    client[handler]('echo', handle);
+    client[handler]('fail', handle);
+    const target = `/twins/${name}${kind === 'module' ? '/modules/camera' : ''}/methods?api-version=2021-04-12`;
+    const invoke = async (methodName, payload) => JSON.parse(await hub.request('POST', target,
+      { methodName, payload, responseTimeoutInSeconds: 20, connectTimeoutInSeconds: 20 }));
+    assert.deepStrictEqual(await invoke('echo', { a: [1, 'ü', null] }), { status: 200, payload: { saw: { a: [1, 'ü', null] } } });
+    assert.deepStrictEqual(await invoke('fail', 'text'), { status: 500, payload: { saw: 'text' } });
+    const many = await Promise.all(Array.from({ length: 50 }, (_, i) => invoke('echo', i)));
+    assert.deepStrictEqual(many.map((answer) => answer.payload.saw), Array.from({ length: 50 }, (_, i) => i));
+    assert.strictEqual(calls.length, 52);
+    await client.close();
+  });
+}
+
 overBoth('a second connection takes over', async (transport, id) => {
   const device = await hub.createDevice(id('node-takeover'));
   const first = await connected(transport, device, { retry: false });

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from azure.iot.device import X509, IoTHubDeviceClient, IoTHubModuleClient, Message
+from azure.iot.device import X509, IoTHubDeviceClient, IoTHubModuleClient, Message, MethodResponse
 from azure.iot.device.exceptions import (
     ConnectionDroppedError,
     ConnectionFailedError,
@@ -397,3 +397,33 @@ def test_cloud_to_device_messages_arrive_and_are_acknowledged(hub, device, clien
         assert (message.content_type, message.content_encoding) == ("application/json", "utf-8")
         assert message.custom_properties["colour"] == "deep blue/green"
     assert wait_until(is_empty)
+
+
+@pytest.mark.parametrize("kind", ["device", "module"])
+def test_direct_methods_are_answered(hub, device, device_id, kind):
+    identity = {**hub.create_module(device_id, "camera"), "hostName": hub.host_name} if kind == "module" else device
+    client = make_client(hub, identity)
+    calls = []
+
+    def handle(request):
+        calls.append((request.name, request.payload))
+        status = 500 if request.name == "fail" else 200
+        client.send_method_response(MethodResponse.create_from_method_request(request, status, {"saw": request.payload}))
+
+    client.on_method_request_received = handle
+    client.connect()
+
+    def invoke(name, **fields):
+        path = f"/twins/{device_id}" + ("/modules/camera" if kind == "module" else "") + "/methods?api-version=2021-04-12"
+        body = {"methodName": name, "responseTimeoutInSeconds": 20, "connectTimeoutInSeconds": 20, **fields}
+        status, content = hub.rest("POST", path, body, timeout=45)
+        assert status == 200, content
+        return content
+
+    try:
+        assert invoke("echo", payload={"a": [1, "ü"]}) == {"status": 200, "payload": {"saw": {"a": [1, "ü"]}}}
+        assert invoke("fail", payload="text") == {"status": 500, "payload": {"saw": "text"}}
+        assert invoke("echo", payload=None) == {"status": 200, "payload": {"saw": None}}
+        assert [name for name, _ in calls] == ["echo", "fail", "echo"]
+    finally:
+        client.shutdown()
