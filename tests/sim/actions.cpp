@@ -57,7 +57,7 @@ void unsubscribe(World& world) {
   client.unsubscribe(filter.empty() ? client.c2d_filter() : filter);
 }
 
-void get_twin(World& world) { world.any_client().get_twin(); }
+void get_twin(World& world) { world.any_client().get_twin(world.state()); }
 
 void patch_reported(World& world) {
   SimClient& client = world.any_client();

@@ -53,16 +53,17 @@ void C2dChecker::written(const std::string& body, const Identity& to, std::uint6
   if (found == sends_.end()) return;
   Send& send = found->second;
   judge_.require(!to.is_module() && to.device == send.device, body + " goes to its own device only");
-  judge_.require(send.appended, body + " is stored before it is delivered");
+  judge_.require(send.appended || send.device_erased, body + " is stored before it is delivered");
   // What the owner had sent on its way in the same instant may still arrive.
   judge_.require(!(send.ended && send.device_acknowledged && send.ended_at < now),
                  body + " is not delivered after it was completed");
+  if (qos == 0) send.device_acknowledged = true;
+  if (!send.appended) return;  // its place was never seen
   Line& line = lines_[connection];
   if (++line.written[send.sequence] == 1) {
     judge_.require(line.newest < send.sequence, body + " is delivered in the order of the queue");
     line.newest = send.sequence;
   }
-  if (qos == 0) send.device_acknowledged = true;
 }
 
 bool C2dChecker::may_have_expired(const Send& send) const {

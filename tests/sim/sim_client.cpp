@@ -105,9 +105,11 @@ void SimClient::unsubscribe(const std::string& filter) {
   send(bytes);
 }
 
-void SimClient::get_twin() {
+void SimClient::get_twin(const MemoryState& state) {
   if (!connected_) return;
-  const std::string topic = "$iothub/twin/GET/?$rid=g" + std::to_string(checkers_.new_number());
+  const std::string rid = "g" + std::to_string(checkers_.new_number());
+  gets_[rid] = TwinChecker::generation_of(identity_, state);
+  const std::string topic = "$iothub/twin/GET/?$rid=" + rid;
   std::string bytes;
   mqtt::append_client_publish(bytes, topic, "", mqtt::QoS::at_most_once, false, false, {});
   checkers_.judge.tell(name() + " get twin");
@@ -215,6 +217,7 @@ void SimClient::forget() {
   unacknowledged_.clear();
   subscribing_.clear();
   patches_.clear();
+  gets_.clear();
   late_answers_.clear();
   late_pubacks_.clear();
 }
@@ -302,8 +305,12 @@ void SimClient::on_twin_response(const ServerPacket& packet, const MemoryState& 
     patches_.erase(patch);
     return;
   }
-  checkers_.judge.require(rid.starts_with("g"),
+  const auto get = gets_.find(rid);
+  checkers_.judge.require(get != gets_.end(),
                           name() + " gets one response for each request: " + packet.topic);
+  if (get == gets_.end()) return;
+  const std::string generation = get->second;
+  gets_.erase(get);
   if (status != "200") return;
   const auto body = parse_json(packet.payload);
   checkers_.judge.require(body && body->contains("desired") && body->contains("reported"), "a twin is whole");
@@ -311,8 +318,8 @@ void SimClient::on_twin_response(const ServerPacket& packet, const MemoryState& 
   const auto version = [&](const char* section) {
     return (*body)[section].value("$version", std::uint64_t{0});
   };
-  checkers_.twins.read(identity_, Section::reported, version("reported"), state);
-  checkers_.twins.read(identity_, Section::desired, version("desired"), state);
+  checkers_.twins.read(identity_, generation, Section::reported, version("reported"), state);
+  checkers_.twins.read(identity_, generation, Section::desired, version("desired"), state);
 }
 
 void SimClient::on_method(const ServerPacket& packet) {

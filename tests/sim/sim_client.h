@@ -39,7 +39,7 @@ class SimClient {
   void publish(int qos, bool duplicate_id);
   void subscribe(const std::string& filter, int qos);
   void unsubscribe(const std::string& filter);
-  void get_twin();
+  void get_twin(const MemoryState& state);
   void patch_twin(const MemoryState& state, const std::string& key, bool removes);
   void send_late_answers();  // what its manners put off
   void acknowledge_late();
@@ -91,6 +91,7 @@ class SimClient {
   PacketReader watcher_;
   std::deque<std::pair<std::uint16_t, std::uint64_t>> unacknowledged_;  // packet id, telemetry number
   std::map<std::uint16_t, Subscribing> subscribing_;
+  std::map<std::string, std::string> gets_;                           // generation by request id
   std::map<std::string, std::uint64_t> patches_;                      // patch number by request id
   std::deque<std::pair<std::string, std::uint64_t>> late_answers_;    // request id, call number
   std::deque<std::pair<std::uint16_t, std::uint64_t>> late_pubacks_;  // packet id, message number

@@ -60,10 +60,10 @@ void TwinChecker::on_commit(const MemoryState& state) {
   }
 }
 
-void TwinChecker::read(const Identity& identity, Section section, std::uint64_t version,
-                       const MemoryState& state) {
+void TwinChecker::read(const Identity& identity, const std::string& generation, Section section,
+                       std::uint64_t version, const MemoryState& state) {
   const auto twin = state.twins.find(identity);
-  if (twin == state.twins.end()) return;
+  if (twin == state.twins.end() || generation != generation_of(identity, state)) return;
   judge_.require(version <= version_of(twin->second, section),
                  "a twin is read as it is stored: " + name_of(identity));
 }

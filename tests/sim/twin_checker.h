@@ -35,7 +35,10 @@ class TwinChecker {
 
   void on_commit(const MemoryState& state);
   // A document as somebody read it; it cannot be ahead of the store.
-  void read(const Identity& identity, Section section, std::uint64_t version, const MemoryState& state);
+  // `generation` is that of the identity when it was asked; another one's versions cannot be compared.
+  void read(const Identity& identity, const std::string& generation, Section section, std::uint64_t version,
+            const MemoryState& state);
+  static std::string generation_of(const Identity& identity, const MemoryState& state);
   // The hub wrote a notification to a connection.
   void notified(const Identity& identity, std::uint64_t connection, const Json& body,
                 const MemoryState& state);
@@ -58,7 +61,6 @@ class TwinChecker {
   };
   using SectionKey = std::pair<Identity, std::pair<std::string, Section>>;  // identity, generation, section
 
-  static std::string generation_of(const Identity& identity, const MemoryState& state);
   static std::uint64_t version_of(const TwinRecord& twin, Section section);
   void check_section(const Identity& identity, Section section, const TwinRecord& twin,
                      const std::string& generation);
