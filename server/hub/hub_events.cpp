@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "protocol/auth/symmetric_key.h"
-#include "protocol/base/base64.h"
 #include "protocol/base/iso_time.h"
+#include "protocol/twin/twin_json.h"
 #include "storage/record_codec.h"
 
 namespace kyanite {
@@ -23,27 +23,18 @@ Json object_of(const std::string& text) {
   return json && json->is_object() ? std::move(*json) : Json::object();
 }
 
+// What cannot be read is shown as if it were not there: it must not keep its identity from being deleted.
 Json section(const std::string& properties, const std::string& metadata, std::uint64_t version) {
-  Json json = object_of(properties);
-  // As the service shows a section that was never written (10.3).
-  json["$metadata"] = metadata.empty() ? Json{{"$lastUpdated", "0001-01-01T00:00:00Z"}} : object_of(metadata);
-  json["$version"] = version;
-  return json;
-}
-
-std::string etag_of(const TwinRecord& twin) {
-  std::string bytes;
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    bytes.push_back(static_cast<char>(static_cast<unsigned char>(twin.etag_counter >> shift)));
-  }
-  return encode_base64(bytes);
+  const Result<TwinMetadata> decoded = TwinMetadata::decode(metadata);
+  // The service does not tell here when a section that was never written was created (10.3).
+  return section_to_json(object_of(properties), decoded ? &*decoded : nullptr, version, kNever);
 }
 
 std::string lifecycle_body(const Identity& id, const TwinRecord& twin) {
   Json json;
   json["deviceId"] = id.device;
   if (id.is_module()) json["moduleId"] = id.module;
-  json["etag"] = etag_of(twin);
+  json["etag"] = twin_etag(twin.etag_counter);
   json["version"] = twin.version;
   if (Json tags = object_of(twin.tags); !tags.empty()) json["tags"] = std::move(tags);
   json["properties"] = {{"desired", section(twin.desired, twin.desired_metadata, twin.desired_version)},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "protocol/base/iso_time.h"
+#include "protocol/twin/twin_metadata.h"
 #include "server/hub/message_source.h"
 #include "storage/record_codec.h"
 #include "tests/support/catching_log.h"
@@ -88,8 +89,9 @@ TEST_F(HubEventsTest, a_deleted_module_tells_what_its_twin_was) {
   twin.desired_version = 4;
   twin.tags = R"({"site":"A"})";
   twin.desired = R"({"interval":30})";
-  twin.desired_metadata =
-      R"({"$lastUpdated":"2026-01-01T00:00:00Z","interval":{"$lastUpdated":"2026-01-01T00:00:00Z"}})";
+  TwinMetadata metadata;
+  metadata.touch({{"interval", 30}}, {*parse_iso_time("2026-01-01T00:00:00Z"), 4});
+  twin.desired_metadata = metadata.encode();
   const TelemetryRecord record = decoded(events.identity_deleted(module, twin));
   EXPECT_EQ(record.sender, (Identity{"d1", "m1"}));
   EXPECT_THAT(record.application,
@@ -99,8 +101,9 @@ TEST_F(HubEventsTest, a_deleted_module_tells_what_its_twin_was) {
                           property("operationTimestamp", "2026-01-05T10:00:01.1230000Z")));
   EXPECT_EQ(record.body,
             R"({"deviceId":"d1","moduleId":"m1","etag":"AAAAAAAAAQI=","version":9,"tags":{"site":"A"},)"
-            R"("properties":{"desired":{"interval":30,"$metadata":{"$lastUpdated":"2026-01-01T00:00:00Z",)"
-            R"("interval":{"$lastUpdated":"2026-01-01T00:00:00Z"}},"$version":4},)"
+            R"("properties":{"desired":{"interval":30,"$metadata":)"
+            R"({"$lastUpdated":"2026-01-01T00:00:00.0000000Z","$lastUpdatedVersion":4,"interval":)"
+            R"({"$lastUpdated":"2026-01-01T00:00:00.0000000Z","$lastUpdatedVersion":4}},"$version":4},)"
             R"("reported":{"$metadata":{"$lastUpdated":"0001-01-01T00:00:00Z"},"$version":1}}})");
 }
 
