@@ -141,7 +141,11 @@ HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_
 }
 
 HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error) {
-  HttpResponse response = refusal(error, request.tracking_id, ErrorForm::plain);
+  return reject(request, error, ErrorForm::plain);
+}
+
+HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error, ErrorForm form) {
+  HttpResponse response = refusal(error, request.tracking_id, form);
   const SteadyTime now = context_.services.executor.now();
   observer_.on_answered(RequestNote(request, now).outcome(response.status, &error, now));
   return response;
@@ -157,11 +161,11 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
   const Result<RouteMatch> route = admit(request);
   if (!route) return reply(reject(request, route.error()));
   const Operation operation = route->operation;
+  const ErrorForm form = operation == Operation::invoke_method ? ErrorForm::nested : ErrorForm::plain;
   if (auto admitted = admit_by_rate(context_.services, operation, request.body.size()); !admitted) {
-    return reply(reject(request, admitted.error()));
+    return reply(reject(request, admitted.error(), form));
   }
   Executor& executor = context_.services.executor;
-  const ErrorForm form = operation == Operation::invoke_method ? ErrorForm::nested : ErrorForm::plain;
   Reply<HttpResponse> finished(executor, [this, operation, form, note = RequestNote(request, executor.now()),
                                           reply = std::move(reply)](Result<HttpResponse> result) mutable {
     const SteadyTime now = context_.services.executor.now();

@@ -30,6 +30,7 @@ class ApiRouter final : public HttpRequestHandler {
  private:
   Result<RouteMatch> admit(const HttpRequest& request) const;
   enum class ErrorForm { plain, nested };  // service-rest.md 3.3
+  HttpResponse reject(const HttpRequest& request, const Error& error, ErrorForm form);
   HttpResponse refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const;
 
   ApiContext context_;

@@ -60,6 +60,17 @@ TEST_F(ThrottleApiTest, reads_of_twins_have_their_own_rate_and_count_as_messages
   EXPECT_GE(rest.get("/kyanite/v1/status").json["limits"]["messagesToday"].get<int>(), 100);
 }
 
+TEST_F(ThrottleApiTest, R28_R32_methods_over_the_rate_are_refused_in_their_own_form) {
+  rest.hub.add(device("d1"));
+  const RestRequest call{"POST", "/twins/d1/methods", R"({"methodName":"reboot"})", {}};
+  RestAnswer last_call;
+  for (int i = 0; i <= 40; ++i) last_call = rest.ask(call);  // 160 KB a second in blocks of 4 KB
+  EXPECT_EQ(last_call.status, 429);
+  EXPECT_EQ(last_call.headers["iothub-errorcode"], "ThrottlingException");
+  EXPECT_EQ(last_call.json.at("ExceptionMessage"), "");
+  EXPECT_EQ(parse_json(last_call.json.at("Message").get<std::string>()).value().at("errorCode"), 429001);
+}
+
 TEST_F(ThrottleApiTest, the_quota_of_the_day_refuses_messages_and_leaves_the_registry_alone) {
   rest.hub.add(device("d1"));
   rest.hub.throttles().meter(8'000 * 512, rest.hub.loop.wall_now());
