@@ -24,7 +24,7 @@ std::string possible_id(std::string_view claimed) {
 // A ClientId that came without a usable user name may still be "device/module".
 Identity possible_identity(const Identity& claimed) {
   const std::size_t slash = claimed.device.find('/');
-  if (slash == std::string::npos || claimed.is_module()) {
+  if (slash == std::string::npos || slash == 0 || claimed.is_module()) {
     return {possible_id(claimed.device), possible_id(claimed.module)};
   }
   return {possible_id(std::string_view(claimed.device).substr(0, slash)),

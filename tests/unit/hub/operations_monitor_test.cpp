@@ -112,8 +112,13 @@ TEST_F(OperationsMonitorTest, a_claimed_id_is_made_into_one_that_could_be) {
   const Identity strange{std::string("a\n\xff b/") + std::string(300, 'm'), ""};
   monitor.on_refused(facts(strange), Error(Errc::unauthorized));
   const TelemetryRecord record = records().front();
-  EXPECT_EQ(record.sender.device, "a____b");
+  EXPECT_EQ(record.sender.device, "a___b");
   EXPECT_EQ(record.sender.module, std::string(limits::kIdBytesMax, 'm'));
+}
+
+TEST_F(OperationsMonitorTest, a_claim_that_begins_with_a_slash_is_still_a_device_id) {
+  monitor.on_refused(facts({"/m1", ""}), Error(Errc::unauthorized));
+  EXPECT_EQ(records().front().sender, (Identity{"_m1", ""}));
 }
 
 TEST_F(OperationsMonitorTest, who_claims_nothing_is_not_recorded) {
