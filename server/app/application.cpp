@@ -390,7 +390,6 @@ void Application::drain() {
   log::info("stopped", {{"complete", complete}, {"took_ms", took.count()}});
 }
 
-// Safe at any stage of the start, and twice.
 // The owners of the devices that were just disconnected have been told; this comes to each of them after it.
 void Application::flush_events(SteadyTime deadline) {
   const auto waiting = std::make_shared<std::atomic<unsigned>>(shards_->count());
@@ -403,6 +402,7 @@ void Application::flush_events(SteadyTime deadline) {
   while (*waiting > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kFlushPoll);
 }
 
+// Safe at any stage of the start, and twice.
 void Application::stop_engine() {
   if (mqtts_) mqtts_->stop();
   if (https_) https_->stop();
@@ -416,6 +416,9 @@ void Application::stop_engine() {
   administration_.reset();
   clock_control_.reset();
   hub_shards_.clear();
+  // Receivers that still wait are answered on their shards, which must be there for it.
+  c2d_sweep_.reset();
+  feedback_.reset();
   throttles_.reset();
   router_.reset();
   shards_.reset();
