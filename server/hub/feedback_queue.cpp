@@ -179,7 +179,9 @@ void FeedbackQueue::flush_erased() {
   erasing_ = true;
   store_.erase(std::exchange(erased_, {}), Reply<void>(shard0_, [this](const Result<void>& erased) {
                  erasing_ = false;
-                 if (erased) flush_erased();
+                 if (!erased) return;
+                 flush_erased();
+                 if (!erasing_ && std::exchange(more_expired_, false)) sweep();
                }));
 }
 
@@ -193,7 +195,9 @@ void FeedbackQueue::sweep() {
                   shard0_, [this](const Result<std::vector<FeedbackRecord>>& read) { on_swept(read); }));
 }
 
-// The oldest records are the first to expire. Those that a receiver holds end with their lock.
+// The oldest records are the first to expire. Those that a receiver holds end with their lock. Where there
+// are more than one sweep looks at, the next one follows as soon as these are gone: feedback that nobody
+// takes must not outgrow the sweeps.
 void FeedbackQueue::on_swept(const Result<std::vector<FeedbackRecord>>& read) {
   sweeping_ = false;
   if (!read) return;
@@ -204,6 +208,7 @@ void FeedbackQueue::on_swept(const Result<std::vector<FeedbackRecord>>& read) {
     returned_.erase(record.sequence);
     expired.push_back(record.sequence);
   }
+  more_expired_ = read->size() >= limits::kFeedbackSweepMax && !expired.empty();
   erase(std::move(expired));
 }
 

@@ -82,6 +82,7 @@ class FeedbackQueue {
   std::vector<std::uint64_t> erased_;                            // to be removed from the store
   bool erasing_ = false;
   bool sweeping_ = false;
+  bool more_expired_ = false;  // a sweep found as many as it looks at, and more may be behind them
 };
 
 }  // namespace kyanite

@@ -162,6 +162,21 @@ TEST_F(FeedbackQueueTest, a_sweep_removes_old_feedback_that_nobody_wants) {
   EXPECT_THAT(stores.committed().feedback, IsEmpty());
 }
 
+TEST_F(FeedbackQueueTest, one_sweep_removes_all_that_is_old_however_much_there_is) {
+  C2dOutcome outcome;
+  outcome.device = "d1";
+  outcome.feedback.assign(3 * limits::kFeedbackSweepMax + 1,
+                          {0, "old", loop.wall_now(), FeedbackStatus::success, "d1", "1"});
+  ASSERT_TRUE(ask<void>([&](Reply<void> r) { stores.c2d().settle(outcome, std::move(r)); }));
+  loop.step_wall_clock(settings.c2d.feedback_ttl - seconds{1});
+  add("new");
+  loop.step_wall_clock(seconds{1});
+  queue.sweep();
+  loop.run();
+  EXPECT_EQ(stores.committed().feedback.size(), 1U);
+  EXPECT_THAT(take(), ElementsAre("new"));
+}
+
 TEST_F(FeedbackQueueTest, a_new_start_gives_out_what_was_not_completed) {
   add("a");
   take(&token);
