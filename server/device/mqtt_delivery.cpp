@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "protocol/base/limits.h"
@@ -58,11 +59,13 @@ void MqttConnection::deliver(const CloseConnection& close) { end(end_reason(clos
 void MqttConnection::deliver(const DeliverC2d& c2d) {
   mqtt::SendWindow& window = traffic().c2d;
   if (c2d.qos == 0) {
+    std::vector<std::uint64_t>& unsettled = traffic_->c2d_to_settle;
+    // Its lock ended while it waits here to be written: at most once.
+    if (std::find(unsettled.begin(), unsettled.end(), c2d.sequence) != unsettled.end()) return;
     window.withdraw(c2d.sequence);  // sent with QoS 1 before the device subscribed anew
     mqtt::append_publish(shard_.scratch_, c2d.topic, c2d.body, mqtt::QoS::at_most_once, false, PacketId{});
     if (queued_bytes() <= limits::kOutputHighBytes) return settle(c2d.sequence);
-    traffic_->c2d_to_settle.push_back(c2d.sequence);
-    return;
+    return unsettled.push_back(c2d.sequence);
   }
   const auto sent = window.add(c2d.sequence);
   if (!sent) return end(EndReason::slow_consumer, "acknowledges nothing");

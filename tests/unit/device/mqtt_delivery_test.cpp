@@ -77,6 +77,16 @@ TEST_F(DeviceMqttDelivery, with_qos_0_nothing_waits_for_an_acknowledgement) {
   EXPECT_EQ(send_c2d(70, "x", 0, true), Packets{"PUBLISH q0 " + kTopic + " x"});
 }
 
+TEST_F(DeviceMqttDelivery, a_message_with_qos_0_that_waits_to_be_written_is_not_sent_twice) {
+  const std::string body(limits::kOutputHighBytes, 'x');
+  client.link().stall();
+  send_c2d(70, body, 0);
+  send_c2d(70, body, 0, true);  // its lock has ended
+  client.link().unstall();
+  hub.loop.run();
+  EXPECT_EQ(client.packets(), Packets{"PUBLISH q0 " + kTopic + " " + body});
+}
+
 TEST_F(DeviceMqttDelivery, a_puback_counts_as_activity) {
   hub.loop.advance(seconds(5));
   const WallTime before = hub.loop.wall_now();
