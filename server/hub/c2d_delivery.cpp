@@ -174,9 +174,12 @@ void C2dQueue::on_link_ended() {
 
 void C2dQueue::end_locks() {
   const WallTime now = host_.executor().wall_now();
+  const milliseconds lock_time = host_.settings().c2d.lock_timeout;
   const bool counts = host_.settings().c2d.count_lock_expiry;
   for (auto message = messages_.begin(); message != messages_.end();) {
-    if (!message->locked_until || message->resend || *message->locked_until > now) {
+    // A lock with more than its time left was given before the clock was set back.
+    if (!message->locked_until || message->resend ||
+        (*message->locked_until > now && *message->locked_until - now <= lock_time)) {
       ++message;
       continue;
     }

@@ -396,6 +396,19 @@ TEST_F(C2dQueueTest, a_shift_of_the_clock_ends_locks) {
   EXPECT_THAT(host.taken(), ElementsAre("a dup"));
 }
 
+TEST_F(C2dQueueTest, a_clock_that_is_set_back_does_not_hold_a_message_for_so_long) {
+  host.resume();
+  ASSERT_TRUE(host.send_c2d("a"));
+  host.taken();
+  host.loop.step_wall_clock(seconds{-3600});
+  host.advance(seconds{61});
+  EXPECT_THAT(host.taken(), ElementsAre("a dup"));
+  host.advance(seconds{58});
+  EXPECT_THAT(host.taken(), IsEmpty());
+  host.advance(seconds{3});
+  EXPECT_THAT(host.taken(), ElementsAre("a dup"));
+}
+
 TEST_F(C2dQueueTest, a_message_that_goes_out_again_does_not_wait_for_a_full_window) {
   const std::string large(60'000, 'x');
   for (int i = 0; i < 6; ++i) ASSERT_TRUE(host.send_c2d(large));
