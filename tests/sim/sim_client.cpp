@@ -49,8 +49,10 @@ void SimClient::connect(test::SimHub& hub, bool clean_session, Manners manners, 
   hub_ = &hub;
   const auto shard = static_cast<std::uint16_t>(random_.below(hub.shard_count()));
   link_ = std::make_unique<test::SimLink>(hub.executor(shard));
-  link_->on_hub_write([this](std::string_view bytes) { watch(bytes); });
   connection_ = checkers_.new_number();
+  // What the hub writes is judged until its end of the link is gone, also when nobody reads it any more.
+  link_->on_hub_write([this, connection = connection_, reader = std::make_shared<PacketReader>()](
+                          std::string_view bytes) { watch(*reader, connection, bytes); });
   manners_ = manners;
   std::string will_body;
   std::optional<mqtt::Will> will;
@@ -108,7 +110,7 @@ void SimClient::unsubscribe(const std::string& filter) {
 void SimClient::get_twin(const MemoryState& state) {
   if (!connected_) return;
   const std::string rid = "g" + std::to_string(checkers_.new_number());
-  gets_[rid] = TwinChecker::generation_of(identity_, state);
+  gets_[rid] = checkers_.twins.generation_of(identity_, state);
   const std::string topic = "$iothub/twin/GET/?$rid=" + rid;
   std::string bytes;
   mqtt::append_client_publish(bytes, topic, "", mqtt::QoS::at_most_once, false, false, {});
@@ -206,14 +208,11 @@ void SimClient::unstall() {
 }
 
 void SimClient::forget() {
-  // The hub may write for a while; nobody hears it.
-  if (link_) link_->on_hub_write({});
   link_.reset();
   connected_ = false;
   stalled_ = false;
   will_ = 0;
   reader_ = {};
-  watcher_ = {};
   unacknowledged_.clear();
   subscribing_.clear();
   patches_.clear();
@@ -222,18 +221,18 @@ void SimClient::forget() {
   late_pubacks_.clear();
 }
 
-void SimClient::watch(std::string_view bytes) {
+void SimClient::watch(PacketReader& reader, std::uint64_t connection, std::string_view bytes) {
   const MemoryState& state = hub_->stores.committed();
-  for (const ServerPacket& packet : watcher_.take(bytes)) {
+  for (const ServerPacket& packet : reader.take(bytes)) {
     if (packet.type != ServerPacket::Type::publish) continue;
     if (packet.topic.starts_with("devices/")) {
-      checkers_.c2d.written(packet.payload, identity_, connection_, packet.qos, hub_->loop.now());
+      checkers_.c2d.written(packet.payload, identity_, connection, packet.qos, hub_->loop.now());
     } else if (packet.topic.starts_with(kMethod)) {
       checkers_.methods.written(packet.payload, identity_);
     } else if (packet.topic.starts_with(kDesired)) {
       const auto body = parse_json(packet.payload);
       checkers_.judge.require(body.has_value(), "a notification is JSON");
-      if (body) checkers_.twins.notified(identity_, connection_, *body, state);
+      if (body) checkers_.twins.notified(identity_, connection, *body, state);
     }
   }
 }

@@ -71,7 +71,8 @@ class SimClient {
   void on_method(const ServerPacket& packet);
   void answer_method(const std::string& rid, std::uint64_t number, const std::string& body);
   void puback(std::uint16_t packet_id, std::uint64_t number);
-  void watch(std::string_view bytes);  // what the hub writes, as it does
+  // What the hub writes, as it does.
+  void watch(PacketReader& reader, std::uint64_t connection, std::string_view bytes);
   std::string events_topic() const;
   std::string name() const { return name_of(identity_); }
 
@@ -88,7 +89,6 @@ class SimClient {
   bool stalled_ = false;
   std::uint16_t last_packet_id_ = 0;
   PacketReader reader_;
-  PacketReader watcher_;
   std::deque<std::pair<std::uint16_t, std::uint64_t>> unacknowledged_;  // packet id, telemetry number
   std::map<std::uint16_t, Subscribing> subscribing_;
   std::map<std::string, std::string> gets_;                           // generation by request id

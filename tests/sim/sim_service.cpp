@@ -164,7 +164,7 @@ void SimService::patch_twin(const Identity& identity, const std::string& key, bo
     etag = known->second;
     headers.emplace_back("if-match", "\"" + etag + "\"");
   }
-  const std::string generation = TwinChecker::generation_of(identity, state());
+  const std::string generation = checkers_.twins.generation_of(identity, state());
   checkers_.twins.sent({number, identity, Section::desired, key, removes}, state());
   ask("PATCH", path_of("/twins/", identity), dump_json(body), std::move(headers),
       [this, identity, number, etag, generation](const Answer& answer) {
@@ -184,7 +184,7 @@ void SimService::patch_twin(const Identity& identity, const std::string& key, bo
 }
 
 void SimService::read_twin(const Identity& identity) {
-  const std::string generation = TwinChecker::generation_of(identity, state());
+  const std::string generation = checkers_.twins.generation_of(identity, state());
   ask("GET", path_of("/twins/", identity), {}, {}, [this, identity, generation](const Answer& answer) {
     if (answer.status != 200) return;
     twin_etags_[identity] = answer.etag;

@@ -12,9 +12,11 @@ std::string text_of(const TwinPatch& patch) {
 
 }  // namespace
 
-std::string TwinChecker::generation_of(const Identity& identity, const MemoryState& state) {
+std::string TwinChecker::generation_of(const Identity& identity, const MemoryState& state) const {
   const auto record = state.identities.find(identity);
-  return record == state.identities.end() ? "" : record->second.generation_id;
+  if (record == state.identities.end()) return {};
+  const auto ends = ends_.find(identity);
+  return record->second.generation_id + "#" + std::to_string(ends == ends_.end() ? 0 : ends->second);
 }
 
 std::uint64_t TwinChecker::version_of(const TwinRecord& twin, Section section) {
@@ -43,7 +45,11 @@ void TwinChecker::accepted(std::uint64_t number, std::uint64_t version, const Me
 void TwinChecker::refused(std::uint64_t number) { patches_[number].outcome = Outcome::refused; }
 
 void TwinChecker::on_commit(const MemoryState& state) {
-  std::erase_if(versions_, [&](const auto& known) { return !state.twins.contains(known.first); });
+  std::erase_if(versions_, [&](const auto& known) {
+    if (state.twins.contains(known.first)) return false;
+    ++ends_[known.first];
+    return true;
+  });
   for (const auto& [identity, twin] : state.twins) {
     Versions& known = versions_[identity];
     const std::string name = "the twin of " + name_of(identity);

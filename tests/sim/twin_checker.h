@@ -38,7 +38,8 @@ class TwinChecker {
   // `generation` is that of the identity when it was asked; another one's versions cannot be compared.
   void read(const Identity& identity, const std::string& generation, Section section, std::uint64_t version,
             const MemoryState& state);
-  static std::string generation_of(const Identity& identity, const MemoryState& state);
+  // Names an identity from its creation to its end; two made in one millisecond have one generation id.
+  std::string generation_of(const Identity& identity, const MemoryState& state) const;
   // The hub wrote a notification to a connection.
   void notified(const Identity& identity, std::uint64_t connection, const Json& body,
                 const MemoryState& state);
@@ -66,6 +67,7 @@ class TwinChecker {
                      const std::string& generation);
 
   Judge& judge_;
+  std::map<Identity, std::size_t> ends_;  // how often it was erased
   std::map<std::uint64_t, Patch> patches_;
   std::map<SectionKey, std::map<std::uint64_t, std::uint64_t>> accepted_;  // number by version
   std::map<Identity, Versions> versions_;
