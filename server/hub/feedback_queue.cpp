@@ -131,7 +131,9 @@ FeedbackQueue::Locks::iterator FeedbackQueue::find_held(const std::string& token
 void FeedbackQueue::end_locks() {
   const WallTime now = shard0_.wall_now();
   for (auto lock = locks_.begin(); lock != locks_.end();) {
-    if (lock->second.completing || lock->second.until > now) {
+    // More time left than a lock ever has: the clock was set back, and the lock is taken as ended.
+    const bool holds = lock->second.until > now && lock->second.until - now <= rules_.feedback_lock_timeout;
+    if (lock->second.completing || holds) {
       ++lock;
       continue;
     }
