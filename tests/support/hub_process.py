@@ -152,6 +152,10 @@ class Hub:
 
     def rest(self, method, path, body=None, headers=None, timeout=10):
         """Returns (status, body): parsed when it is JSON, else bytes."""
+        return self.exchange(method, path, body, headers, timeout)[:2]
+
+    def exchange(self, method, path, body=None, headers=None, timeout=10):
+        """As `rest`, with the answer's headers: names in lower case."""
         connection = self._connection(timeout)
         try:
             send = {"Authorization": self._authorization(), **(headers or {})}
@@ -161,8 +165,9 @@ class Hub:
             connection.request(method, path, body=body, headers=send)
             answer = connection.getresponse()
             content = answer.read()
-            is_json = "json" in (answer.getheader("Content-Type") or "")
-            return answer.status, json.loads(content) if is_json and content else content
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            is_json = "json" in names.get("content-type", "")
+            return answer.status, json.loads(content) if is_json and content else content, names
         finally:
             connection.close()
 

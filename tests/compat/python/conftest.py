@@ -7,8 +7,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
 
+pytest.register_assert_rewrite("device_sdk")  # a failed assert there shows its values too
+
 import device_certificates  # noqa: E402
+import device_sdk  # noqa: E402
 from hub_process import Hub  # noqa: E402
+from relay import HUB, RELAY, Relay  # noqa: E402
 
 # Short, so that a token's end can be seen; the SDKs renew theirs long before it.
 SAS_GRACE_SECONDS = 3
@@ -22,7 +26,10 @@ def hub():
             Path(folder) / "data",
             mqtts="127.0.0.1:8883",
             https="127.0.0.1:443",
-            environment={"KYANITE_AUTH_SAS_GRACE_SECONDS": str(SAS_GRACE_SECONDS)},
+            environment={
+                "KYANITE_AUTH_SAS_GRACE_SECONDS": str(SAS_GRACE_SECONDS),
+                "KYANITE_HUB_HOST_NAMES": f"{HUB},{RELAY}",
+            },
         )
         running.start()
         yield running
@@ -53,3 +60,18 @@ def plant_ca(hub, certificates):
     ca = device_certificates.authority(certificates, "plant-ca")
     hub.add_ca_certificate("plant", ca.certificate.read_text())
     return ca
+
+
+@pytest.fixture(params=["mqtt", "websocket"])
+def transport(request):
+    """Runs the test over each transport of the SDK."""
+    device_sdk.TRANSPORT["websockets"] = request.param == "websocket"
+    return request.param
+
+
+@pytest.fixture
+def relay():
+    """A network that can fail; only devices whose hostName is relay.RELAY go through it."""
+    made = Relay([8883, 443])
+    yield made
+    made.close()

@@ -5,10 +5,9 @@ import json
 import threading
 import time
 import uuid
-from pathlib import Path
 
 import pytest
-from azure.iot.device import X509, IoTHubDeviceClient, IoTHubModuleClient, Message, MethodResponse
+from azure.iot.device import IoTHubDeviceClient, Message
 from azure.iot.device.exceptions import (
     ConnectionDroppedError,
     ConnectionFailedError,
@@ -17,45 +16,10 @@ from azure.iot.device.exceptions import (
 )
 
 import device_certificates
+from device_sdk import TRANSPORT, WAIT, connection_string, make_certified_client, make_client, trust, wait_until
 from hub_process import make_sas
 
-WAIT = 20
-TRANSPORT = {"websockets": False}  # options of every client that the running test makes
-
-
-@pytest.fixture(autouse=True, params=["mqtt", "websocket"])
-def transport(request):
-    TRANSPORT["websockets"] = request.param == "websocket"
-    return request.param
-
-
-def trust(hub):
-    return Path(hub.ca_file).read_text()
-
-
-def connection_string(device, key=None):
-    key = key or device["authentication"]["symmetricKey"]["primaryKey"]
-    text = f"HostName={device['hostName']};DeviceId={device['deviceId']};"
-    if device.get("moduleId"):
-        text += f"ModuleId={device['moduleId']};"
-    return text + f"SharedAccessKey={key}"
-
-
-def make_client(hub, device, key=None, **options):
-    kind = IoTHubModuleClient if device.get("moduleId") else IoTHubDeviceClient
-    return kind.create_from_connection_string(
-        connection_string(device, key), server_verification_cert=trust(hub), **TRANSPORT, **options
-    )
-
-
-def make_certified_client(hub, device_id, made):
-    return IoTHubDeviceClient.create_from_x509_certificate(
-        X509(str(made.certificate), str(made.key)),
-        hub.host_name,
-        device_id,
-        server_verification_cert=trust(hub),
-        **TRANSPORT,
-    )
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 @pytest.fixture
@@ -63,15 +27,6 @@ def client(hub, device):
     made = make_client(hub, device)
     yield made
     made.shutdown()
-
-
-def wait_until(condition, timeout=WAIT):
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_text_telemetry_arrives(hub, device_id, client):
@@ -356,74 +311,3 @@ def test_every_confirmed_message_survives_kill_9(hub, device, device_id):
     assert not missing
     firsts = list(dict.fromkeys(stored))  # a message that the SDK sent again may stand twice
     assert firsts == sorted(firsts, key=int)
-
-
-def test_cloud_to_device_messages_arrive_and_are_acknowledged(hub, device, client):
-    got = []
-    arrived = threading.Event()
-
-    def on_message(message):
-        got.append(message)
-        if len(got) == 2:
-            arrived.set()
-
-    client.on_message_received = on_message
-    client.connect()
-    path = f"/devices/{device['deviceId']}/messages/deviceBound?api-version=2021-04-12"
-
-    def send():
-        headers = {
-            "iothub-messageid": "m-1",
-            "iothub-correlationid": "c-1",
-            "iothub-ack": "full",
-            "iothub-contenttype": "application/json",
-            "iothub-contentencoding": "utf-8",
-            "iothub-app-colour": "deep blue/green",
-        }
-        assert hub.rest("POST", path, {"a": 1}, headers)[0] == 204
-
-    def is_empty():
-        return hub.rest("GET", f"/devices/{device['deviceId']}?api-version=2021-04-12")[1]["cloudToDeviceMessageCount"] == 0
-
-    send()
-    assert wait_until(lambda: len(got) == 1)
-    assert wait_until(is_empty)
-    client.disconnect()
-    send()
-    client.connect()
-    assert arrived.wait(WAIT)
-    for message in got:
-        assert (message.data, message.message_id, message.correlation_id) == (b'{"a": 1}', "m-1", "c-1")
-        assert (message.content_type, message.content_encoding) == ("application/json", "utf-8")
-        assert message.custom_properties["colour"] == "deep blue/green"
-    assert wait_until(is_empty)
-
-
-@pytest.mark.parametrize("kind", ["device", "module"])
-def test_direct_methods_are_answered(hub, device, device_id, kind):
-    identity = {**hub.create_module(device_id, "camera"), "hostName": hub.host_name} if kind == "module" else device
-    client = make_client(hub, identity)
-    calls = []
-
-    def handle(request):
-        calls.append((request.name, request.payload))
-        status = 500 if request.name == "fail" else 200
-        client.send_method_response(MethodResponse.create_from_method_request(request, status, {"saw": request.payload}))
-
-    client.on_method_request_received = handle
-    client.connect()
-
-    def invoke(name, **fields):
-        path = f"/twins/{device_id}" + ("/modules/camera" if kind == "module" else "") + "/methods?api-version=2021-04-12"
-        body = {"methodName": name, "responseTimeoutInSeconds": 20, "connectTimeoutInSeconds": 20, **fields}
-        status, content = hub.rest("POST", path, body, timeout=45)
-        assert status == 200, content
-        return content
-
-    try:
-        assert invoke("echo", payload={"a": [1, "ü"]}) == {"status": 200, "payload": {"saw": {"a": [1, "ü"]}}}
-        assert invoke("fail", payload="text") == {"status": 500, "payload": {"saw": "text"}}
-        assert invoke("echo", payload=None) == {"status": 200, "payload": {"saw": None}}
-        assert [name for name, _ in calls] == ["echo", "fail", "echo"]
-    finally:
-        client.shutdown()

@@ -2,58 +2,90 @@
 
 import pytest
 
-from test_azure_iot_device import make_client, wait_until
-from test_twins import Listener, change_desired
+import device_certificates
+from device_sdk import Application, make_certified_client, make_client, wait_until
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 @pytest.fixture
-def client(hub, device):
-    made = make_client(hub, device, connection_retry_interval=1)
-    yield made
-    made.shutdown()
+def application(hub, device):
+    client = make_client(hub, device, connection_retry_interval=1)
+    yield Application(hub, device, client)
+    client.shutdown()
 
 
-def expect_twins_work(hub, device, client, listener, version):
-    """A read and a notification without a new SUBSCRIBE."""
-    assert client.get_twin()["desired"]["$version"] == version - 1
-    change_desired(hub, device, {"n": version})
-    assert wait_until(lambda: {"n": version, "$version": version} in listener.patches), listener.patches
+def test_every_feature_works_together(application):
+    application.expect_working("first")
+    application.expect_working("second")
 
 
-def test_subscriptions_survive_an_orderly_restart_of_the_hub(hub, device, client):
-    listener = Listener(client)
-    expect_twins_work(hub, device, client, listener, 2)
+def test_everything_survives_an_orderly_restart_of_the_hub(hub, application):
+    application.expect_working("before")
+    before = application.connects
     assert hub.stop() == 0
     hub.start()
-    assert wait_until(lambda: client.connected), "the SDK did not come back"
-    expect_twins_work(hub, device, client, listener, 3)
+    application.expect_reconnect(before)
+    application.expect_working("after")
 
 
-def test_subscriptions_survive_a_disconnect(hub, device, client):
-    listener = Listener(client)
-    expect_twins_work(hub, device, client, listener, 2)
+def test_everything_survives_kill_9(hub, application):
+    application.expect_working("before")
+    before = application.connects
+    hub.kill()
+    hub.start()
+    application.expect_reconnect(before)
+    application.expect_working("after")
+
+
+def test_everything_survives_a_disconnect(application):
+    application.expect_working("before")
+    application.client.disconnect()
+    application.client.connect()
+    application.expect_working("after")
+
+
+def test_everything_survives_the_renewal_of_the_token(hub, device):
+    client = make_client(hub, device, sastoken_ttl=122)  # renewed 120 s before its end: after two seconds
+    application = Application(hub, device, client)
+    before = application.connects
+    application.expect_reconnect(before)
+    application.expect_working("renewed")
+    client.shutdown()
+
+
+def test_a_module_has_everything_but_messages_after_a_restart(hub, device, device_id):
+    module = {**hub.create_module(device_id, "camera"), "hostName": hub.host_name}
+    client = make_client(hub, module, connection_retry_interval=1)
+    application = Application(hub, module, client)
+    application.expect_working("before")
+    before = application.connects
+    assert hub.stop() == 0
+    hub.start()
+    application.expect_reconnect(before)
+    application.expect_working("after")
+    client.shutdown()
+
+
+def test_a_certified_device_has_everything(hub, device_id, certificates):
+    made = device_certificates.self_signed(certificates, device_id)
+    device = hub.create_device(device_id, thumbprint=made.thumbprint())
+    client = make_certified_client(hub, device_id, made)
+    application = Application(hub, device, client)
+    application.expect_working("certified")
     client.disconnect()
     client.connect()
-    expect_twins_work(hub, device, client, listener, 3)
-
-
-def test_subscriptions_survive_the_renewal_of_the_token(hub, device):
-    client = make_client(hub, device, sastoken_ttl=122)  # renewed 120 s before its end: after two seconds
-    listener = Listener(client)
-    connections = []
-    client.on_connection_state_change = lambda: connections.append(client.connected)
-    expect_twins_work(hub, device, client, listener, 2)
-    assert wait_until(lambda: connections.count(True) >= 2 and client.connected), connections
-    expect_twins_work(hub, device, client, listener, 3)
+    application.expect_working("again")
     client.shutdown()
 
 
 def test_a_takeover_inherits_the_session(hub, device):
     first = make_client(hub, device, connection_retry=False)
-    expect_twins_work(hub, device, first, Listener(first), 2)
+    Application(hub, device, first).expect_working("first")
     second = make_client(hub, device, connection_retry=False)
-    second.connect()
+    application = Application(hub, device, second)
     assert wait_until(lambda: not first.connected)
-    assert second.get_twin()["desired"]["$version"] == 2
+    application.expect_working("second")
+    assert not first.connected and second.connected
     first.shutdown()
     second.shutdown()

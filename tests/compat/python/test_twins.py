@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from hub_process import quote
-from test_azure_iot_device import WAIT, make_client, wait_until
+from device_sdk import WAIT, change_desired, make_client, twin, wait_until
+
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 class Listener:
@@ -18,19 +19,6 @@ class Listener:
     def expect(self, count):
         assert wait_until(lambda: len(self.patches) >= count), self.patches
         return self.patches[:count]
-
-
-def twin(hub, identity, method="GET", body=None):
-    path = f"/twins/{quote(identity['deviceId'])}"
-    if identity.get("moduleId"):
-        path += f"/modules/{quote(identity['moduleId'])}"
-    status, document = hub.rest(method, f"{path}?api-version=2021-04-12", body)
-    assert status == 200, document
-    return document
-
-
-def change_desired(hub, identity, patch):
-    return twin(hub, identity, "PATCH", {"properties": {"desired": patch}})
 
 
 @pytest.fixture
