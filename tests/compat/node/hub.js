@@ -69,7 +69,13 @@ class Hub {
     return makeSas(login.HostName, login.SharedAccessKey, login.SharedAccessKeyName);
   }
 
-  request(method, target, body, headers = {}) {
+  async request(method, target, body, headers) {
+    const { status, content } = await this.exchange(method, target, body, headers);
+    if (status >= 300) throw new Error(`${method} ${target}: ${status} ${content}`);
+    return content;
+  }
+
+  exchange(method, target, body, headers = {}) {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const request = https.request({
@@ -79,10 +85,7 @@ class Hub {
         let content = '';
         answer.setEncoding('utf8');
         answer.on('data', (piece) => { content += piece; });
-        answer.on('end', () => {
-          if (answer.statusCode >= 300) reject(new Error(`${method} ${target}: ${answer.statusCode} ${content}`));
-          else resolve(content);
-        });
+        answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, content }));
       });
       request.on('error', reject);
       request.on('timeout', () => request.destroy(new Error(`${method} ${target}: timed out`)));

@@ -1,63 +1,13 @@
 'use strict';
-// The official Node device SDK, unmodified: each test over MQTT on 8883 and over WebSocket on 443.
+// The official Node device SDK, unmodified: telemetry, twins, certificates and refusals, over MQTT on 8883 and over
+// WebSocket on 443.
 const assert = require('node:assert');
-const fs = require('node:fs');
-const os = require('node:os');
-const path = require('node:path');
-const { test } = require('node:test');
 const { Client, ModuleClient, Message } = require('azure-iot-device');
 const { NoRetry, errors } = require('azure-iot-common');
-const { Mqtt, MqttWs } = require('azure-iot-device-mqtt');
-const { Hub, makeSas, selfSigned, signedBy, pause } = require('./hub.js');
+const { makeSas, selfSigned, signedBy, pause } = require('./hub.js');
+const { hub, folder, begin, end, overBoth, connected, within, disconnected, refusalOf, callback, changeTwin } = require('./suite.js');
 
-const SAS_GRACE_SECONDS = 3; // short, so that a token's end can be seen
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kyanite-compat-node-'));
-const hub = new Hub(process.env.COMPAT_BINARY, folder, { KYANITE_AUTH_SAS_GRACE_SECONDS: String(SAS_GRACE_SECONDS) });
-
-// Tests run one after another; the first and the last are the hub's own. (Hooks outside of a suite differ between
-// Node 18 and 20.)
-test('the hub starts', () => hub.start());
-process.on('exit', () => { if (hub.process) hub.process.kill('SIGKILL'); });
-
-// A test for each transport; `name` makes ids of the test's own.
-function overBoth(title, body, options = {}) {
-  for (const [word, transport] of [['mqtt', Mqtt], ['websocket', MqttWs]]) {
-    test(`${title} (${word})`, options, () => body(transport, (name) => `${name}-${word}`));
-  }
-}
-
-async function connected(transport, identity, { key, retry = true, kind = Client } = {}) {
-  const client = kind.fromConnectionString(hub.connectionString(identity, key), transport);
-  await client.setOptions({ ca: hub.ca });
-  if (!retry) client.setRetryPolicy(new NoRetry());
-  return client;
-}
-
-async function within(seconds, promise, what) {
-  let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error(`${what} took too long`)), seconds * 1000); });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function disconnected(client) {
-  return within(20, new Promise((resolve) => { client.on('disconnect', resolve); }), 'the disconnect');
-}
-
-// The SDK lets an error of open() reach the retry policy; without one it comes back at once.
-async function refusalOf(client) {
-  try {
-    await within(20, client.open(), 'open');
-  } catch (refusal) {
-    return refusal;
-  } finally {
-    client.close().catch(() => {});
-  }
-  throw new assert.AssertionError({ message: 'the connection was accepted' });
-}
+begin();
 
 overBoth('telemetry arrives with its properties', async (transport, id) => {
   const device = await hub.createDevice(id('node-properties'));
@@ -226,16 +176,6 @@ overBoth('a renewed token goes on', async (transport, id) => {
   assert.deepStrictEqual((await hub.events(id('node-renew'), 2)).map((event) => event.body), ['before', 'after']);
 });
 
-function callback(start) {
-  return within(20, new Promise((resolve, reject) => {
-    start((error, result) => (error ? reject(error) : resolve(result)));
-  }), 'the answer');
-}
-
-async function changeTwin(id, body) {
-  return JSON.parse(await hub.request('PATCH', `/twins/${id}?api-version=2021-04-12`, body));
-}
-
 overBoth('a twin is read, reported to and notified', async (transport, id) => {
   const client = await connected(transport, await hub.createDevice(id('node-twin')));
   await client.open();
@@ -304,7 +244,4 @@ overBoth('every confirmed message survives kill -9', async (transport, id) => {
   assert.deepStrictEqual(confirmed.filter((number) => !stored.has(number)), []);
 }, { timeout: 120000 });
 
-test('the hub ends in order', async () => {
-  assert.strictEqual(await hub.stop(), 0);
-  fs.rmSync(folder, { recursive: true });
-});
+end();

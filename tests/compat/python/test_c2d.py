@@ -2,7 +2,7 @@
 
 import pytest
 
-from device_sdk import TRANSPORT, Application, feedback, make_client, send_to_device, wait_until, waiting_messages
+from device_sdk import Application, feedback, make_client, send_to_device, wait_until, waiting_messages
 from relay import RELAY
 
 
@@ -65,22 +65,10 @@ def test_a_message_whose_acknowledgement_is_lost_comes_again(hub, device, transp
     client.shutdown()
 
 
-def test_feedback_tells_of_success_to_those_who_asked(hub):
-    clients, asked, silent = [], [], []
-    for transport in ("mqtt", "websocket"):  # in one test: feedback comes in batches, which take their time
-        TRANSPORT["websockets"] = transport == "websocket"
-        device = {**hub.create_device(f"py-feedback-{transport}"), "hostName": hub.host_name}
-        clients.append(make_client(hub, device))
-        Application(hub, device, clients[-1]).expect_working("before")
-        for ack in ("none", "negative", "positive", "full"):
-            name = f"{transport}-{ack}"
-            (asked if ack in ("positive", "full") else silent).append(name)
-            send_to_device(hub, device, ack, iothub_messageid=name, iothub_ack=ack)
-        assert wait_until(lambda: waiting_messages(hub, device) == 0)  # noqa: B023
-    found = feedback(hub, asked)
-    assert {name: found.get(name) for name in asked + silent} == {
-        **{name: ["Success"] for name in asked},
-        **{name: None for name in silent},
-    }
-    for client in clients:
-        client.shutdown()
+def test_feedback_tells_of_success_to_those_who_asked(hub, device, application):
+    names = {ack: f"{device['deviceId']}-{ack}" for ack in ("none", "negative", "positive", "full")}
+    for ack, name in names.items():
+        send_to_device(hub, device, ack, iothub_messageid=name, iothub_ack=ack)
+        application.expect_message(ack)
+    found = feedback(hub, [names["positive"], names["full"]])
+    assert [found.get(name) for name in names.values()] == [None, None, ["Success"], ["Success"]]
