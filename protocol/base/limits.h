@@ -59,17 +59,17 @@ inline constexpr std::uint32_t kConnectionsPerShardMax = 1'000'000;
 inline constexpr std::size_t kDeviceQueueMax = 256;    // messages that wait for one device's load or write
 inline constexpr std::size_t kC2dWindowMessages = 50;  // with a connection, unacknowledged
 inline constexpr std::size_t kC2dWindowBytes = 256 * 1024;  // of the same; one message at least
-inline constexpr std::size_t kFeedbackBatchMax = 64;          // records [device-mqtt.md 5.7]
-inline constexpr std::size_t kFeedbackLocksMax = 64;          // batches with receivers
-inline constexpr std::size_t kFeedbackSweepMax = 1024;        // records looked at in one round
-inline constexpr std::size_t kC2dSweepMax = 1024;             // devices told to expire in one round
+inline constexpr std::size_t kFeedbackBatchMax = 64;        // records [device-mqtt.md 5.7]
+inline constexpr std::size_t kFeedbackLocksMax = 64;        // batches with receivers
+inline constexpr std::size_t kFeedbackSweepMax = 1024;      // records looked at in one round
+inline constexpr std::size_t kC2dSweepMax = 1024;           // devices told to expire in one round
 inline constexpr std::size_t kMethodCallsMax = 1024;        // of one device, under way
 inline constexpr std::size_t kDeviceRequestsMax = 64;       // of one connection, waiting for their owner
 inline constexpr std::size_t kScopeBytesMax = 512;          // deviceScope, each of parentScopes, managedBy
 inline constexpr std::size_t kParentScopesMax = 10;
-inline constexpr std::size_t kAdministrationQueueMax = 64;  // hub-wide changes that wait
-inline constexpr seconds kTakeoverWait{2};                  // for the old connection to say it ended
+inline constexpr std::size_t kAdministrationQueueMax = 64;    // hub-wide changes that wait
+inline constexpr seconds kTakeoverWait{2};                    // for the old connection to say it ended
 inline constexpr std::size_t kRefusalRecordsPerSecond = 100;  // of operations monitoring, per shard
-inline constexpr std::size_t kEventStreamsMax = 64;         // open /kyanite/v1/events readers per shard
+inline constexpr std::size_t kEventStreamsMax = 64;           // open /kyanite/v1/events readers per shard
 
 }  // namespace kyanite::limits

@@ -69,8 +69,9 @@ NamedValues split_query(std::string_view query) {
 }  // namespace
 
 std::optional<std::string_view> HttpRequest::header(std::string_view lower_name) const {
-  const auto found = std::find_if(headers.begin(), headers.end(),
-                                  [&](const auto& row) { return equals_ignoring_case(row.first, lower_name); });
+  const auto found = std::find_if(headers.begin(), headers.end(), [&](const auto& row) {
+    return equals_ignoring_case(row.first, lower_name);
+  });
   if (found == headers.end()) return std::nullopt;
   return found->second;
 }

@@ -44,8 +44,7 @@ void add_clock_commands(CLI::App& app, int& exit_code) {
     options->hub = add_hub_options(*command);
     command->add_flag("--json", options->json, "print JSON");
     if (!member.empty()) {
-      command->add_option("SECONDS", options->seconds, "may be a fraction, or negative")
-          ->required();
+      command->add_option("SECONDS", options->seconds, "may be a fraction, or negative")->required();
     }
     command->callback([options, verb, member, &exit_code] {
       auto target = find_hub(*options->hub);

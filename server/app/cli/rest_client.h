@@ -35,8 +35,8 @@ class RestClient {
   // How long an answer may take; 60 seconds unless set.
   void set_answer_time(seconds time) { answer_time_ = time; }
 
-  // `path` begins with '/'; api-version is added. Headers as "Name: value"; "Content-Type:" sends none instead
-  // of that of JSON.
+  // `path` begins with '/'; api-version is added. Headers as "Name: value"; "Content-Type:" sends none
+  // instead of that of JSON.
   Result<RestAnswer> ask(const std::string& verb, const std::string& path, const std::string& body = {},
                          const std::vector<std::string>& headers = {});
   // The same for an answer expected to be JSON with a 2xx status; anything else becomes an error whose detail

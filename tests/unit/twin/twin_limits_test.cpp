@@ -56,7 +56,8 @@ TEST(TwinLimits, a_key_has_at_most_1024_bytes) {
 
 TEST(TwinLimits, B64_R69_a_string_has_at_most_4096_bytes) {
   EXPECT_EQ(problem_of(Json{{"a", std::string(4096, 'x')}}), "");
-  EXPECT_EQ(problem_of(Json{{"a", std::string(4097, 'x')}}), "desired.a: the string is longer than 4096 bytes");
+  EXPECT_EQ(problem_of(Json{{"a", std::string(4097, 'x')}}),
+            "desired.a: the string is longer than 4096 bytes");
   EXPECT_NE(problem_of(Json{{"a", Json::array({std::string(4097, 'x')})}}), "");
 }
 
