@@ -6,7 +6,7 @@
 namespace kyanite {
 namespace {
 
-using Members = std::vector<std::pair<std::string, TwinMetadata>>;
+using Members = std::vector<TwinMetadata::Member>;
 
 Json node_to_json(TwinStamp stamp) {
   Json json = Json::object();
@@ -55,7 +55,7 @@ bool read_node(const Json& json, TwinMetadata& node) {
   const JsonMembers& members = members_of(json[2]);
   node.members.reserve(members.size());
   for (const auto& [name, member] : members) {
-    node.members.emplace_back(name, TwinMetadata{});
+    node.members.push_back({name, {}});
     if (!read_node(member, node.members.back().second)) return false;
   }
   return true;
@@ -79,7 +79,7 @@ void TwinMetadata::touch(const Json& patch, TwinStamp stamp) {
         gone[at] = true;
         continue;
       }
-      if (!known) added.emplace_back(name, TwinMetadata{});
+      if (!known) added.push_back({name, {}});
       TwinMetadata& node = known ? members[at].second : added.back().second;
       if (change.is_object()) {
         node.touch(change, stamp);

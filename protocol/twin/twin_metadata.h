@@ -20,8 +20,11 @@ struct TwinStamp {
 // TwinMetadata says when each member of a section was last written: a tree with a node for the section, for
 // each object below it and for each leaf; an array is one leaf (spec service-rest.md 5.5).
 struct TwinMetadata {
+  // The name of a member and what is below it; a pair cannot hold its own container.
+  struct Member;
+
   TwinStamp last;
-  std::vector<std::pair<std::string, TwinMetadata>> members;
+  std::vector<Member> members;
 
   // Follows merge_patch(): stamps every object and leaf that the patch names, and with them all that is
   // above; deleted members vanish.
@@ -36,6 +39,11 @@ struct TwinMetadata {
   // It is read at each write, and a third as long as what is shown.
   std::string encode() const;
   static Result<TwinMetadata> decode(std::string_view text);  // Errc::internal for anything else
+};
+
+struct TwinMetadata::Member {
+  std::string first;
+  TwinMetadata second;
 };
 
 // "Never" has a zone in twins, unlike in identities (spec service-rest.md 1.8).
