@@ -101,18 +101,22 @@ class Wire:
 
     def send_reading(self, data):
         """Sends more than the hub takes before its answers are read, from one thread: Python's ssl is not made for two."""
+        link, reader = self.socket, self
+        if isinstance(link, websocket_wire.WebSocket):
+            data = b"".join(websocket_wire.frame(websocket_wire.BINARY, data[at:at + 16384]) for at in range(0, len(data), 16384))
+            link, reader = link.below, link
         rest = memoryview(data)
         until = time.monotonic() + TIMEOUT
-        self.socket.setblocking(False)
+        link.setblocking(False)
         while rest:
             assert time.monotonic() < until, "the hub takes no more"
             try:
-                rest = rest[self.socket.send(rest[:16384]):]
+                rest = rest[link.send(rest[:16384]):]
             except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
                 try:
-                    self.received += self.socket.recv(65536)
+                    reader.received += link.recv(65536)
                 except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                    select.select([self.socket], [self.socket], [], 1)
+                    select.select([link], [link], [], 1)
 
     def read(self, timeout=TIMEOUT):
         until = time.monotonic() + timeout
