@@ -29,8 +29,8 @@ void TwinChecker::sent(const TwinPatch& patch, const MemoryState& state) {
 
 void TwinChecker::accepted(std::uint64_t number, std::uint64_t version, const MemoryState& state) {
   Patch& patch = patches_[number];
-  // One that met the end of its identity says nothing of the next one, and neither does one that was sent before
-  // there was any: the identity it met may have gone again by now.
+  // One that met the end of its identity says nothing of the next one, and neither does one that was sent
+  // before there was any: the identity it met may have gone again by now.
   if (patch.generation.empty() || patch.generation != generation_of(patch.patch.identity, state)) return;
   patch.outcome = Outcome::accepted;
   patch.version = version;
