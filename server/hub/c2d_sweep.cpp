@@ -23,13 +23,7 @@ void C2dSweep::start() {
   shard0_.post([this] { run(); });
 }
 
-void C2dSweep::stop() {
-  stopped_ = true;
-  shard0_.cancel(std::exchange(timer_, TimerId{}));
-}
-
 void C2dSweep::run() {
-  if (stopped_) return;
   if (reading_) {
     again_ = true;
     return;
@@ -46,7 +40,6 @@ void C2dSweep::run() {
 }
 
 void C2dSweep::on_found(const Result<std::vector<std::string>>& devices) {
-  if (stopped_) return;
   if (devices) {
     for (const std::string& device : *devices) router_.send(ExpireC2d{{device, {}}});
   }

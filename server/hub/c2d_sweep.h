@@ -27,8 +27,6 @@ class C2dSweep {
   void start();
   // On shard 0: the wall clock was shifted.
   void on_clock_shift() { run(); }
-  // On shard 0: no further round.
-  void stop();
 
  private:
   void run();
@@ -39,7 +37,6 @@ class C2dSweep {
   C2dStore& store_;
   DeviceRouter& router_;
   FeedbackQueue& feedback_;
-  bool stopped_ = false;
   bool reading_ = false;
   bool again_ = false;  // the clock was shifted meanwhile
   TimerId timer_{};

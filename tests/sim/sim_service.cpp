@@ -3,26 +3,13 @@
 #include <utility>
 
 #include "protocol/base/iso_time.h"
+#include "server/hub/c2d_message.h"
 
 namespace kyanite::sim {
 namespace {
 
 constexpr const char* kKey = "c2ltdWxhdGVkIGtleSBvZiBhIGRldmljZQ==";
 constexpr const char* kFeedback = "/messages/serviceBound/feedback";
-
-std::string_view text_of(AckRequest ack) {
-  switch (ack) {
-    case AckRequest::none:
-      return "none";
-    case AckRequest::positive:
-      return "positive";
-    case AckRequest::negative:
-      return "negative";
-    case AckRequest::full:
-      return "full";
-  }
-  return "none";
-}
 
 std::string text_member(const Json& json, std::string_view name) {
   const Json* member = find_member(json, name);
@@ -137,7 +124,7 @@ void SimService::erase(const Identity& identity) {
 void SimService::send_c2d(const std::string& device, AckRequest ack, std::optional<seconds> time_to_live) {
   const std::uint64_t number = checkers_.new_number();
   const std::string name = "c" + std::to_string(number);
-  Headers headers{{"iothub-messageid", name}, {"iothub-ack", std::string(text_of(ack))}};
+  Headers headers{{"iothub-messageid", name}, {"iothub-ack", std::string(to_string(ack))}};
   std::optional<WallTime> expiry;
   if (time_to_live) {
     expiry = hub_->loop.wall_now() + *time_to_live;
