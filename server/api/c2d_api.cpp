@@ -7,6 +7,7 @@
 #include "server/api/api_response.h"
 #include "server/api/c2d_request.h"
 #include "server/hub/feedback_queue.h"
+#include "server/hub/registry_service.h"
 
 namespace kyanite {
 namespace {
@@ -66,17 +67,14 @@ void send_c2d(const ApiCall& call, Reply<HttpResponse> reply) {
   if (!message) return reply(message.error());
   std::string decoded = percent_decode(device);
   if (decoded == device) return send(hub, std::move(*message), std::move(reply));
-  C2dMessage again = *message;
-  again.device = std::move(decoded);
-  hub.router.send(SendC2d{std::move(*message),
-                          Reply<void>(hub.executor, [&hub, again = std::move(again),
-                                                     reply = std::move(reply)](Result<void> sent) mutable {
-                            if (!sent && sent.error().code == Errc::device_not_found) {
-                              return send(hub, std::move(again), std::move(reply));
-                            }
-                            if (!sent) return reply(sent.error());
-                            reply(no_content());
-                          })});
+  // The send itself does not tell: a disabled device answers as if nobody had the id (8.3).
+  hub.registry.get(
+      {device, {}},
+      Reply<IdentityView>(hub.executor, [&hub, decoded = std::move(decoded), message = std::move(*message),
+                                         reply = std::move(reply)](Result<IdentityView> known) mutable {
+        if (!known && known.error().code == Errc::device_not_found) message.device = std::move(decoded);
+        send(hub, std::move(message), std::move(reply));
+      }));
 }
 
 void purge_c2d(const ApiCall& call, Reply<HttpResponse> reply) {

@@ -61,6 +61,16 @@ TEST_F(C2dApiTest, a_send_to_nobody) {
   EXPECT_EQ(answer.headers.at("iothub-errorcode"), "DeviceNotFound");
 }
 
+TEST_F(C2dApiTest, a_message_for_a_disabled_device_reaches_no_other) {
+  IdentityRecord off = rest.hub.add(device("x%41"));
+  rest.hub.add(device("xA"));
+  off.status = IdentityStatus::disabled;
+  ASSERT_TRUE(rest.hub.put(off, IfMatch{true, {}}));
+  EXPECT_EQ(send("/devices/x%2541/messages/deviceBound").status, 404);
+  EXPECT_EQ(queued("x%41"), 0u);
+  EXPECT_EQ(queued("xA"), 0u);
+}
+
 TEST_F(C2dApiTest, a_device_id_that_is_encoded_twice) {
   rest.hub.add(device("d#1"));
   EXPECT_EQ(send("/devices/d%2523/messages/deviceBound").status, 404);
