@@ -13,15 +13,19 @@ namespace {
 constexpr seconds kResponseTimeoutMin{5};
 constexpr seconds kTimeoutMax{300};
 
-// The text of a member, ignoring case as everywhere in requests; nothing for null, which clients send for a
-// value they leave out.
+// The text of a member, ignoring case as everywhere in requests; of equal names the last counts.
+std::optional<std::string_view> member_text(const std::vector<JsonMember>& members, std::string_view name) {
+  const auto found = std::find_if(members.rbegin(), members.rend(), [name](const JsonMember& member) {
+    return equals_ignoring_case(member.name, name);
+  });
+  if (found == members.rend()) return std::nullopt;
+  return found->value;
+}
+
+// The same; nothing for null, which clients send for a value they leave out.
 std::optional<std::string_view> member(const std::vector<JsonMember>& members, std::string_view name) {
-  for (const JsonMember& candidate : members) {
-    if (!equals_ignoring_case(candidate.name, name)) continue;
-    if (candidate.value == "null") return std::nullopt;
-    return candidate.value;
-  }
-  return std::nullopt;
+  const auto text = member_text(members, name);
+  return text == "null" ? std::nullopt : text;
 }
 
 // The service's SDKs write whole numbers; a fraction or a text is refused rather than guessed at.
@@ -57,10 +61,9 @@ Result<std::string> method_name(const std::vector<JsonMember>& members) {
 
 // The value as the device gets it; an explicit null is one.
 std::optional<std::string> payload_of(const std::vector<JsonMember>& members) {
-  for (const JsonMember& candidate : members) {
-    if (equals_ignoring_case(candidate.name, "payload")) return std::string(candidate.value);
-  }
-  return std::nullopt;
+  const auto text = member_text(members, "payload");
+  if (!text) return std::nullopt;
+  return std::string(*text);
 }
 
 // 200 whatever the device's own status is.

@@ -46,6 +46,14 @@ TEST(MethodBody, the_old_name_of_the_response_timeout_counts_unless_the_new_one_
             seconds(7));
 }
 
+TEST(MethodBody, of_members_with_one_name_the_last_counts) {
+  const auto invoke =
+      parse_method_body(R"({"methodName":"a","payload":1,"METHODNAME":"b","Payload":{"x":2}})");
+  ASSERT_TRUE(invoke);
+  EXPECT_EQ(invoke->method, "b");
+  EXPECT_EQ(invoke->payload, R"({"x":2})");
+}
+
 TEST(MethodBody, names_of_members_ignore_case) {
   const auto invoke = parse_method_body(R"({"MethodName":"M","ResponseTimeoutInSeconds":9,"Payload":1})");
   ASSERT_TRUE(invoke);
