@@ -8,20 +8,21 @@
 namespace kyanite {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kOldestReader = 1;
+constexpr std::uint8_t kC2dVersion = 1;
+constexpr std::uint8_t kOldestC2dReader = 1;
 constexpr std::uint64_t kExplicitExpiry = 1;
 constexpr std::uint64_t kWasSent = 2;
 
-Error damaged(std::string_view kind, std::string_view why) {
+Error damaged_c2d(std::string_view kind, std::string_view why) {
   return Error(Errc::storage_failed, std::string(kind) + " record: " + std::string(why));
 }
 
-std::string head() { return {static_cast<char>(kVersion), static_cast<char>(kOldestReader)}; }
+std::string c2d_head() { return {static_cast<char>(kC2dVersion), static_cast<char>(kOldestC2dReader)}; }
 
 Result<ByteCursor> after_head(std::string_view kind, std::string_view bytes) {
-  if (bytes.size() < 2) return damaged(kind, "shorter than its head");
-  if (static_cast<std::uint8_t>(bytes[1]) > kVersion) return damaged(kind, "written by a newer program");
+  if (bytes.size() < 2) return damaged_c2d(kind, "shorter than its head");
+  if (static_cast<std::uint8_t>(bytes[1]) > kC2dVersion)
+    return damaged_c2d(kind, "written by a newer program");
   return ByteCursor(bytes.substr(2));
 }
 
@@ -42,7 +43,7 @@ std::uint32_t read_32(ByteCursor& cursor, bool& ok) {
 }  // namespace
 
 std::string encode_c2d_header(const C2dHeader& header) {
-  std::string out = head();
+  std::string out = c2d_head();
   append_time(out, header.enqueued);
   append_time(out, header.expiry);
   append_varint(out, (header.explicit_expiry ? kExplicitExpiry : 0) | (header.was_sent ? kWasSent : 0));
@@ -68,16 +69,16 @@ Result<C2dHeader> decode_c2d_header(std::uint64_t sequence, std::string_view byt
   const std::uint64_t ack = cursor->varint();
   header.bytes = read_32(*cursor, in_range);
   header.message_id = cursor->counted();
-  if (!cursor->ok()) return damaged("message header", "cut short or malformed");
+  if (!cursor->ok()) return damaged_c2d("message header", "cut short or malformed");
   if (!in_range || ack > static_cast<std::uint64_t>(AckRequest::full)) {
-    return damaged("message header", "a number is out of range");
+    return damaged_c2d("message header", "a number is out of range");
   }
   header.ack = static_cast<AckRequest>(ack);
   return header;
 }
 
 std::string encode_c2d_message(const C2dMessage& message) {
-  std::string out = head();
+  std::string out = c2d_head();
   out.reserve(64 + message.to.size() + message.user_id.size() + message.correlation_id.size() +
               properties_size(message.application) + message.body.size());
   for (const std::string* text : {&message.to, &message.correlation_id, &message.user_id,
@@ -99,12 +100,12 @@ Result<C2dMessage> decode_c2d_message(std::string_view bytes) {
   }
   message.application = read_properties(*cursor);
   message.body = cursor->counted();
-  if (!cursor->ok()) return damaged("message", "cut short or malformed");
+  if (!cursor->ok()) return damaged_c2d("message", "cut short or malformed");
   return message;
 }
 
 std::string encode_feedback(const FeedbackRecord& record) {
-  std::string out = head();
+  std::string out = c2d_head();
   append_time(out, record.time);
   append_varint(out, static_cast<std::uint64_t>(record.status));
   append_counted(out, record.original_message_id);
@@ -123,9 +124,9 @@ Result<FeedbackRecord> decode_feedback(std::uint64_t sequence, std::string_view 
   record.original_message_id = cursor->counted();
   record.device = cursor->counted();
   record.generation_id = cursor->counted();
-  if (!cursor->ok()) return damaged("feedback", "cut short or malformed");
+  if (!cursor->ok()) return damaged_c2d("feedback", "cut short or malformed");
   if (status > static_cast<std::uint64_t>(FeedbackStatus::purged)) {
-    return damaged("feedback", "unknown status");
+    return damaged_c2d("feedback", "unknown status");
   }
   record.status = static_cast<FeedbackStatus>(status);
   return record;

@@ -9,8 +9,8 @@
 namespace kyanite {
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kOldestReader = 1;
+constexpr std::uint8_t kTelemetryVersion = 1;
+constexpr std::uint8_t kOldestTelemetryReader = 1;
 constexpr std::size_t kTimeAt = 2;
 constexpr std::size_t kHeadBytes = kTimeAt + 8;
 
@@ -24,8 +24,8 @@ std::string encode_telemetry(const TelemetryFields& fields) {
                            counted_size(fields.body);
   std::string out;
   out.reserve(size);
-  out.push_back(static_cast<char>(kVersion));
-  out.push_back(static_cast<char>(kOldestReader));
+  out.push_back(static_cast<char>(kTelemetryVersion));
+  out.push_back(static_cast<char>(kOldestTelemetryReader));
   out.append(8, '\0');
   append_varint(out, static_cast<std::uint64_t>(fields.source));
   append_counted(out, fields.sender.device);
@@ -57,7 +57,7 @@ WallTime telemetry_enqueued(std::string_view bytes) {
 Result<TelemetryRecord> decode_telemetry(TelemetryOffset offset, std::string_view bytes) {
   if (bytes.size() < kHeadBytes)
     return Error(Errc::storage_failed, "telemetry record: shorter than its head");
-  if (static_cast<std::uint8_t>(bytes[1]) > kVersion) {
+  if (static_cast<std::uint8_t>(bytes[1]) > kTelemetryVersion) {
     return Error(Errc::storage_failed, "telemetry record: written by a newer program");
   }
   TelemetryRecord record;

@@ -7,7 +7,7 @@ namespace kyanite::mqtt {
 namespace {
 
 // Devices rarely keep more in flight; a window that once grew larger gives its memory back when it is empty.
-constexpr std::size_t kEntriesKept = 16;
+constexpr std::size_t kAckEntriesKept = 16;
 
 }  // namespace
 
@@ -37,7 +37,7 @@ void AckWindow::drop_finished() {
   if (first_ == entries_.size()) {
     entries_.clear();
     first_ = 0;
-    if (entries_.capacity() > kEntriesKept) entries_.shrink_to_fit();
+    if (entries_.capacity() > kAckEntriesKept) entries_.shrink_to_fit();
   } else if (first_ * 2 >= entries_.size()) {
     entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;

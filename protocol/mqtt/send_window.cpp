@@ -6,7 +6,7 @@ namespace kyanite::mqtt {
 namespace {
 
 constexpr std::size_t kIdsMax = 0xffff;  // 0 is none
-constexpr std::size_t kEntriesKept = 4;
+constexpr std::size_t kSendEntriesKept = 4;
 
 }  // namespace
 
@@ -44,7 +44,7 @@ bool SendWindow::is_used(PacketId packet_id) const {
 
 void SendWindow::erase(std::vector<Entry>::iterator entry) {
   entries_.erase(entry);
-  if (entries_.empty() && entries_.capacity() > kEntriesKept) entries_.shrink_to_fit();
+  if (entries_.empty() && entries_.capacity() > kSendEntriesKept) entries_.shrink_to_fit();
 }
 
 }  // namespace kyanite::mqtt

@@ -13,9 +13,11 @@ namespace {
 
 constexpr std::uint64_t kMillisecondsMin = 100'000'000'000;      // smaller numbers are offsets
 constexpr std::uint64_t kMillisecondsMax = 253'402'300'799'999;  // the end of the year 9999
-constexpr std::uint64_t kTimeoutMax = 86'400;
+constexpr std::uint64_t kWaitMax = 86'400;
 
-Error invalid(std::string_view sentence) { return Error(Errc::argument_invalid, std::string(sentence)); }
+Error invalid_query(std::string_view sentence) {
+  return Error(Errc::argument_invalid, std::string(sentence));
+}
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   std::uint64_t number = 0;
@@ -35,11 +37,11 @@ Result<EventStart> parse_start(std::string_view text) {
   if (equals_ignoring_case(text, "now")) return EventStart(FromNow{});
   if (const auto number = parse_number(text)) {
     if (*number < kMillisecondsMin) return EventStart(TelemetryOffset{*number});
-    if (*number > kMillisecondsMax) return invalid("from is later than the year 9999");
+    if (*number > kMillisecondsMax) return invalid_query("from is later than the year 9999");
     return EventStart(WallTime(milliseconds(*number)));
   }
   if (const auto time = parse_iso_time(text)) return EventStart(*time);
-  return invalid(
+  return invalid_query(
       "from must be start, now, an offset, a UTC time like 2026-01-05T10:00:01Z, or unix milliseconds");
 }
 
@@ -49,7 +51,7 @@ Result<std::vector<MessageSource>> parse_sources(std::string_view text) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const auto source = message_source_from_text(text.substr(begin, end - begin));
     if (!source) {
-      return invalid(
+      return invalid_query(
           "source must be Telemetry, twinChangeEvents, deviceLifecycleEvents, deviceConnectionStateEvents or "
           "operationsMonitoringEvents");
     }
@@ -71,17 +73,17 @@ Result<EventQuery> parse_event_query(const HttpRequest& request, std::uint32_t p
   EventQuery query;
   query.format = accepted_format(request);
   if (const auto device = value_of(request, "device")) {
-    if (!is_valid_id(*device)) return invalid("device is not a device ID");
+    if (!is_valid_id(*device)) return invalid_query("device is not a device ID");
     query.device = *device;
   }
   if (const auto module = value_of(request, "module")) {
-    if (!is_valid_id(*module)) return invalid("module is not a module ID");
+    if (!is_valid_id(*module)) return invalid_query("module is not a module ID");
     query.module = *module;
   }
   if (const auto text = value_of(request, "partition")) {
     const auto number = parse_number(*text);
     if (!number || *number >= partitions) {
-      return invalid("partition must be a number below " + std::to_string(partitions));
+      return invalid_query("partition must be a number below " + std::to_string(partitions));
     }
     query.partition = PartitionId{static_cast<std::uint32_t>(*number)};
   }
@@ -97,11 +99,12 @@ Result<EventQuery> parse_event_query(const HttpRequest& request, std::uint32_t p
   }
   if (const auto text = value_of(request, "count")) {
     query.count = parse_number(*text);
-    if (!query.count || *query.count == 0) return invalid("count must be a number of at least 1");
+    if (!query.count || *query.count == 0) return invalid_query("count must be a number of at least 1");
   }
   if (const auto text = value_of(request, "timeout")) {
     const auto number = parse_number(*text);
-    if (!number || *number > kTimeoutMax) return invalid("timeout must be a number of seconds up to 86400");
+    if (!number || *number > kWaitMax)
+      return invalid_query("timeout must be a number of seconds up to 86400");
     if (*number > 0) query.idle_timeout = seconds(*number);
   }
   return query;

@@ -11,7 +11,7 @@ namespace kyanite {
 namespace {
 
 constexpr seconds kResponseTimeoutMin{5};
-constexpr seconds kTimeoutMax{300};
+constexpr seconds kMethodTimeoutMax{300};
 
 // The text of a member, ignoring case as everywhere in requests; of equal names the last counts.
 std::optional<std::string_view> member_text(const std::vector<JsonMember>& members, std::string_view name) {
@@ -33,10 +33,10 @@ Result<milliseconds> timeout(std::string_view text, std::string_view name, secon
   long long value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < least.count() ||
-      value > kTimeoutMax.count()) {
+      value > kMethodTimeoutMax.count()) {
     return Error(Errc::argument_invalid, std::string(name) + " must be a whole number from " +
                                              std::to_string(least.count()) + " to " +
-                                             std::to_string(kTimeoutMax.count()));
+                                             std::to_string(kMethodTimeoutMax.count()));
   }
   return milliseconds(seconds(value));
 }

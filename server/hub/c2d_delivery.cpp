@@ -9,7 +9,7 @@
 namespace kyanite {
 namespace {
 
-constexpr milliseconds kRetryAfter{1000};
+constexpr milliseconds kReadRetryAfter{1000};
 constexpr milliseconds kMarkAfter{500};
 
 }  // namespace
@@ -244,7 +244,7 @@ void C2dQueue::on_clock_shift() {
 
 void C2dQueue::retry_later() {
   if (retry_timer_) return;
-  retry_timer_ = host_.executor().after(kRetryAfter, [this] {
+  retry_timer_ = host_.executor().after(kReadRetryAfter, [this] {
     retry_timer_ = {};
     pump();
     host_.settled();

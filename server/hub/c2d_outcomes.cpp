@@ -6,7 +6,7 @@
 namespace kyanite {
 namespace {
 
-constexpr milliseconds kRetryAfter{1000};
+constexpr milliseconds kSettleRetryAfter{1000};
 
 bool is_empty(const C2dOutcome& outcome) {
   return outcome.removed.empty() && outcome.deliveries.empty() && outcome.feedback.empty();
@@ -51,7 +51,7 @@ void C2dOutcomes::on_written(C2dOutcome outcome, const Result<void>& written) {
   for (const std::uint64_t sequence : newer.removed) remove(sequence, std::nullopt);
   for (FeedbackRecord& feedback : newer.feedback) next_.feedback.push_back(std::move(feedback));
   refused_ = next_.removed.size();
-  retry_ = host_.executor().after(kRetryAfter, [this] {
+  retry_ = host_.executor().after(kSettleRetryAfter, [this] {
     retry_ = {};
     write();
     host_.settled();

@@ -20,7 +20,7 @@ namespace {
 
 constexpr time_t kWaitSeconds = 10;
 
-X509* read_certificate(const std::string& pem) {
+X509* parse_certificate(const std::string& pem) {
   BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));
   X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
   BIO_free(bio);
@@ -28,7 +28,7 @@ X509* read_certificate(const std::string& pem) {
 }
 
 void use_certificate_chain(SSL_CTX* context, const std::vector<TestCertificate>& chain) {
-  X509* leaf = read_certificate(chain[0].certificate_pem);
+  X509* leaf = parse_certificate(chain[0].certificate_pem);
   SSL_CTX_use_certificate(context, leaf);
   X509_free(leaf);
   BIO* bio = BIO_new_mem_buf(chain[0].key_pem.data(), static_cast<int>(chain[0].key_pem.size()));
@@ -37,7 +37,7 @@ void use_certificate_chain(SSL_CTX* context, const std::vector<TestCertificate>&
   SSL_CTX_use_PrivateKey(context, key);
   EVP_PKEY_free(key);
   for (std::size_t i = 1; i < chain.size(); ++i) {
-    SSL_CTX_add0_chain_cert(context, read_certificate(chain[i].certificate_pem));
+    SSL_CTX_add0_chain_cert(context, parse_certificate(chain[i].certificate_pem));
   }
 }
 

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::uint16_t kMqttsPort = 8883;
 
-std::string text_at(const Json& object, std::string_view name) {
+std::string member_text(const Json& object, std::string_view name) {
   const Json* member = object.is_object() ? find_member(object, name) : nullptr;
   return member && member->is_string() ? member->get<std::string>() : std::string();
 }
@@ -29,15 +29,15 @@ Result<ConnectionString> connection_string_of(const Json& identity, const std::s
                                               bool secondary) {
   ConnectionString out;
   out.host_name = host_name;
-  out.device_id = text_at(identity, "deviceId");
-  out.module_id = text_at(identity, "moduleId");
+  out.device_id = member_text(identity, "deviceId");
+  out.module_id = member_text(identity, "moduleId");
   const Json& authentication = object_at(identity, "authentication");
-  const std::string type = text_at(authentication, "type");
+  const std::string type = member_text(authentication, "type");
   if (type == "selfSigned" || type == "certificateAuthority") {
     out.x509 = true;
     return out;
   }
-  out.key = text_at(object_at(authentication, "symmetricKey"), secondary ? "secondaryKey" : "primaryKey");
+  out.key = member_text(object_at(authentication, "symmetricKey"), secondary ? "secondaryKey" : "primaryKey");
   if (out.key.empty())
     return Error(Errc::argument_invalid, "the identity has no key; the login may lack the right to read it");
   return out;
@@ -63,8 +63,8 @@ std::string shell_word(const std::string& text) {
 }
 
 std::string connection_hint(const Json& identity, const HubTarget& target) {
-  const std::string device = text_at(identity, "deviceId");
-  const std::string module = text_at(identity, "moduleId");
+  const std::string device = member_text(identity, "deviceId");
+  const std::string module = member_text(identity, "moduleId");
   const std::string host = target.host_name();
   const std::uint16_t port = target.local ? target.local->mqtts_port : kMqttsPort;
   std::string out;
@@ -79,7 +79,7 @@ std::string connection_hint(const Json& identity, const HubTarget& target) {
     out += "This hub has MQTT on port " + std::to_string(port) +
            ". SDKs dial 8883; only Node takes HostName=" + host + ":" + std::to_string(port) + ".\n";
   }
-  const std::string type = text_at(object_at(identity, "authentication"), "type");
+  const std::string type = member_text(object_at(identity, "authentication"), "type");
   const std::string client = module.empty() ? device : device + "/" + module;
   const std::string topic = module.empty() ? "devices/" + device + "/messages/events/"
                                            : "devices/" + device + "/modules/" + module + "/messages/events/";
@@ -99,18 +99,18 @@ std::string connection_hint(const Json& identity, const HubTarget& target) {
 namespace {
 
 std::string last_activity(const Json& identity) {
-  const std::string time = text_at(identity, "lastActivityTime");
+  const std::string time = member_text(identity, "lastActivityTime");
   return time.starts_with("0001-") ? "never" : time;
 }
 
 }  // namespace
 
 std::string identity_line(const Json& identity) {
-  const std::string module = text_at(identity, "moduleId");
-  const std::string id = module.empty() ? text_at(identity, "deviceId") : module;
-  return pad(id, 24) + "  " + pad(text_at(identity, "status"), 8) + "  " +
-         pad(text_at(object_at(identity, "authentication"), "type"), 20) + "  " +
-         pad(text_at(identity, "connectionState"), 12) + "  " + last_activity(identity);
+  const std::string module = member_text(identity, "moduleId");
+  const std::string id = module.empty() ? member_text(identity, "deviceId") : module;
+  return pad(id, 24) + "  " + pad(member_text(identity, "status"), 8) + "  " +
+         pad(member_text(object_at(identity, "authentication"), "type"), 20) + "  " +
+         pad(member_text(identity, "connectionState"), 12) + "  " + last_activity(identity);
 }
 
 std::string identity_block(const Json& identity) {
@@ -119,19 +119,20 @@ std::string identity_block(const Json& identity) {
     if (!value.empty()) out += pad(label, 22) + value + "\n";
   };
   const Json& authentication = object_at(identity, "authentication");
-  line("device", text_at(identity, "deviceId"));
-  line("module", text_at(identity, "moduleId"));
-  line("status", text_at(identity, "status"));
-  line("status reason", text_at(identity, "statusReason"));
-  line("connection", text_at(identity, "connectionState"));
+  line("device", member_text(identity, "deviceId"));
+  line("module", member_text(identity, "moduleId"));
+  line("status", member_text(identity, "status"));
+  line("status reason", member_text(identity, "statusReason"));
+  line("connection", member_text(identity, "connectionState"));
   line("last activity", last_activity(identity));
-  line("authentication", text_at(authentication, "type"));
-  line("primary key", text_at(object_at(authentication, "symmetricKey"), "primaryKey"));
-  line("secondary key", text_at(object_at(authentication, "symmetricKey"), "secondaryKey"));
-  line("primary thumbprint", text_at(object_at(authentication, "x509Thumbprint"), "primaryThumbprint"));
-  line("secondary thumbprint", text_at(object_at(authentication, "x509Thumbprint"), "secondaryThumbprint"));
-  line("generation", text_at(identity, "generationId"));
-  line("etag", text_at(identity, "etag"));
+  line("authentication", member_text(authentication, "type"));
+  line("primary key", member_text(object_at(authentication, "symmetricKey"), "primaryKey"));
+  line("secondary key", member_text(object_at(authentication, "symmetricKey"), "secondaryKey"));
+  line("primary thumbprint", member_text(object_at(authentication, "x509Thumbprint"), "primaryThumbprint"));
+  line("secondary thumbprint",
+       member_text(object_at(authentication, "x509Thumbprint"), "secondaryThumbprint"));
+  line("generation", member_text(identity, "generationId"));
+  line("etag", member_text(identity, "etag"));
   return out;
 }
 

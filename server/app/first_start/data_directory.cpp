@@ -14,7 +14,7 @@
 namespace kyanite {
 namespace {
 
-constexpr mode_t kOwnerOnly = 0700;
+constexpr mode_t kFolderOwnerOnly = 0700;
 
 Error refused(const std::filesystem::path& path, const std::string& why) {
   return Error(Errc::io_failed, "data directory " + path.string() + " " + why);
@@ -40,7 +40,7 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
   if (const auto parent = path.parent_path(); !parent.empty())
     std::filesystem::create_directories(parent, error);
   if (error) return refused(path, "cannot be made: " + error.message() + remedy());
-  if (::mkdir(path.c_str(), kOwnerOnly) != 0 && errno != EEXIST) {
+  if (::mkdir(path.c_str(), kFolderOwnerOnly) != 0 && errno != EEXIST) {
     return refused(path, "cannot be made: " + system_reason(errno) + remedy());
   }
   struct stat facts {};
@@ -63,7 +63,7 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
   }
   if ((facts.st_mode & 077) != 0) {
     out.was_open_to_others_ = true;
-    if (::chmod(path.c_str(), kOwnerOnly) != 0) {
+    if (::chmod(path.c_str(), kFolderOwnerOnly) != 0) {
       return refused(path, "is open to other users and its mode cannot be changed: " + system_reason(errno) +
                                "; run chmod 700 on it");
     }

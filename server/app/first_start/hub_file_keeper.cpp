@@ -10,7 +10,7 @@
 namespace kyanite {
 namespace {
 
-constexpr mode_t kOwnerOnly = 0600;
+constexpr mode_t kFileOwnerOnly = 0600;
 
 }  // namespace
 
@@ -40,7 +40,7 @@ void HubFileKeeper::remove() {
 Result<void> HubFileKeeper::write() {
   published_->service_connection_string =
       service_connection_string(published_->host_name, published_->https_port, owner_);
-  return write_file(path_, encode_hub_file(*published_), kOwnerOnly);
+  return write_file(path_, encode_hub_file(*published_), kFileOwnerOnly);
 }
 
 }  // namespace kyanite

@@ -14,7 +14,7 @@ namespace {
 
 using testing::HasSubstr;
 
-unsigned mode_of(const std::filesystem::path& path) {
+unsigned permissions_of(const std::filesystem::path& path) {
   struct stat facts {};
   return ::stat(path.c_str(), &facts) == 0 ? facts.st_mode & 0777u : 0;
 }
@@ -23,7 +23,7 @@ TEST(DataDirectory, it_is_made_with_its_parents_for_the_owner_alone) {
   const TemporaryDirectory directory;
   const auto opened = DataDirectory::open(directory.path() / "a" / "b");
   ASSERT_TRUE(opened) << opened.error().detail;
-  EXPECT_EQ(mode_of(directory.path() / "a" / "b"), 0700u);
+  EXPECT_EQ(permissions_of(directory.path() / "a" / "b"), 0700u);
   EXPECT_FALSE(opened->was_open_to_others());
 }
 
@@ -33,7 +33,7 @@ TEST(DataDirectory, one_that_others_could_enter_is_closed_to_them) {
   const auto opened = DataDirectory::open(directory.path());
   ASSERT_TRUE(opened);
   EXPECT_TRUE(opened->was_open_to_others());
-  EXPECT_EQ(mode_of(directory.path()), 0700u);
+  EXPECT_EQ(permissions_of(directory.path()), 0700u);
 }
 
 TEST(DataDirectory, a_second_hub_on_it_is_refused_with_the_first_ones_process_id) {
@@ -63,7 +63,7 @@ TEST(Files, a_file_is_replaced_whole_and_gets_its_mode) {
   ASSERT_TRUE(write_file(path, "one", 0644));
   ASSERT_TRUE(write_file(path, "two", 0600));
   EXPECT_EQ(*read_file(path), "two");
-  EXPECT_EQ(mode_of(path), 0600u);
+  EXPECT_EQ(permissions_of(path), 0600u);
   EXPECT_FALSE(std::filesystem::exists(directory.path() / "f.new"));
 }
 

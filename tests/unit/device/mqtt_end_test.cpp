@@ -14,7 +14,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using Packets = std::vector<std::string>;
 
-const Packets kAccepted{"CONNACK 0"};
+const Packets kConnected{"CONNACK 0"};
 
 SimHub::Options with(const std::function<void(Settings&)>& change) {
   SimHub::Options options;
@@ -94,7 +94,7 @@ TEST_F(DeviceMqttEnd, an_end_of_stream_without_disconnect_fires_the_will) {
 TEST_F(DeviceMqttEnd, a_will_with_retain_carries_the_marker_and_qos_2_is_accepted) {
   SimDevice client(hub, d1);
   EXPECT_EQ(client.connect({.will = mqtt::Will{"devices/d1/messages/events/", "", QoS::exactly_once, true}}),
-            kAccepted);
+            kConnected);
   client.drop();
   EXPECT_THAT(hub.telemetry().at(0).application,
               ElementsAre(Property{"x-opt-retain", "true"}, Property{"mqtt-retain", "true"},
@@ -110,7 +110,7 @@ TEST_F(DeviceMqttEnd, a_refused_connect_fires_no_will) {
 
 TEST_F(DeviceMqttEnd, B31_will_for_another_devices_topic_is_accepted_and_never_fires) {
   SimDevice client(hub, d1);
-  EXPECT_EQ(client.connect({.will = will_of("devices/d2/messages/events/")}), kAccepted);
+  EXPECT_EQ(client.connect({.will = will_of("devices/d2/messages/events/")}), kConnected);
   client.drop();
   EXPECT_THAT(hub.telemetry(), IsEmpty());
   EXPECT_THAT(hub.observer.take(), ElementsAre("connected d1", "will unusable d1 devices/d2/messages/events/",
@@ -209,7 +209,7 @@ TEST_F(DeviceMqttEnd, a_clock_that_steps_back_does_not_cut_early) {
 TEST_F(DeviceMqttEnd, a_token_without_end_never_cuts) {
   SimDevice client(hub, d1);
   const std::string token = make_sas_token(SimHub::host() + "/devices/d1", d1.primary_key, INT64_MAX);
-  ASSERT_EQ(client.connect({.password = token, .keep_alive_seconds = 0}), kAccepted);
+  ASSERT_EQ(client.connect({.password = token, .keep_alive_seconds = 0}), kConnected);
   hub.loop.advance(seconds(1700));
   EXPECT_FALSE(client.closed());
 }
@@ -220,7 +220,7 @@ TEST_F(DeviceMqttEnd, B34_the_newer_connection_wins_and_both_are_told) {
   SimDevice first(hub, d1, 0);
   SimDevice second(hub, d1, 1);
   first.connect();
-  EXPECT_EQ(second.connect(), kAccepted);
+  EXPECT_EQ(second.connect(), kConnected);
   EXPECT_TRUE(first.closed());
   EXPECT_THAT(first.packets(), IsEmpty());
   EXPECT_THAT(hub.observer.take(), ElementsAre("connected d1", "disconnected d1 takeover", "connected d1"));
@@ -271,7 +271,7 @@ TEST_F(DeviceMqttEnd, an_end_of_the_old_connection_does_not_disconnect_the_new_o
   second.link().send(second.connect_bytes({}));
   first.link().drop();  // its own end and the takeover cross
   hub.loop.run();
-  EXPECT_EQ(second.packets(), kAccepted);
+  EXPECT_EQ(second.packets(), kConnected);
   EXPECT_TRUE(hub.get(device("d1"))->connected);
   EXPECT_EQ(second.ping(), Packets{"PINGRESP"});
 }
@@ -293,7 +293,7 @@ TEST_F(DeviceMqttEnd, R47_disabling_closes_the_device_and_its_modules) {
   EXPECT_EQ(SimDevice::try_connect(hub, m1), Packets{"CONNACK 3"});
   d1.status = IdentityStatus::enabled;
   ASSERT_TRUE(hub.put(d1, IfMatch{true, {}}));
-  EXPECT_EQ(SimDevice::try_connect(hub, d1), kAccepted);
+  EXPECT_EQ(SimDevice::try_connect(hub, d1), kConnected);
 }
 
 TEST_F(DeviceMqttEnd, deleting_closes_and_a_recreated_identity_is_another) {
@@ -305,7 +305,7 @@ TEST_F(DeviceMqttEnd, deleting_closes_and_a_recreated_identity_is_another) {
   const IdentityRecord again = hub.add(device("d1"));
   EXPECT_NE(again.generation_id, d1.generation_id);
   EXPECT_EQ(SimDevice::try_connect(hub, d1), Packets{"CONNACK 5"});
-  EXPECT_EQ(SimDevice::try_connect(hub, again), kAccepted);
+  EXPECT_EQ(SimDevice::try_connect(hub, again), kConnected);
 }
 
 TEST_F(DeviceMqttEnd, a_delete_on_its_way_meets_a_connect_on_its_way) {
@@ -344,7 +344,7 @@ TEST_F(KeyChangeCuts, when_both_keys_are_gone_but_not_for_a_policys_token) {
   EXPECT_TRUE(client.closed());
 
   SimDevice by_policy(hub, d1);
-  ASSERT_EQ(by_policy.connect({.password = hub.policy_token("device")}), kAccepted);
+  ASSERT_EQ(by_policy.connect({.password = hub.policy_token("device")}), kConnected);
   ASSERT_TRUE(hub.put(wanted(device("d1")), IfMatch{true, {}}));
   EXPECT_FALSE(by_policy.closed());
 }

@@ -6,7 +6,7 @@
 namespace kyanite::test {
 namespace {
 
-constexpr std::string_view kGet = "GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
+constexpr std::string_view kGetEvents = "GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
 
 // What a test sees and does of a stream; used on the shard only.
 struct StreamState {
@@ -64,7 +64,7 @@ class HttpStreamTest : public HttpTest {
 TEST_F(HttpStreamTest, the_head_leaves_before_the_first_piece) {
   serve_stream();
   RawClient client = connect();
-  client.send(kGet);
+  client.send(kGetEvents);
   RawResponse head = client.receive_head();
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.headers["transfer-encoding"], "chunked");
@@ -75,7 +75,7 @@ TEST_F(HttpStreamTest, the_head_leaves_before_the_first_piece) {
 TEST_F(HttpStreamTest, pieces_leave_as_they_are_written_and_the_end_is_marked) {
   serve_stream();
   RawClient client = connect();
-  client.send(kGet);
+  client.send(kGetEvents);
   ASSERT_TRUE(stream_started());
   on_shard([this] { state_.output->write("one\n"); });
   on_shard([this] {
@@ -108,7 +108,7 @@ TEST_F(HttpStreamTest, http_1_0_gets_the_bytes_bare_until_the_end) {
 TEST_F(HttpStreamTest, an_aborted_response_is_cut_off_without_the_end_mark) {
   serve_stream();
   RawClient client = connect();
-  client.send(kGet);
+  client.send(kGetEvents);
   ASSERT_TRUE(stream_started());
   on_shard([this] {
     state_.output->write("one\n");
@@ -124,7 +124,7 @@ TEST_F(HttpStreamTest, a_disconnect_in_the_middle_destroys_the_stream) {
   serve_stream();
   {
     RawClient client = connect();
-    client.send(kGet);
+    client.send(kGetEvents);
     ASSERT_TRUE(stream_started());
   }
   EXPECT_TRUE(stream_destroyed());
@@ -135,7 +135,7 @@ TEST_F(HttpStreamTest, a_slow_reader_holds_production_back) {
   state_.endless_piece_bytes = 10'000;
   serve_stream();
   RawClient client = connect();
-  client.send(kGet);
+  client.send(kGetEvents);
   ASSERT_TRUE(stream_started());
   // The kernel's buffers fill, then nothing more is produced.
   std::size_t last = 0;
@@ -156,7 +156,7 @@ TEST_F(HttpStreamTest, a_reader_that_never_reads_is_cut_and_the_stream_destroyed
   state_.endless_piece_bytes = 10'000;
   serve_stream({.write_time = milliseconds(200)});
   RawClient client = connect();
-  client.send(kGet);
+  client.send(kGetEvents);
   EXPECT_TRUE(stream_destroyed());
   EXPECT_TRUE(all_gone());
 }
@@ -164,7 +164,7 @@ TEST_F(HttpStreamTest, a_reader_that_never_reads_is_cut_and_the_stream_destroyed
 TEST_F(HttpStreamTest, draining_ends_the_stream_with_its_end_mark) {
   serve_stream();
   RawClient client = connect();
-  client.send(kGet);
+  client.send(kGetEvents);
   ASSERT_TRUE(stream_started());
   bool drained = false;
   on_shard([&] {
@@ -181,7 +181,7 @@ TEST_F(HttpStreamTest, draining_ends_the_stream_with_its_end_mark) {
 TEST_F(HttpStreamTest, an_ended_response_asks_for_no_more_pieces) {
   serve_stream();
   RawClient client = connect();
-  client.send(kGet);
+  client.send(kGetEvents);
   ASSERT_TRUE(stream_started());
   on_shard([&] {
     http_->drain([] {});
@@ -195,7 +195,7 @@ TEST_F(HttpStreamTest, bytes_that_the_kernel_took_and_the_peer_never_does_end_th
   serve_stream({.write_time = milliseconds(500)});
   RawClient client = connect();
   client.shrink_receive_buffer();
-  client.send(kGet);
+  client.send(kGetEvents);
   ASSERT_TRUE(stream_started());
   // Less than the kernel takes from us at once, more than it takes for a peer that does not read.
   on_shard([this] { state_.output->write(std::string(400'000, 'x')); });
@@ -207,7 +207,7 @@ TEST_F(HttpStreamTest, bytes_that_the_kernel_took_and_the_peer_never_does_end_th
 TEST_F(HttpStreamTest, a_peer_that_keeps_sending_during_a_stream_is_read_no_further_than_the_bound) {
   serve_stream();
   RawClient client = connect();
-  client.send(kGet);
+  client.send(kGetEvents);
   ASSERT_TRUE(stream_started());
   for (int i = 0; i < 100; ++i) client.send(std::string(1000, 'x'));
   on_shard([this] {
