@@ -1,6 +1,6 @@
 #!/bin/sh
 # Configures a preset and builds it, or only the given targets. Compiled objects are kept by ccache.
-#   scripts/build.sh dev|release|tsan|fuzz [TARGET...]
+#   scripts/build.sh dev|quick|release|tsan|fuzz [TARGET...]
 set -eu
 [ $# -ge 1 ] || { echo "usage: $0 PRESET [TARGET...]" >&2; exit 2; }
 root=$(cd "$(dirname "$0")/.." && pwd)
