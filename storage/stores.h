@@ -5,6 +5,7 @@
 
 #include "protocol/base/executor.h"
 #include "storage/c2d_store.h"
+#include "storage/document_store.h"
 #include "storage/hub_store.h"
 #include "storage/identity_store.h"
 #include "storage/session_store.h"
@@ -33,6 +34,7 @@ class Stores {
   virtual C2dStore& c2d() = 0;
   virtual FeedbackStore& feedback() = 0;
   virtual HubStore& hub() = 0;
+  virtual DocumentStore& documents() = 0;
   virtual TelemetryLog& telemetry() = 0;
 
   // Whether new writes should wait; cheap, any thread.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "protocol/base/result.h"
+#include "storage/document_store.h"
 #include "storage/identity_store.h"
 #include "storage/records.h"
 #include "storage/stores.h"
@@ -34,6 +35,7 @@ struct MemoryState {
   std::map<std::uint64_t, FeedbackRecord> feedback;
   std::uint64_t next_feedback = 1;
   HubRecords hub;
+  std::map<std::pair<Collection, std::string>, std::string> documents;
   std::vector<Partition> partitions;
 
   // Each applies the whole change or refuses it, as the store interfaces say. Events are the caller's.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "storage/memory/memory_c2d_store.h"
+#include "storage/memory/memory_document_store.h"
 #include "storage/memory/memory_identity_store.h"
 #include "storage/memory/memory_telemetry_log.h"
 #include "storage/memory/memory_twin_store.h"
@@ -21,6 +22,7 @@ MemoryStores::MemoryStores(Executor& home, Options options)
       c2d_(std::make_unique<MemoryC2dStore>(*this)),
       feedback_(std::make_unique<MemoryFeedbackStore>(*this)),
       hub_(std::make_unique<MemoryHubStore>(*this)),
+      documents_(std::make_unique<MemoryDocumentStore>(*this)),
       telemetry_(std::make_unique<MemoryTelemetryLog>(*this)),
       life_(std::make_shared<int>(0)) {
   state_.hub.hub_id = options_.hub_id;
@@ -36,6 +38,7 @@ SessionStore& MemoryStores::sessions() { return *sessions_; }
 C2dStore& MemoryStores::c2d() { return *c2d_; }
 FeedbackStore& MemoryStores::feedback() { return *feedback_; }
 HubStore& MemoryStores::hub() { return *hub_; }
+DocumentStore& MemoryStores::documents() { return *documents_; }
 TelemetryLog& MemoryStores::telemetry() { return *telemetry_; }
 
 void MemoryStores::on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) {

@@ -19,6 +19,7 @@ class MemoryTwinStore;
 class MemorySessionStore;
 class MemoryC2dStore;
 class MemoryFeedbackStore;
+class MemoryDocumentStore;
 
 // MemoryStores is the engine of unit and simulation tests: all stores in memory, on one thread, with faults
 // on demand (FaultPlan). Writes collect until `home` runs the commit that they posted, so groups form and
@@ -46,6 +47,7 @@ class MemoryStores final : public Stores {
   C2dStore& c2d() override;
   FeedbackStore& feedback() override;
   HubStore& hub() override;
+  DocumentStore& documents() override;
   TelemetryLog& telemetry() override;
   StorePressure pressure() const override { return pressure_; }
   void on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) override;
@@ -79,6 +81,7 @@ class MemoryStores final : public Stores {
   friend class MemorySessionStore;
   friend class MemoryC2dStore;
   friend class MemoryFeedbackStore;
+  friend class MemoryDocumentStore;
 
   struct Write {
     std::function<Result<void>(MemoryState&)> apply;
@@ -119,6 +122,7 @@ class MemoryStores final : public Stores {
   std::unique_ptr<MemoryC2dStore> c2d_;
   std::unique_ptr<MemoryFeedbackStore> feedback_;
   std::unique_ptr<MemoryHubStore> hub_;
+  std::unique_ptr<MemoryDocumentStore> documents_;
   std::unique_ptr<MemoryTelemetryLog> telemetry_;
   // Tasks posted to `home` hold it weakly: a crash or the end of the store makes them do nothing.
   std::shared_ptr<int> life_;

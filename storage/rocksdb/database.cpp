@@ -29,7 +29,7 @@ rocksdb::ColumnFamilyDescriptor describe(const std::string& name) {
 
 std::vector<std::string> wanted_families(std::uint32_t partitions) {
   std::vector<std::string> names{"default", "identity", "twin",       "session", "hub",
-                                 "c2d",     "c2d_body", "c2d_expiry", "feedback"};
+                                 "c2d",     "c2d_body", "c2d_expiry", "feedback", "document"};
   for (std::uint32_t p = 0; p < partitions; ++p) names.push_back(telemetry_name(p));
   return names;
 }
@@ -84,6 +84,7 @@ Result<std::unique_ptr<Database>> Database::open(const fs::path& directory, cons
   database->c2d_expiry_ = database->find("c2d_expiry");
   database->feedback_ = database->find("feedback");
   database->hub_ = database->find("hub");
+  database->document_ = database->find("document");
   for (std::uint32_t p = 0; p < options.partitions; ++p) {
     database->telemetry_.push_back(database->find(telemetry_name(p)));
     KYANITE_ASSERT(database->telemetry_.back() != nullptr);

@@ -47,6 +47,7 @@ class Database {
   rocksdb::ColumnFamilyHandle* c2d_expiry() const { return c2d_expiry_; }
   rocksdb::ColumnFamilyHandle* feedback() const { return feedback_; }
   rocksdb::ColumnFamilyHandle* hub() const { return hub_; }
+  rocksdb::ColumnFamilyHandle* document() const { return document_; }
   rocksdb::ColumnFamilyHandle* telemetry(std::uint32_t partition) const { return telemetry_[partition]; }
 
  private:
@@ -68,6 +69,7 @@ class Database {
   rocksdb::ColumnFamilyHandle* c2d_expiry_ = nullptr;
   rocksdb::ColumnFamilyHandle* feedback_ = nullptr;
   rocksdb::ColumnFamilyHandle* hub_ = nullptr;
+  rocksdb::ColumnFamilyHandle* document_ = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> telemetry_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "protocol/base/ids.h"
 #include "protocol/base/time.h"
+#include "storage/document_store.h"
 
 // Keys as format.md describes them: integers big-endian, device and module ids separated by a zero byte,
 // which no id can hold.
@@ -47,6 +48,13 @@ inline std::string after_device(std::string_view device) {
   std::string key(device);
   key.push_back('\1');
   return key;
+}
+
+// A document: its collection, then its own key.
+inline std::string of_document(Collection collection, std::string_view key) {
+  std::string row(1, static_cast<char>(collection));
+  row.append(key);
+  return row;
 }
 
 // Whether the key names a device itself, not one of its modules.

@@ -33,6 +33,8 @@ std::vector<MigrationStep> migration_steps() {
       // 2: sessions, queues of messages and feedback. Their families are made empty before the steps run; the
       // number keeps programs away that would erase a device without them.
       {2, [](rocksdb::DB&, rocksdb::WriteBatch&) -> Result<void> { return {}; }},
+      // 3: documents of hub-wide services, likewise.
+      {3, [](rocksdb::DB&, rocksdb::WriteBatch&) -> Result<void> { return {}; }},
   };
 }
 

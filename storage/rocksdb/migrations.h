@@ -13,7 +13,7 @@
 namespace kyanite {
 
 // The version of the database as a whole; records have versions of their own. Raise it with a migration step.
-inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint32_t kFormatVersion = 3;
 
 // What `default/format` holds.
 struct FormatRecord {

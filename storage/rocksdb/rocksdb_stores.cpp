@@ -8,6 +8,7 @@
 
 #include "storage/rocksdb/c2d_store.h"
 #include "storage/rocksdb/database.h"
+#include "storage/rocksdb/document_store.h"
 #include "storage/rocksdb/group_writer.h"
 #include "storage/rocksdb/hub_store.h"
 #include "storage/rocksdb/identity_store.h"
@@ -36,6 +37,7 @@ class RocksdbStores final : public Stores {
   C2dStore& c2d() override { return c2d_; }
   FeedbackStore& feedback() override { return feedback_; }
   HubStore& hub() override { return hub_; }
+  DocumentStore& documents() override { return documents_; }
   TelemetryLog& telemetry() override { return *log_; }
   StorePressure pressure() const override { return gauge_->value(); }
   void on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) override {
@@ -72,6 +74,7 @@ class RocksdbStores final : public Stores {
   RocksdbC2dStore c2d_;
   RocksdbFeedbackStore feedback_;
   RocksdbHubStore hub_;
+  RocksdbDocumentStore documents_;
 };
 
 Result<std::unique_ptr<Stores>> RocksdbStores::open(const std::filesystem::path& directory,
@@ -129,7 +132,8 @@ RocksdbStores::RocksdbStores(Parts parts, const Settings::Storage& settings, Roc
       sessions_(context_),
       c2d_(context_),
       feedback_(context_),
-      hub_(context_) {
+      hub_(context_),
+      documents_(context_) {
   log_->connect(queue_, readers_);
   watch_disk();
 }

@@ -1,0 +1,42 @@
+#include "storage/memory/memory_document_store.h"
+
+#include <utility>
+
+namespace kyanite {
+
+void MemoryDocumentStore::load(Collection collection, std::string key,
+                               Reply<std::optional<std::string>> reply) {
+  const auto& documents = stores_.state_.documents;
+  const auto row = documents.find({collection, key});
+  reply(row == documents.end() ? std::optional<std::string>() : std::optional<std::string>(row->second));
+}
+
+void MemoryDocumentStore::scan(Collection collection, std::string prefix, std::string after,
+                               std::size_t limit, Reply<std::vector<Document>> reply) {
+  const auto& documents = stores_.state_.documents;
+  std::vector<Document> page;
+  std::size_t bytes = 0;
+  auto row = after < prefix ? documents.lower_bound({collection, prefix})
+                            : (after.empty() ? documents.lower_bound({collection, after})
+                                             : documents.upper_bound({collection, after}));
+  for (; row != documents.end() && row->first.first == collection && row->first.second.starts_with(prefix);
+       ++row) {
+    if (page.size() >= limit || bytes >= kDocumentPageBytes) break;
+    page.push_back({row->first.second, row->second});
+    bytes += page.back().key.size() + page.back().value.size();
+  }
+  reply(std::move(page));
+}
+
+void MemoryDocumentStore::commit(DocumentChange change, Reply<void> reply) {
+  const auto kind = change.puts.empty() ? MemoryStores::Kind::makes_room : MemoryStores::Kind::fills;
+  stores_.write(
+      [change = std::move(change)](MemoryState& state) -> Result<void> {
+        for (const DocumentPut& put : change.puts) state.documents[{put.collection, put.key}] = put.value;
+        for (const DocumentErase& erase : change.erases) state.documents.erase({erase.collection, erase.key});
+        return {};
+      },
+      std::move(reply), {}, kind);
+}
+
+}  // namespace kyanite
