@@ -28,7 +28,7 @@ rocksdb::ColumnFamilyDescriptor describe(const std::string& name) {
 }
 
 std::vector<std::string> wanted_families(std::uint32_t partitions) {
-  std::vector<std::string> names{"default", "identity", "twin",       "session", "hub",
+  std::vector<std::string> names{"default", "identity", "twin",       "session",  "hub",
                                  "c2d",     "c2d_body", "c2d_expiry", "feedback", "document"};
   for (std::uint32_t p = 0; p < partitions; ++p) names.push_back(telemetry_name(p));
   return names;
