@@ -38,6 +38,9 @@ inline constexpr std::size_t kKeyBytesMin = 16;                 // decoded [serv
 inline constexpr std::size_t kKeyBytesMax = 64;
 inline constexpr std::size_t kCaCertificatesMax = 25;             // [device-mqtt.md 2.6]
 inline constexpr std::size_t kRequestBodyBytesMax = 1024 * 1024;  // [service-rest.md 1.1]
+inline constexpr std::size_t kQueryCharactersMax = 8192;          // [service-rest.md 6.1]
+inline constexpr std::size_t kQueryPageRowsMax = 1000;            // [service-rest.md 6.1]
+inline constexpr std::size_t kQueryPageRowsDefault = 100;         // [service-rest.md 6.1]
 
 inline constexpr seconds kConnectTimeout{60};              // TCP accept to CONNECT [device-mqtt.md 2.1]
 inline constexpr std::size_t kUnackedPublishesMax = 4096;  // per connection, then reading stops
@@ -67,9 +70,18 @@ inline constexpr std::size_t kMethodCallsMax = 1024;        // of one device, un
 inline constexpr std::size_t kDeviceRequestsMax = 64;       // of one connection, waiting for their owner
 inline constexpr std::size_t kScopeBytesMax = 512;          // deviceScope, each of parentScopes, managedBy
 inline constexpr std::size_t kParentScopesMax = 10;
-inline constexpr std::size_t kAdministrationQueueMax = 64;    // hub-wide changes that wait
-inline constexpr seconds kTakeoverWait{2};                    // for the old connection to say it ended
-inline constexpr std::size_t kRefusalRecordsPerSecond = 100;  // of operations monitoring, per shard
-inline constexpr std::size_t kEventStreamsMax = 64;           // open /kyanite/v1/events readers per shard
+inline constexpr std::size_t kAdministrationQueueMax = 64;           // hub-wide changes that wait
+inline constexpr seconds kTakeoverWait{2};                           // for the old connection to say it ended
+inline constexpr std::size_t kRefusalRecordsPerSecond = 100;         // of operations monitoring, per shard
+inline constexpr std::size_t kQueryDepthMax = 64;                    // of a query's parentheses and operators
+inline constexpr std::size_t kQueryTextBytesMax = 64 * 1024;         // that CONCAT makes
+inline constexpr std::size_t kQueryScanRows = 2048;                  // looked at in one turn of a reader
+inline constexpr std::size_t kQueryScanBytes = 1024 * 1024;          // of the same; one row at least
+inline constexpr std::size_t kQueryPageBytes = 1024 * 1024;          // stored bytes behind the rows of a page
+inline constexpr std::size_t kQueryGroupsMax = 10'000;               // of one GROUP BY
+inline constexpr std::size_t kQueryGroupBytesMax = 8 * 1024 * 1024;  // their keys and texts
+inline constexpr std::size_t kQueriesMax = 8;                        // under way per shard
+inline constexpr seconds kQueryTimeMax{60};                          // a query looks at rows so long at most
+inline constexpr std::size_t kEventStreamsMax = 64;  // open /kyanite/v1/events readers per shard
 
 }  // namespace kyanite::limits

@@ -15,6 +15,7 @@ ALLOWED = {
     "protocol/topics": ["protocol/base"],
     "protocol/auth": ["protocol/base"],
     "protocol/twin": ["protocol/base"],
+    "protocol/query": ["protocol/base"],
     "protocol/http": ["protocol/base", "protocol/auth"],
     "config": ["protocol/base"],
     "storage": ["protocol/base", "protocol/auth", "protocol/topics"],
