@@ -36,7 +36,7 @@ constexpr std::array kRows{
     ErrorRow{Errc::too_many_devices, "TooManyDevices", 413002, 413, "Too many devices in one request"},
     ErrorRow{Errc::too_many_modules, "TooManyModulesOnDevice", 413003, 413,
              "The device has its maximum number of modules"},
-    ErrorRow{Errc::not_implemented, "FeatureNotSupported", 404013, 501,
+    ErrorRow{Errc::not_implemented, "FeatureNotSupported", 404013, 404,
              "This version of the hub does not offer the operation"},
     ErrorRow{Errc::throttled, "ThrottlingException", 429001, 429, "Too many requests; wait 10 seconds"},
     ErrorRow{Errc::quota_exceeded, "IotHubQuotaExceeded", 403002, 403, "A quota of the hub is used up"},

@@ -33,12 +33,13 @@ std::optional<ThrottleClass> class_of(Operation operation) {
   }
 }
 
+// Only a part of what these carry is metered, which is known when the operation has read it.
+bool admits_itself(Operation operation) { return operation == Operation::invoke_method; }
+
 // Registry operations are no messages.
 bool counts_as_message(ThrottleClass of) { return of != ThrottleClass::registry; }
 
-}  // namespace
-
-Result<void> admit_by_rate(HubServices& services, Operation operation, std::size_t body_bytes) {
+Result<void> take(HubServices& services, Operation operation, std::size_t metered_bytes) {
   Throttles& throttles = services.throttles;
   if (!throttles.is_on()) return {};
   const std::optional<ThrottleClass> of = class_of(operation);
@@ -47,22 +48,37 @@ Result<void> admit_by_rate(HubServices& services, Operation operation, std::size
   if (counts_as_message(*of)) {
     if (const Result<void> quota = throttles.check_quota(wall); !quota) return quota;
   }
-  const std::uint64_t units = *of == ThrottleClass::methods ? Throttles::blocks(body_bytes) : 1;
+  const std::uint64_t units = *of == ThrottleClass::methods ? Throttles::blocks(metered_bytes) : 1;
   const Result<void> taken = throttles.take(*of, services.executor.now(), units);
   // A twin that is read counts by the size of the answer.
-  if (taken && counts_as_message(*of) && *of != ThrottleClass::twin_reads) throttles.meter(body_bytes, wall);
+  if (taken && counts_as_message(*of) && *of != ThrottleClass::twin_reads) {
+    throttles.meter(metered_bytes, wall);
+  }
   return taken;
+}
+
+}  // namespace
+
+Result<void> admit_by_rate(HubServices& services, Operation operation, std::size_t body_bytes) {
+  if (admits_itself(operation)) return {};
+  return take(services, operation, body_bytes);
+}
+
+Result<void> admit_call_by_rate(HubServices& services, std::size_t payload_bytes) {
+  return take(services, Operation::invoke_method, payload_bytes);
 }
 
 void meter_answer(HubServices& services, Operation operation, std::size_t body_bytes) {
   Throttles& throttles = services.throttles;
-  if (!throttles.is_on()) return;
-  const std::optional<ThrottleClass> of = class_of(operation);
-  if (of != ThrottleClass::twin_reads && of != ThrottleClass::methods) return;
+  if (!throttles.is_on() || class_of(operation) != ThrottleClass::twin_reads) return;
   throttles.meter(body_bytes, services.executor.wall_now());
-  if (of == ThrottleClass::methods) {
-    throttles.charge(*of, services.executor.now(), Throttles::blocks(body_bytes));
-  }
+}
+
+void meter_call_answer(HubServices& services, std::size_t payload_bytes) {
+  Throttles& throttles = services.throttles;
+  if (!throttles.is_on()) return;
+  throttles.meter(payload_bytes, services.executor.wall_now());
+  throttles.charge(ThrottleClass::methods, services.executor.now(), Throttles::blocks(payload_bytes));
 }
 
 }  // namespace kyanite

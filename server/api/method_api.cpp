@@ -6,6 +6,7 @@
 #include "protocol/base/json_text.h"
 #include "protocol/base/limits.h"
 #include "protocol/base/percent_encoding.h"
+#include "server/api/api_throttle.h"
 
 namespace kyanite {
 namespace {
@@ -117,7 +118,15 @@ void invoke_method(const ApiCall& call, Reply<HttpResponse> reply) {
   if (!invoke) return reply(invoke.error());
   invoke->identity = call.identity();
   HubServices& hub = call.context.services;
-  invoke->reply = answer_with<MethodResult>(hub.executor, std::move(reply), to_response);
+  const std::size_t payload_bytes = invoke->payload ? invoke->payload->size() : 0;
+  if (const Result<void> admitted = admit_call_by_rate(hub, payload_bytes); !admitted) {
+    return reply(admitted.error());
+  }
+  invoke->reply =
+      answer_with<MethodResult>(hub.executor, std::move(reply), [&hub](const MethodResult& result) {
+        meter_call_answer(hub, result.payload.size());
+        return to_response(result);
+      });
   hub.router.send(std::move(*invoke));
 }
 

@@ -182,11 +182,10 @@ void BeastConnection::on_body(error_code error) {
   keep_alive_ = parser_->keep_alive();
   request_.body = std::move(parser_->get().body());
   parser_.reset();
-  const bool is_head = request_.verb == HttpVerb::head;
-  home_->handler.handle(
-      request_, Reply<HttpResponse>(home_->shard, [self = self(), is_head](Result<HttpResponse> response) {
-        self->on_response(std::move(response), is_head);
-      }));
+  home_->handler.handle(request_,
+                        Reply<HttpResponse>(home_->shard, [self = self()](Result<HttpResponse> response) {
+                          self->on_response(std::move(response));
+                        }));
   request_.body.clear();
   request_.body.shrink_to_fit();
 }
@@ -207,12 +206,12 @@ void BeastConnection::reject(const Error& error, int too_large_status) {
 
 // Answering
 
-void BeastConnection::on_response(Result<HttpResponse> result, bool is_head) {
+void BeastConnection::on_response(Result<HttpResponse> result) {
   if (!stream_->is_open()) return;
   HttpResponse response = result ? std::move(*result) : home_->handler.reject(request_, result.error());
   if (response.stream) return begin_stream(std::move(response));
   const bool keep_alive = keep_alive_ && !home_->draining && !response.close_connection;
-  respond(std::move(response), keep_alive, is_head);
+  respond(std::move(response), keep_alive);
 }
 
 void BeastConnection::write_fields(const HttpResponse& response, http::response_header<>& fields) const {
@@ -224,13 +223,14 @@ void BeastConnection::write_fields(const HttpResponse& response, http::response_
   for (const auto& [name, value] : response.headers) fields.insert(name, value);
 }
 
-void BeastConnection::respond(HttpResponse response, bool keep_alive, bool is_head) {
+// An answer to HEAD says how long its body would be and has none, a refusal as well (RFC 9110 section 9.3.2).
+void BeastConnection::respond(HttpResponse response, bool keep_alive) {
   keep_alive_ = keep_alive;
   message_.emplace();
   write_fields(response, *message_);
   message_->keep_alive(keep_alive);
   if (response.status != 204) message_->content_length(response.body.size());
-  if (!is_head) message_->body() = std::move(response.body);
+  if (request_.verb != HttpVerb::head) message_->body() = std::move(response.body);
   arm_timer(home_->limits.write_time);
   http::async_write(*stream_, *message_, then(&BeastConnection::on_answered));
 }

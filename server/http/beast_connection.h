@@ -51,9 +51,9 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   void reject(const Error& error, int too_large_status = 0);
 
   // Answering. The fields are those of a response in pieces as well: version, status and headers.
-  void on_response(Result<HttpResponse> result, bool is_head);
+  void on_response(Result<HttpResponse> result);
   void write_fields(const HttpResponse& response, boost::beast::http::response_header<>& fields) const;
-  void respond(HttpResponse response, bool keep_alive, bool is_head = false);
+  void respond(HttpResponse response, bool keep_alive);
   void on_answered(error_code error);
 
   // Streaming

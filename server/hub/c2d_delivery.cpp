@@ -130,11 +130,13 @@ void C2dQueue::on_subscribed(bool newly_created) {
   const GrantedFilter* filter = taker();
   if (!filter) return;
   ++round_;
-  const Settings::C2d& rules = host_.settings().c2d;
-  if (newly_created && rules.pre_subscription == PreSubscription::drop) {
-    drop_older(filter->created - rules.subscription_skew);
-  }
+  if (newly_created) on_created(filter->created);
   pump();
+}
+
+void C2dQueue::on_created(WallTime created) {
+  const Settings::C2d& rules = host_.settings().c2d;
+  if (rules.pre_subscription == PreSubscription::drop) drop_older(created - rules.subscription_skew);
 }
 
 void C2dQueue::drop_older(WallTime before) {

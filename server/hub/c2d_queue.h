@@ -44,6 +44,8 @@ class C2dQueue {
   // The device's filter became live: with a connection that has it stored, or with its SUBACK. `created` now
   // means that older messages are treated by c2d.preSubscription (5.4).
   void on_subscribed(bool newly_created);
+  // The same for older messages where the filter was stored after its connection had ended.
+  void on_created(WallTime created);
   // Nobody takes messages any more: UNSUBSCRIBE or the end of the connection. What is in flight returns.
   void on_link_ended();
   // The wall clock was shifted.

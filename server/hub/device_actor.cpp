@@ -215,11 +215,18 @@ void DeviceActor::change_filters(const Identity& identity, std::vector<GrantedFi
   put_session(identity, filters,
               [this, module = identity.module, epoch = live.epoch, before = live.filters, filters,
                reply = std::move(reply)](Result<void> written) mutable {
-                const bool is_current = presence_.is_current(module, epoch);
-                if (written && is_current) presence_.set_filters(module, std::move(filters));
                 const bool done = written.has_value();
+                if (done && presence_.is_current(module, epoch)) presence_.set_filters(module, filters);
                 reply(std::move(written));
-                if (done && is_current) tell_of_filters(module, before);
+                if (!done) return;
+                const DeviceLink* now = presence_.link(module);
+                if (now && now->epoch == epoch) {
+                  tell_of_filters(module, before);
+                } else if (module.empty() && !find_filter(before, FilterKind::c2d)) {
+                  // The connection ended meanwhile. The next one finds the subscription made long ago.
+                  if (const auto* made = find_filter(filters, FilterKind::c2d))
+                    c2d_.on_created(made->created);
+                }
               });
 }
 
@@ -240,9 +247,7 @@ void DeviceActor::tell_of_filters(const std::string& module, const std::vector<G
                                   bool resumed) {
   const DeviceLink* live = presence_.link(module);
   if (!live) return;
-  const auto had = [&before](FilterKind kind) {
-    return std::any_of(before.begin(), before.end(), [kind](const auto& f) { return f.kind == kind; });
-  };
+  const auto had = [&before](FilterKind kind) { return find_filter(before, kind) != nullptr; };
   if (live->find(FilterKind::c2d)) {
     c2d_.on_subscribed(!resumed && !had(FilterKind::c2d));
   } else if (had(FilterKind::c2d)) {

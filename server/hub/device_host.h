@@ -12,6 +12,13 @@ namespace kyanite {
 
 class HubEvents;
 
+inline const GrantedFilter* find_filter(const std::vector<GrantedFilter>& filters, FilterKind kind) {
+  for (const GrantedFilter& filter : filters) {
+    if (filter.kind == kind) return &filter;
+  }
+  return nullptr;
+}
+
 // The live connection of an identity, as its owner sees it.
 struct DeviceLink {
   ConnectionRef connection;
@@ -19,12 +26,7 @@ struct DeviceLink {
   bool clean_session = false;
   std::vector<GrantedFilter> filters;
 
-  const GrantedFilter* find(FilterKind kind) const {
-    for (const GrantedFilter& filter : filters) {
-      if (filter.kind == kind) return &filter;
-    }
-    return nullptr;
-  }
+  const GrantedFilter* find(FilterKind kind) const { return find_filter(filters, kind); }
 };
 
 // DeviceHost is what the parts of a device actor (C2dQueue, TwinState, MethodCalls) need of it.

@@ -200,25 +200,26 @@ void DeviceActor::on(DeleteIdentity message) {
 }
 
 // Reads the twins of `erased`, since the event of a deletion shows the twin as it was last, and hands over
-// `so_far` with their events, the last identity's first. Other changes wait meanwhile.
+// `so_far` with their events, the last identity's first. Other changes wait meanwhile; what a twin was asked
+// before is in what it answers, even if its write is under way.
 void DeviceActor::collect_deleted(std::vector<IdentityRecord> erased, std::vector<TelemetryAppend> so_far,
                                   AfterCollect then) {
   if (erased.empty()) return then(std::move(so_far));
   in_flight_ = true;
   const Identity id = erased.back().id;
-  stores().twins().load(
-      id, Reply<TwinRecord>(executor(), [this, erased = std::move(erased), so_far = std::move(so_far),
-                                         then = std::move(then)](Result<TwinRecord> twin_record) mutable {
-        in_flight_ = false;
-        if (twin_record) {
-          so_far.push_back(events().identity_deleted(erased.back(), *twin_record));
-          erased.pop_back();
-          collect_deleted(std::move(erased), std::move(so_far), std::move(then));
-        } else {
-          then(twin_record.error());
-        }
-        run_waiting();
-      }));
+  twin(id.module).get(
+      {id, Reply<TwinView>(executor(), [this, erased = std::move(erased), so_far = std::move(so_far),
+                                        then = std::move(then)](Result<TwinView> read) mutable {
+         in_flight_ = false;
+         if (read) {
+           so_far.push_back(events().identity_deleted(erased.back(), read->twin));
+           erased.pop_back();
+           collect_deleted(std::move(erased), std::move(so_far), std::move(then));
+         } else {
+           then(read.error());
+         }
+         run_waiting();
+       })});
 }
 
 void DeviceActor::commit_delete(const Identity& identity, std::vector<TelemetryAppend> deleted,

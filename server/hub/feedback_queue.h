@@ -25,7 +25,9 @@ struct FeedbackBatch {
 // FeedbackQueue gives the hub's feedback to its receivers, who compete for it over every protocol (spec
 // service-rest.md 8.5, device-mqtt.md 5.7). A batch is locked until it is completed, abandoned or the lock
 // ends; then its records are given out again, until their number of deliveries or their time to live ends.
-// Locks and the count of deliveries are in memory: a new start forgets them, never a record.
+// Locks and the count of deliveries are in memory: a new start forgets them, never a record. A record that no
+// receiver completes then ends by its time to live, which counts from the outcome and survives; a write for
+// each delivery would buy nothing more.
 //
 // Owner: the application. Threads: the methods may be called on any shard; work runs on shard 0 and replies
 // go home. Bound: limits::kFeedbackLocksMax locked batches and as many waiting receivers (Errc::busy beyond);

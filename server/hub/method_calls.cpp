@@ -55,6 +55,13 @@ void MethodCalls::invoke(InvokeMethod message) {
                                   : "the device is not connected"));
     return;
   }
+  const std::size_t payload_bytes = message.payload ? message.payload->size() : 0;
+  if (!listening && waiting_bytes_ + payload_bytes > limits::kMethodWaitingBytesMax) {
+    message.reply(Error(Errc::too_many_calls, "the direct methods that wait for the device carry more than " +
+                                                  std::to_string(limits::kMethodWaitingBytesMax) + " bytes"));
+    return;
+  }
+  waiting_bytes_ += payload_bytes;
   const auto call = calls_
                         .emplace(++last_number_, Call{std::move(message.identity.module),
                                                       std::move(message.method), std::move(message.payload),
@@ -109,8 +116,11 @@ bool MethodCalls::is_listening(const std::string& module) const {
 void MethodCalls::send(Calls::iterator call) {
   Call& under_way = call->second;
   std::string body = host_.settings().methods.empty_as_null ? "null" : "";
-  if (under_way.payload) body = std::move(*under_way.payload);
-  under_way.payload.reset();
+  if (under_way.payload) {
+    waiting_bytes_ -= under_way.payload->size();
+    body = std::move(*under_way.payload);
+    under_way.payload.reset();
+  }
   under_way.sent = true;
   arm(call, under_way.response_timeout);
   host_.send(under_way.module,
@@ -136,6 +146,7 @@ void MethodCalls::on_time(std::uint64_t number) {
 
 MethodCalls::Calls::iterator MethodCalls::finish(Calls::iterator call, Result<MethodResult> result) {
   if (call->second.timer) host_.executor().cancel(call->second.timer);
+  if (call->second.payload) waiting_bytes_ -= call->second.payload->size();
   call->second.reply(std::move(result));
   return calls_.erase(call);
 }

@@ -17,7 +17,8 @@ namespace kyanite {
 // from the moment it is sent. It is sent at most once and answered exactly once: by the device, by its time,
 // by the end of the connection, by the end of the identity, or by a drain.
 //
-// Owner: a DeviceActor. Bound: limits::kMethodCallsMax calls of a device (Errc::too_many_calls beyond).
+// Owner: a DeviceActor. Bound: limits::kMethodCallsMax calls of a device, and of those that wait to be sent
+// limits::kMethodWaitingBytesMax of payload (Errc::too_many_calls beyond).
 class MethodCalls {
  public:
   explicit MethodCalls(DeviceHost& host);
@@ -71,6 +72,7 @@ class MethodCalls {
   const std::string id_prefix_;  // "18f2a3b4c5d-"
   std::uint64_t last_number_ = 0;
   Calls calls_;
+  std::size_t waiting_bytes_ = 0;  // of payloads not sent
 };
 
 }  // namespace kyanite

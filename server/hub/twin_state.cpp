@@ -62,7 +62,8 @@ void TwinState::on_erased() {
 
 void TwinState::enqueue(Operation operation) {
   if (erased_) return refuse(operation, absent());
-  if (waiting_.size() >= limits::kDeviceQueueMax)
+  // A model takes one place at most and is never refused: nobody would announce it again.
+  if (waiting_.size() >= limits::kDeviceQueueMax && !std::holds_alternative<AnnounceModel>(operation))
     return refuse(operation, Error(Errc::busy, "too many operations wait for the twin"));
   waiting_.push_back(std::move(operation));
   work();

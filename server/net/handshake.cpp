@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <cerrno>
 #include <chrono>
 #include <utility>
@@ -14,7 +15,19 @@ constexpr unsigned char kTlsHandshakeRecord = 0x16;
 // In a reconnect storm honest peers are slow to send their first bytes; they keep their place so long.
 constexpr milliseconds kSilenceMin{400};
 
+// Of an IPv6 address the first half: the network that one peer has to itself.
+std::string source_of(const std::string& address) {
+  boost::system::error_code error;
+  const auto parsed = boost::asio::ip::make_address(address, error);
+  if (error || !parsed.is_v6()) return address;
+  const auto bytes = parsed.to_v6().to_bytes();
+  return std::string(bytes.begin(), bytes.begin() + bytes.size() / 2);
+}
+
 }  // namespace
+
+Handshake::Handshake(std::unique_ptr<TlsStream> stream, Done done)
+    : stream_(std::move(stream)), done_(std::move(done)), source_(source_of(stream_->peer().address)) {}
 
 void Handshake::begin(const HandshakeTimes& times) {
   begun_ = stream_->shard().now();
@@ -25,12 +38,21 @@ void Handshake::begin(const HandshakeTimes& times) {
 
 bool Handshake::displace_if_silent() {
   if (!silent_ || ended_ || stream_->shard().now() - begun_ < kSilenceMin) return false;
-  // Bytes may have come that this shard has not got to yet.
-  unsigned char first = 0;
-  const ssize_t size = ::recv(stream_->socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (size > 0) return false;
+  if (has_unread_bytes()) return false;
   end(HandshakeEnd::displaced);
   return true;
+}
+
+bool Handshake::displace_if_waiting(milliseconds time) {
+  if (ended_ || stream_->shard().now() - begun_ < time || has_unread_bytes()) return false;
+  end(HandshakeEnd::displaced);
+  return true;
+}
+
+// That this shard has not got to yet.
+bool Handshake::has_unread_bytes() const {
+  unsigned char first = 0;
+  return ::recv(stream_->socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void Handshake::limit_to(milliseconds time) {

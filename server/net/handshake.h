@@ -6,6 +6,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "server/net/tls_stream.h"
 
@@ -30,8 +31,7 @@ class Handshake final
   // Called once, inside a turn, with the stream only when finished.
   using Done = UniqueFunction<void(HandshakeEnd end, std::unique_ptr<TlsStream> stream)>;
 
-  Handshake(std::unique_ptr<TlsStream> stream, Done done)
-      : stream_(std::move(stream)), done_(std::move(done)) {}
+  Handshake(std::unique_ptr<TlsStream> stream, Done done);
 
   void begin(const HandshakeTimes& times);
   void cut() { end(HandshakeEnd::cut); }
@@ -39,6 +39,10 @@ class Handshake final
   // its first bytes with the last step of connecting, so one that has not is the first to go when places are
   // short.
   bool displace_if_silent();
+  // Ends it when it has been under way for `time` and its peer owes the next bytes, and tells whether it did.
+  bool displace_if_waiting(milliseconds time);
+  // Whose place it takes: an address, or the network of one for IPv6, where a peer has as many as it likes.
+  const std::string& source() const { return source_; }
 
  private:
   using Self = boost::intrusive_ptr<Handshake>;
@@ -47,10 +51,12 @@ class Handshake final
   void wait_first_byte();
   void on_first_byte(const TlsStream::error_code& error);
   void step();
+  bool has_unread_bytes() const;
   void end(HandshakeEnd how);
 
   std::unique_ptr<TlsStream> stream_;
   Done done_;
+  const std::string source_;
   TimerId timer_;
   SteadyTime begun_{};
   SteadyTime deadline_{};

@@ -11,6 +11,8 @@
 #include <boost/intrusive/list.hpp>
 #include <cerrno>
 #include <climits>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -100,7 +102,8 @@ class Listener::Core : public std::enable_shared_from_this<Core> {
   void accept_some();
   void retry_later();
   bool pick_lane(unsigned& lane);
-  void make_room(unsigned lane, unsigned lanes_left);
+  void make_room(unsigned lane, unsigned looks_left);
+  bool displace_one(Lane& lane, bool silent_only);
   void begin_handshake(unsigned lane, Descriptor descriptor, bool is_v6);
   void on_handshake_end(unsigned lane, HandshakeEnd end, std::unique_ptr<TlsStream> stream);
   void release_lane(unsigned lane);
@@ -169,7 +172,7 @@ void Listener::Core::accept_some() {
       waits_for_room_.store(true);
       // One may have ended in between and seen no one waiting.
       if (!pick_lane(lane) || !waits_for_room_.exchange(false)) {
-        return make_room(next_lane_, static_cast<unsigned>(lanes_.size()));
+        return make_room(next_lane_, 2 * static_cast<unsigned>(lanes_.size()));
       }
     }
     // The store must be able to open its files whatever peers do: a commit that cannot ends the process.
@@ -207,22 +210,37 @@ bool Listener::Core::pick_lane(unsigned& lane) {
   return false;
 }
 
-// Displaces the oldest handshake that is still silent, on the first shard that has one. Where none has, those
-// under way end within their time.
-void Listener::Core::make_room(unsigned lane, unsigned lanes_left) {
-  if (lanes_left == 0) {  // those that are silent now may still be so a little later
+// Displaces the oldest handshake that is still silent, on the first shard that has one; where none has, the
+// oldest slow one of an address that crowds a shard. Others end within their time.
+void Listener::Core::make_room(unsigned lane, unsigned looks_left) {
+  if (looks_left == 0) {  // those that may not go now may do so a little later
     home_.post([self = shared_from_this()] {
       self->home_.after(kRoomPause, [self] { self->accept_when_ready(); });
     });
     return;
   }
-  shards_.shard(lane).post([self = shared_from_this(), lane, lanes_left] {
+  shards_.shard(lane).post([self = shared_from_this(), lane, looks_left] {
     if (!self->waits_for_room_) return;
-    for (Handshake& handshake : self->lanes_[lane].under_way) {
-      if (handshake.displace_if_silent()) return;
-    }
-    self->make_room((lane + 1) % static_cast<unsigned>(self->lanes_.size()), lanes_left - 1);
+    const bool silent_only = looks_left > self->lanes_.size();
+    if (self->displace_one(self->lanes_[lane], silent_only)) return;
+    self->make_room((lane + 1) % static_cast<unsigned>(self->lanes_.size()), looks_left - 1);
   });
+}
+
+bool Listener::Core::displace_one(Lane& lane, bool silent_only) {
+  if (silent_only) {
+    for (Handshake& handshake : lane.under_way) {
+      if (handshake.displace_if_silent()) return true;
+    }
+    return false;
+  }
+  std::unordered_map<std::string_view, std::size_t> places;
+  for (const Handshake& handshake : lane.under_way) ++places[handshake.source()];
+  for (Handshake& handshake : lane.under_way) {
+    if (places[handshake.source()] * 2 <= settings_.handshakes_per_shard) continue;
+    if (handshake.displace_if_waiting(settings_.crowding_time)) return true;
+  }
+  return false;
 }
 
 void Listener::Core::set_paused(bool paused) {

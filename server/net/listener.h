@@ -24,7 +24,7 @@ struct ListenerCounters {
   std::atomic<std::uint64_t> failed{0};      // TLS refused, or the peer left before the end
   std::atomic<std::uint64_t> plain_text{0};  // the first byte was no TLS record
   std::atomic<std::uint64_t> timed_out{0};
-  std::atomic<std::uint64_t> displaced{0};    // silent, and gave its place to another peer
+  std::atomic<std::uint64_t> displaced{0};    // silent or over its share, and gave its place to another peer
   std::atomic<std::uint64_t> paused_full{0};  // accepting paused: every shard has its handshakes
   std::atomic<std::uint64_t> paused_descriptors{
       0};  // accepting paused: no file descriptors for connections, or no memory
@@ -35,6 +35,8 @@ struct ListenerSettings {
   int backlog = 4096;                   // a reconnect storm waits in the kernel (performance.md section 5)
   milliseconds handshake_time{20'000};  // from accepting to the end
   milliseconds first_byte_time{5'000};  // from accepting to the first byte, if that is less
+  // What a handshake has while others wait and its address holds more than half of a shard's places.
+  milliseconds crowding_time{3'000};
   std::size_t handshakes_per_shard = 512;
 };
 
@@ -43,7 +45,9 @@ struct ListenerSettings {
 //
 // Owner: the application; destroy it before the ShardGroup. pause, resume and stop from any thread.
 // Bound: handshakes_per_shard; beyond that accepting pauses and the kernel's backlog holds the rest. A peer
-// that has sent nothing for a while gives its place to one that waits, so silent peers keep no one out.
+// that has sent nothing for a while gives its place to one that waits, so silent peers keep no one out; and
+// so does a slow one whose address holds more than half of the places. Many clients behind one address are
+// served like others as long as they go on with their handshakes.
 class Listener {
  public:
   // Called on the shard that the connection now belongs to, inside a turn; by all shards concurrently, so it

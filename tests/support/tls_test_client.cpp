@@ -43,7 +43,7 @@ void use_certificate_chain(SSL_CTX* context, const std::vector<TestCertificate>&
 
 }  // namespace
 
-TcpTestClient::TcpTestClient(std::uint16_t port, int receive_buffer_bytes) {
+TcpTestClient::TcpTestClient(std::uint16_t port, int receive_buffer_bytes, const char* source) {
   std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
   fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const timeval wait{kWaitSeconds, 0};
@@ -54,6 +54,10 @@ TcpTestClient::TcpTestClient(std::uint16_t port, int receive_buffer_bytes) {
   }
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  if (source) {
+    ::inet_pton(AF_INET, source, &address.sin_addr);
+    ::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;

@@ -31,7 +31,8 @@ struct TlsClientOptions {
 // A socket to 127.0.0.1 that blocks, for the test's thread; every wait is bounded (10 s) and then fails.
 class TcpTestClient {
  public:
-  explicit TcpTestClient(std::uint16_t port, int receive_buffer_bytes = 0);
+  // `source` is the address it comes from, one of 127.0.0.0/8; nullptr: 127.0.0.1.
+  explicit TcpTestClient(std::uint16_t port, int receive_buffer_bytes = 0, const char* source = nullptr);
   ~TcpTestClient();
   TcpTestClient(const TcpTestClient&) = delete;
   TcpTestClient& operator=(const TcpTestClient&) = delete;

@@ -71,6 +71,24 @@ TEST_F(ThrottleApiTest, R28_R32_methods_over_the_rate_are_refused_in_their_own_f
   EXPECT_EQ(parse_json(last_call.json.at("Message").get<std::string>()).value().at("errorCode"), 429001);
 }
 
+TEST_F(ThrottleApiTest, a_method_is_metered_by_its_payload_alone) {
+  rest.hub.add(device("d1"));
+  const auto messages_today = [this] {
+    return rest.get("/kyanite/v1/status").json["limits"]["messagesToday"].get<int>();
+  };
+  // 500 bytes of payload are one message of F1's 0.5 KB, whatever surrounds them.
+  const std::string payload = '"' + std::string(498, 'x') + '"';
+  const std::string body = R"({"methodName":")" + std::string(100, 'm') +
+                           R"(","responseTimeoutInSeconds":30,)" +
+                           R"("connectTimeoutInSeconds":0,"payload":)" + payload + "}";
+  ASSERT_GT(body.size(), 512u);
+  const int before = messages_today();
+  EXPECT_EQ(rest.ask({"POST", "/twins/d1/methods", body, {}}).status, 404);
+  EXPECT_EQ(messages_today() - before, 1);
+  EXPECT_EQ(rest.ask({"POST", "/twins/d1/methods", "no call at all", {}}).status, 400);
+  EXPECT_EQ(messages_today() - before, 1);
+}
+
 TEST_F(ThrottleApiTest, the_quota_of_the_day_refuses_messages_and_leaves_the_registry_alone) {
   rest.hub.add(device("d1"));
   rest.hub.throttles().meter(8'000 * 512, rest.hub.loop.wall_now());

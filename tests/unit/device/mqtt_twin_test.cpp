@@ -212,5 +212,48 @@ TEST_F(DeviceMqttTwin, an_answer_for_a_connection_that_ended_is_dropped) {
   EXPECT_THAT(client.packets(), IsEmpty());
 }
 
+// A takeover meets a change whose commit is under way. What is committed after the successor's CONNACK
+// reaches it by the session it keeps; what was committed before is in the twin that it reads (2.9, 6.5).
+TEST_F(DeviceMqttTwin, a_change_committed_after_a_takeover_reaches_the_new_connection) {
+  const auto change = [this](std::string_view body) {
+    UpdateTwin update;
+    update.identity = device("d1");
+    update.desired = *parse_json(body);
+    update.reply = Reply<TwinView>(hub.executor(0), [](Result<TwinView>) {});
+    hub.router().send(std::move(update));
+    hub.loop.run();
+  };
+  client.subscribe({{"$iothub/twin/PATCH/properties/desired/#", QoS::at_least_once}}, 2);
+  hub.stores.faults.hold_commits = true;
+  change(R"({"x":1})");
+  SimDevice successor{hub, hub.get(device("d1"))->record, 1};
+  EXPECT_EQ(successor.connect(), Packets{"CONNACK 0 present"});
+  EXPECT_TRUE(client.closed());
+  change(R"({"x":2})");
+  hub.stores.release_commits();
+  hub.loop.run();
+  EXPECT_EQ(
+      successor.packets(),
+      (Packets{R"(PUBLISH q0 $iothub/twin/PATCH/properties/desired/?$version=2 {"x":1,"$version":2})",
+               R"(PUBLISH q0 $iothub/twin/PATCH/properties/desired/?$version=3 {"x":2,"$version":3})"}));
+  EXPECT_THAT(client.packets(), IsEmpty());
+}
+
+TEST_F(DeviceMqttTwin, a_change_committed_while_nobody_is_connected_is_in_the_twin_that_the_next_one_reads) {
+  client.subscribe({{"$iothub/twin/PATCH/properties/desired/#", QoS::at_least_once}}, 2);
+  client.drop();
+  UpdateTwin update;
+  update.identity = device("d1");
+  update.desired = *parse_json(R"({"x":1})");
+  update.reply = Reply<TwinView>(hub.executor(0), [](Result<TwinView>) {});
+  hub.router().send(std::move(update));
+  hub.loop.run();
+  SimDevice successor{hub, hub.get(device("d1"))->record, 1};
+  EXPECT_EQ(successor.connect(), Packets{"CONNACK 0 present"});
+  EXPECT_EQ(successor.publish("$iothub/twin/GET/?$rid=1", "", QoS::at_most_once),
+            Packets{"PUBLISH q0 $iothub/twin/res/200/?$rid=1 "
+                    R"({"desired":{"x":1,"$version":2},"reported":{"$version":1}})"});
+}
+
 }  // namespace
 }  // namespace kyanite::test

@@ -133,6 +133,44 @@ TEST_F(DeviceSessionTest, a_subscription_is_answered_after_its_commit) {
   EXPECT_TRUE(answered);
 }
 
+TEST_F(DeviceSessionTest, B53_a_subscription_whose_connection_ended_meanwhile_still_drops_older_messages) {
+  const auto send = [this](const std::string& id) {
+    return hub.ask<void>([&](Reply<void> reply) {
+      SendC2d message;
+      message.message.device = "d";
+      message.message.header.message_id = id;
+      message.message.header.ack = AckRequest::full;
+      message.reply = std::move(reply);
+      hub.router().send(std::move(message));
+    });
+  };
+  const auto left = [this] {
+    std::vector<std::string> ids;
+    const auto queue = hub.stores.committed().c2d.find("d");
+    if (queue == hub.stores.committed().c2d.end()) return ids;
+    for (const auto& [sequence, kept] : queue->second.messages) ids.push_back(kept.header.message_id);
+    return ids;
+  };
+  ASSERT_TRUE(send("older"));
+  hub.loop.advance(seconds{1});
+  const auto first = attach(false);
+  hub.stores.faults.hold_commits = true;
+  hub.router().send(Subscribe{
+      device("d"), first->epoch, {c2d_filter()}, Reply<void>(hub.executor(0), [](Result<void>) {})});
+  hub.loop.run();
+  detach(*first);
+  hub.stores.release_commits();
+  hub.loop.run();
+  EXPECT_THAT(left(), IsEmpty());
+  ASSERT_EQ(hub.stores.committed().feedback.size(), 1u);
+  EXPECT_EQ(hub.stores.committed().feedback.begin()->second.status, FeedbackStatus::purged);
+  // What is sent from now on waits for the device.
+  hub.loop.advance(seconds{1});
+  ASSERT_TRUE(send("newer"));
+  EXPECT_TRUE(attach(false)->session_present);
+  EXPECT_THAT(left(), ElementsAre("newer"));
+}
+
 TEST_F(DeviceSessionTest, a_refused_write_leaves_the_session_as_it_was) {
   const auto attachment = attach(false);
   ASSERT_TRUE(subscribe(*attachment, {twin_filter()}));

@@ -199,5 +199,26 @@ TEST_F(FeedbackQueueTest, only_so_many_batches_are_locked) {
   EXPECT_TRUE(receive());
 }
 
+// The count of deliveries is in memory: a record that no receiver completes ends by its time to live.
+TEST_F(FeedbackQueueTest, restarts_keep_no_record_beyond_its_time_to_live) {
+  add("poison");
+  const WallTime born = loop.wall_now();
+  std::size_t deliveries = 0;
+  while (loop.wall_now() - born < settings.c2d.feedback_ttl) {
+    FeedbackQueue restarted{shard0, stores.feedback(), settings.c2d};
+    const auto batch = ask<std::optional<FeedbackBatch>>(
+        [&](Reply<std::optional<FeedbackBatch>> r) { restarted.receive(std::move(r)); });
+    ASSERT_TRUE(batch && *batch);
+    ++deliveries;
+    loop.advance(seconds{120});
+    loop.run();
+  }
+  EXPECT_GT(deliveries, settings.c2d.feedback_max_delivery_count);
+  FeedbackQueue last{shard0, stores.feedback(), settings.c2d};
+  last.sweep();
+  loop.run();
+  EXPECT_THAT(stores.committed().feedback, IsEmpty());
+}
+
 }  // namespace
 }  // namespace kyanite::test

@@ -85,6 +85,26 @@ TEST_F(HubEventsFlow, system_modules_come_and_go_with_the_edge_capability) {
                           "deleteModuleIdentity d1/$edgeAgent"));
 }
 
+TEST_F(HubEventsFlow, the_event_of_a_deletion_shows_the_patch_whose_write_was_under_way) {
+  hub.add(device("d1"));
+  hub.stores.faults.hold_commits = true;
+  hub.router().send(PatchReported{device("d1"), *parse_json(R"({"last":1})"), std::nullopt,
+                                  Reply<std::uint64_t>(hub.executor(0), [](Result<std::uint64_t>) {})});
+  hub.loop.run();
+  std::optional<Result<void>> erased;
+  hub.registry().erase(device("d1"), IfMatch{true, {}},
+                       Reply<void>(hub.executor(0), [&](Result<void> r) { erased = r; }));
+  hub.loop.run();
+  hub.stores.release_commits();
+  hub.loop.run();
+  ASSERT_TRUE(erased && *erased);
+  std::string last;
+  for (const TelemetryRecord& record : hub.telemetry()) {
+    if (record.source == MessageSource::device_lifecycle) last = record.body;
+  }
+  EXPECT_EQ((*parse_json(last))["properties"]["reported"]["last"], 1) << last;
+}
+
 TEST_F(HubEventsFlow, an_update_and_a_refused_change_tell_nothing) {
   const IdentityRecord record = hub.add(device("d1"));
   ASSERT_TRUE(hub.put(record, IfMatch{true, {}}));

@@ -331,5 +331,30 @@ TEST_F(MethodCallsTest, calls_beyond_the_bound_are_refused_and_the_others_end_we
   EXPECT_FALSE(invoke("m")->size());
 }
 
+TEST_F(MethodCallsTest, calls_that_wait_are_bounded_by_what_they_carry) {
+  const std::string largest = '"' + std::string(limits::kMethodPayloadBytesMax - 2, 'x') + '"';
+  std::vector<std::shared_ptr<Answers>> waiting;
+  for (std::size_t i = 0; i < limits::kMethodWaitingBytesMax / largest.size(); ++i) {
+    waiting.push_back(invoke("m", seconds{30}, {}, largest));
+    ASSERT_TRUE(waiting.back()->empty());
+  }
+  EXPECT_EQ(code(*invoke("m", seconds{30}, {}, largest)), Errc::too_many_calls);
+  waiting.push_back(invoke("m", seconds{30}, {}, std::nullopt));
+  EXPECT_TRUE(waiting.back()->empty());
+  // Those that were sent carry nothing any more, nor do those whose time has ended.
+  listen();
+  EXPECT_EQ(host.sent.size(), waiting.size());
+  hang_up();
+  const auto later = invoke("m", seconds{30}, {}, largest);
+  EXPECT_TRUE(later->empty());
+  loop.advance(seconds{31});
+  loop.run();
+  EXPECT_EQ(code(*later), Errc::device_not_online);
+  for (std::size_t i = 0; i < limits::kMethodWaitingBytesMax / largest.size(); ++i) {
+    waiting.push_back(invoke("m", seconds{30}, {}, largest));
+    ASSERT_TRUE(waiting.back()->empty());
+  }
+}
+
 }  // namespace
 }  // namespace kyanite

@@ -291,6 +291,18 @@ TEST_F(TwinStateTest, a_model_is_announced_without_a_version) {
   EXPECT_EQ(stores_.commits(), before);
 }
 
+TEST_F(TwinStateTest, a_model_is_announced_however_much_waits) {
+  stores_.faults.hold_commits = true;
+  patch(R"({"a":0})");
+  loop_.run();
+  for (std::size_t i = 0; i < limits::kDeviceQueueMax; ++i) patch(R"({"a":1})");
+  twin_.announce_model("dtmi:com:example:Thermostat;1");
+  twin_.announce_model("dtmi:com:example:Thermostat;2");
+  stores_.release_commits();
+  EXPECT_EQ(lines().size(), limits::kDeviceQueueMax + 1);
+  EXPECT_EQ(stored().model_id, "dtmi:com:example:Thermostat;2");
+}
+
 TEST_F(TwinStateTest, twin_changes_make_events_when_they_are_switched_on) {
   patch(R"({"a":1})");
   (void)lines();

@@ -122,6 +122,41 @@ TEST(Listener, peers_that_send_nothing_keep_no_place_from_one_that_speaks) {
   EXPECT_GE(server.counters().displaced, 13U);
 }
 
+TEST(Listener, one_address_keeps_no_more_than_half_of_the_places_from_others) {
+  ListenerSettings listening;
+  listening.handshakes_per_shard = 4;
+  listening.crowding_time = milliseconds(300);
+  TestServer server(echo, {}, listening);
+  std::vector<std::unique_ptr<TcpTestClient>> slow;
+  for (int i = 0; i < 8; ++i) {  // every place, and none of them silent
+    slow.push_back(std::make_unique<TcpTestClient>(server.port()));
+    ASSERT_TRUE(slow.back()->send(kHalfOfARecord));
+  }
+  const auto before = std::chrono::steady_clock::now();
+  TlsTestClient other(server.port());
+  EXPECT_TRUE(other.connected());
+  EXPECT_LT(std::chrono::steady_clock::now() - before, milliseconds(5000));
+  EXPECT_GE(server.counters().displaced, 1U);
+  EXPECT_EQ(server.counters().timed_out, 0U);
+}
+
+TEST(Listener, an_address_with_its_share_of_the_places_has_the_whole_time) {
+  ListenerSettings listening;
+  listening.handshakes_per_shard = 2;
+  listening.crowding_time = milliseconds(50);
+  listening.handshake_time = milliseconds(900);
+  TestServer server(echo, {}, listening, 1);
+  TcpTestClient one(server.port(), 0, "127.0.0.2");
+  TcpTestClient another(server.port(), 0, "127.0.0.3");
+  ASSERT_TRUE(one.send(kHalfOfARecord));
+  ASSERT_TRUE(another.send(kHalfOfARecord));
+  ASSERT_TRUE(eventually([&] { return server.counters().accepted == 2; }));
+  TlsTestClient third(server.port());
+  EXPECT_TRUE(third.connected());
+  EXPECT_EQ(server.counters().displaced, 0U);
+  EXPECT_GE(server.counters().timed_out, 1U);
+}
+
 TEST(Listener, waits_for_descriptors_instead_of_spinning_or_dropping) {
   TestServer server(echo);
   server.listener->pause();

@@ -126,6 +126,24 @@ TEST_F(HttpConnectionTest, an_early_refusal_comes_instead_of_100_and_closes_clea
   EXPECT_TRUE(client.ended_cleanly());
 }
 
+TEST_F(HttpConnectionTest, a_refusal_of_head_has_no_body) {
+  handler_.on_refuse_early = [](const HttpRequest& head) {
+    return std::optional(error_response(Errc::unauthorized, head.tracking_id, "t"));
+  };
+  serve();
+  // Refused early, since a body is announced, and as a request that is none.
+  for (const char* request : {"HEAD /devices/d2 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n",
+                              "HEAD /devices/d2 HTTP/1.1\r\n\r\n"}) {
+    RawClient client = connect();
+    client.send(request);
+    RawResponse response = client.receive(true);
+    EXPECT_GE(response.status, 400) << request;
+    EXPECT_NE(response.headers["content-length"], "0") << request;
+    EXPECT_EQ(client.read_some(), "") << request;
+    EXPECT_TRUE(client.ended_cleanly()) << request;
+  }
+}
+
 TEST_F(HttpConnectionTest, a_refused_caller_that_sends_its_whole_body_still_reads_the_answer) {
   handler_.on_refuse_early = [](const HttpRequest& head) {
     return std::optional(error_response(Errc::unauthorized, head.tracking_id, "t"));
