@@ -38,6 +38,18 @@ enum class Errc {
   device_not_online,    // not connected, or not listening
   bad_device_response,  // its answer is not what the protocol asks for
   too_many_calls,       // direct methods of one device under way
+  digital_twin_patch_invalid,
+  digital_twin_path_invalid,
+  job_not_found,
+  job_already_exists,
+  too_many_jobs,          // scheduled or running
+  operation_not_allowed,  // in the present state
+  configuration_not_found,
+  configuration_already_exists,
+  too_many_configurations,
+  configuration_condition_invalid,
+  configuration_content_invalid,
+  configuration_metrics_invalid,
   // the hub
   busy,  // back-pressure: the caller may try again later
   shutting_down,

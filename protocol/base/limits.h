@@ -85,4 +85,19 @@ inline constexpr std::size_t kQueriesMax = 8;                        // under wa
 inline constexpr seconds kQueryTimeMax{60};                          // a query looks at rows so long at most
 inline constexpr std::size_t kEventStreamsMax = 64;  // open /kyanite/v1/events readers per shard
 
+// Of the service: scheduled jobs, automatic configurations [service-rest.md 9.1, 9.2].
+inline constexpr seconds kJobAheadMax{168 * 3600};  // until the start of a job
+inline constexpr std::size_t kJobIdBytesMax = 64;
+inline constexpr std::chrono::hours kJobKept{30 * 24};  // after its end
+inline constexpr std::size_t kConfigurationsMax = 100;
+inline constexpr std::size_t kConfigurationMetricsMax = 5;
+// Ours, for the same.
+inline constexpr std::size_t kDigitalTwinStepsMax = 256;    // operations of one JSON Patch
+inline constexpr std::size_t kJobsActiveMax = 256;          // scheduled jobs that are not over
+inline constexpr std::size_t kJobsRunningMax = 8;           // of these, at a time
+inline constexpr std::size_t kJobsKeptMax = 1000;           // beyond it the oldest finished ones go early
+inline constexpr std::size_t kTargetPageMax = 256;          // devices that are looked at in one step
+inline constexpr std::size_t kJobConcurrencyMax = 256;      // devices of a job that are worked on at a time
+inline constexpr std::size_t kJobConditionBytesMax = 8192;  // also of a configuration
+
 }  // namespace kyanite::limits

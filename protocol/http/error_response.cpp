@@ -25,6 +25,13 @@ bool may_show_detail(Errc code) {
     case Errc::device_already_exists:
     case Errc::module_already_exists:
     case Errc::conflict:
+    case Errc::digital_twin_patch_invalid:
+    case Errc::digital_twin_path_invalid:
+    case Errc::job_already_exists:
+    case Errc::operation_not_allowed:
+    case Errc::configuration_condition_invalid:
+    case Errc::configuration_content_invalid:
+    case Errc::configuration_metrics_invalid:
       return true;
     default:
       return false;

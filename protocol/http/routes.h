@@ -30,6 +30,9 @@ enum class Operation {
   complete_feedback,
   abandon_feedback,
   invoke_method,
+  get_digital_twin,
+  patch_digital_twin,
+  invoke_command,  // of the root or of a component
   // Kyanite's own, under /kyanite/v1/
   stream_events,
   hub_status,

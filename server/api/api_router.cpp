@@ -6,6 +6,7 @@
 #include "server/api/c2d_api.h"
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
+#include "server/api/digital_twin_api.h"
 #include "server/api/event_stream.h"
 #include "server/api/method_api.h"
 #include "server/api/policy_api.h"
@@ -60,6 +61,12 @@ Handler handler_of(Operation operation) {
       return abandon_feedback;
     case Operation::invoke_method:
       return invoke_method;
+    case Operation::get_digital_twin:
+      return get_digital_twin;
+    case Operation::patch_digital_twin:
+      return patch_digital_twin;
+    case Operation::invoke_command:
+      return invoke_command;
     case Operation::stream_events:
       return stream_events;
     case Operation::hub_status:
@@ -161,7 +168,8 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
   const Result<RouteMatch> route = admit(request);
   if (!route) return reply(reject(request, route.error()));
   const Operation operation = route->operation;
-  const ErrorForm form = operation == Operation::invoke_method ? ErrorForm::nested : ErrorForm::plain;
+  const bool calls_device = operation == Operation::invoke_method || operation == Operation::invoke_command;
+  const ErrorForm form = calls_device ? ErrorForm::nested : ErrorForm::plain;
   if (auto admitted = admit_by_rate(context_.services, operation, request.body.size()); !admitted) {
     return reply(reject(request, admitted.error(), form));
   }

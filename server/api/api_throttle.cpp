@@ -20,13 +20,16 @@ std::optional<ThrottleClass> class_of(Operation operation) {
     case Operation::list_modules:
       return ThrottleClass::registry;
     case Operation::get_twin:
+    case Operation::get_digital_twin:
       return ThrottleClass::twin_reads;
     case Operation::patch_twin:
     case Operation::put_twin:
+    case Operation::patch_digital_twin:
       return ThrottleClass::twin_updates;
     case Operation::send_c2d:
       return ThrottleClass::c2d_sends;
     case Operation::invoke_method:
+    case Operation::invoke_command:
       return ThrottleClass::methods;
     default:
       return std::nullopt;

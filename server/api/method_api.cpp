@@ -48,18 +48,9 @@ Result<std::string> method_name(const std::vector<JsonMember>& members) {
   const Result<Json> json = parse_json(*text);
   if (!json || !json->is_string()) return Error(Errc::argument_invalid, "methodName must be a text");
   std::string name = json->get<std::string>();
-  if (name.empty()) return Error(Errc::argument_invalid, "methodName is empty");
-  if (name.size() > limits::kMethodNameBytesMax) {
-    return Error(Errc::argument_invalid,
-                 "methodName is longer than " + std::to_string(limits::kMethodNameBytesMax) + " bytes");
-  }
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-  if (std::any_of(name.begin(), name.end(), is_control)) {
-    return Error(Errc::argument_invalid, "methodName has a control character");
-  }
+  if (auto checked = check_method_name(name); !checked) return checked.error();
   return name;
 }
-
 // The value as the device gets it; an explicit null is one.
 std::optional<std::string> payload_of(const std::vector<JsonMember>& members) {
   const auto text = member_text(members, "payload");
@@ -78,6 +69,41 @@ HttpResponse to_response(const MethodResult& result) {
 
 }  // namespace
 
+Result<void> check_method_name(std::string_view name) {
+  if (name.empty()) return Error(Errc::argument_invalid, "methodName is empty");
+  if (name.size() > limits::kMethodNameBytesMax) {
+    return Error(Errc::argument_invalid,
+                 "methodName is longer than " + std::to_string(limits::kMethodNameBytesMax) + " bytes");
+  }
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::any_of(name.begin(), name.end(), is_control)) {
+    return Error(Errc::argument_invalid, "methodName has a control character");
+  }
+  return {};
+}
+
+Result<void> set_timeouts(InvokeMethod& invoke, std::optional<std::string_view> response_timeout,
+                          std::optional<std::string_view> connect_timeout) {
+  if (invoke.payload && invoke.payload->size() > limits::kMethodPayloadBytesMax) {
+    return Error(Errc::message_too_large, "the payload is larger than 131072 bytes");
+  }
+  if (response_timeout) {
+    const auto value = timeout(*response_timeout, "responseTimeoutInSeconds", kResponseTimeoutMin);
+    if (!value) return value.error();
+    invoke.response_timeout = *value;
+  }
+  if (connect_timeout) {
+    const auto value = timeout(*connect_timeout, "connectTimeoutInSeconds", seconds{0});
+    if (!value) return value.error();
+    invoke.connect_timeout = *value;
+  }
+  if (invoke.connect_timeout > invoke.response_timeout) {
+    return Error(Errc::argument_invalid,
+                 "connectTimeoutInSeconds must not be larger than responseTimeoutInSeconds");
+  }
+  return {};
+}
+
 Result<InvokeMethod> parse_method_body(std::string_view body) {
   const auto members = split_json_object(body);
   if (!members) return Error(Errc::format_error, "the body is " + members.error().detail);
@@ -86,26 +112,11 @@ Result<InvokeMethod> parse_method_body(std::string_view body) {
   if (!name) return name.error();
   invoke.method = std::move(*name);
   invoke.payload = payload_of(*members);
-  if (invoke.payload && invoke.payload->size() > limits::kMethodPayloadBytesMax) {
-    return Error(Errc::message_too_large, "the payload is larger than 131072 bytes");
-  }
   // The old name of the response timeout counts when the new one is absent.
   auto response_text = member(*members, "responseTimeoutInSeconds");
   if (!response_text) response_text = member(*members, "timeoutInSeconds");
-  if (response_text) {
-    const auto value = timeout(*response_text, "responseTimeoutInSeconds", kResponseTimeoutMin);
-    if (!value) return value.error();
-    invoke.response_timeout = *value;
-  }
-  if (const auto connect_text = member(*members, "connectTimeoutInSeconds")) {
-    const auto value = timeout(*connect_text, "connectTimeoutInSeconds", seconds{0});
-    if (!value) return value.error();
-    invoke.connect_timeout = *value;
-  }
-  if (invoke.connect_timeout > invoke.response_timeout) {
-    return Error(Errc::argument_invalid,
-                 "connectTimeoutInSeconds must not be larger than responseTimeoutInSeconds");
-  }
+  const auto set = set_timeouts(invoke, response_text, member(*members, "connectTimeoutInSeconds"));
+  if (!set) return set.error();
   return invoke;
 }
 

@@ -31,9 +31,15 @@ EndReason end_reason(CloseReason reason) {
   return EndReason::shutting_down;
 }
 
-// The request id needs no encoding, and nothing may follow it (spec device-mqtt.md 7.1).
+// The request id needs no encoding, and nothing may follow it (spec device-mqtt.md 7.1). A star parts
+// component and command, and SDKs that do not decode the name look for it as it is (service-rest.md 15, 111).
 std::string method_topic(std::string_view method, std::string_view request_id) {
-  std::string topic = "$iothub/methods/POST/" + percent_encode(method) + "/?$rid=";
+  std::string topic = "$iothub/methods/POST/";
+  for (std::size_t star = method.find('*'); star != std::string_view::npos; star = method.find('*')) {
+    topic += percent_encode(method.substr(0, star)) + '*';
+    method.remove_prefix(star + 1);
+  }
+  topic += percent_encode(method) + "/?$rid=";
   topic += request_id;
   return topic;
 }

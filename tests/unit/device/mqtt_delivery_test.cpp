@@ -111,6 +111,11 @@ TEST_F(DeviceMqttDelivery, a_method_name_is_encoded_where_a_topic_needs_it) {
             Packets{"PUBLISH q0 $iothub/methods/POST/a%2Fb%2Bc%23/?$rid=1f "});
 }
 
+TEST_F(DeviceMqttDelivery, R111_the_star_between_component_and_command_stays_one) {
+  EXPECT_EQ(tell(CallMethod{"1f", "a/b*c*", ""}),
+            Packets{"PUBLISH q0 $iothub/methods/POST/a%2Fb*c*/?$rid=1f "});
+}
+
 TEST_F(DeviceMqttDelivery, method_answers_are_acknowledged_whether_asked_for_or_not) {
   tell(CallMethod{"1f", "reboot", ""});
   EXPECT_EQ(client.publish("$iothub/methods/res/200/?$rid=1f", "{}", QoS::at_least_once, PacketId{3}),
