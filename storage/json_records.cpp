@@ -45,6 +45,10 @@ class Members {
   void read(const char* name, std::string& into) {
     if (const Json* member = find(name, Json::value_t::string)) into = member->get_ref<const std::string&>();
   }
+  // The same for a member that is written only when there is something to say.
+  void read_present(const char* name, std::string& into) {
+    if (object_.contains(name)) read(name, into);
+  }
   void read(const char* name, bool& into) {
     if (const Json* member = find(name, Json::value_t::boolean)) into = member->get<bool>();
   }
@@ -154,17 +158,19 @@ Result<IdentityRecord> decode_identity(std::string_view bytes) {
 
 // The documents stay text inside the JSON: their member order and number spelling are the writer's.
 std::string encode_twin(const TwinRecord& record) {
-  return with_head(Json{{"version", record.version},
-                        {"etag", record.etag_counter},
-                        {"desiredVersion", record.desired_version},
-                        {"reportedVersion", record.reported_version},
-                        {"modelId", record.model_id},
-                        {"tags", record.tags},
-                        {"desired", record.desired},
-                        {"reported", record.reported},
-                        {"desiredMetadata", record.desired_metadata},
-                        {"reportedMetadata", record.reported_metadata},
-                        {"created", to_milliseconds(record.created)}});
+  Json json{{"version", record.version},
+            {"etag", record.etag_counter},
+            {"desiredVersion", record.desired_version},
+            {"reportedVersion", record.reported_version},
+            {"modelId", record.model_id},
+            {"tags", record.tags},
+            {"desired", record.desired},
+            {"reported", record.reported},
+            {"desiredMetadata", record.desired_metadata},
+            {"reportedMetadata", record.reported_metadata},
+            {"created", to_milliseconds(record.created)}};
+  if (!record.configurations.empty()) json["configurations"] = record.configurations;
+  return with_head(json);
 }
 
 Result<TwinRecord> decode_twin(std::string_view bytes) {
@@ -183,6 +189,7 @@ Result<TwinRecord> decode_twin(std::string_view bytes) {
   members.read("desiredMetadata", record.desired_metadata);
   members.read("reportedMetadata", record.reported_metadata);
   members.read("created", record.created);
+  members.read_present("configurations", record.configurations);
   if (!members.ok()) return damaged("twin", "a member is missing or of another type");
   return record;
 }

@@ -50,6 +50,9 @@ struct TwinRecord {
   std::string reported = "{}";
   std::string desired_metadata;  // JSON, empty until the first update
   std::string reported_metadata;
+  // What automatic configurations made of the twin: {"<id>":{"status":"Targeted"|"Applied"}} as text, empty
+  // where none is for it (spec service-rest.md 9.2).
+  std::string configurations;
   WallTime created = kNever;
   friend bool operator==(const TwinRecord&, const TwinRecord&) = default;
 };

@@ -39,6 +39,11 @@ Result<Json> twin_to_json(const IdentityView& view, const TwinRecord& twin) {
   json["tags"] = std::move(document->tags);
   json["properties"]["desired"] = whole_section(std::move(document->desired), twin.created);
   json["properties"]["reported"] = whole_section(std::move(document->reported), twin.created);
+  if (!twin.configurations.empty()) {
+    Result<Json> configurations = parse_json(twin.configurations);
+    if (!configurations) return Error(Errc::internal, "stored configurations of a twin are not JSON");
+    json["configurations"] = std::move(*configurations);
+  }
   json["capabilities"] = {{"iotEdge", record.iot_edge}};
   if (!record.device_scope.empty()) json["deviceScope"] = record.device_scope;
   if (!record.parent_scopes.empty()) json["parentScopes"] = record.parent_scopes;

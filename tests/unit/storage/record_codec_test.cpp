@@ -196,6 +196,14 @@ TEST(RecordCodec, every_source_of_an_event_is_read_and_an_unknown_one_refused) {
   EXPECT_FALSE(decode_telemetry(TelemetryOffset{}, unknown));
 }
 
+TEST(RecordCodec, a_twin_says_what_configurations_made_of_it_only_when_there_are_some) {
+  TwinRecord twin = sample_twin();
+  EXPECT_EQ(encode_twin(twin).find("configurations"), std::string::npos);
+  twin.configurations = R"({"c-1":{"status":"Applied"}})";
+  EXPECT_EQ(decode_twin(encode_twin(twin)).value(), twin);
+  EXPECT_EQ(twin_version(encode_twin(twin)).value(), 9u);
+}
+
 TEST(RecordCodec, the_version_of_a_twin_is_told_without_its_documents) {
   EXPECT_EQ(twin_version(encode_twin(sample_twin())).value(), 9u);
   const std::string head("\x01\x01", 2);
