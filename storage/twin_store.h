@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "protocol/base/reply.h"
+#include "storage/document_store.h"
 #include "storage/records.h"
 #include "storage/telemetry_log.h"
 
@@ -16,7 +17,8 @@ struct TwinWrite {
   // TwinRecord::version that the owner saw; engines assert or compare it. It may equal the new one:
   // announcing a model changes no version.
   std::uint64_t expected_version = 0;
-  std::vector<TelemetryAppend> events;  // appended to the log in the same commit, never acknowledged
+  std::vector<TelemetryAppend> events;   // appended to the log in the same commit, never acknowledged
+  std::vector<DocumentPut> documents{};  // of who asked for the updates, in the same commit
 };
 
 // TwinStore keeps the twins of identities; they come with IdentityStore::commit and go with it.

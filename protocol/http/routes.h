@@ -33,6 +33,10 @@ enum class Operation {
   get_digital_twin,
   patch_digital_twin,
   invoke_command,  // of the root or of a component
+  put_job,
+  get_job,
+  cancel_job,
+  query_jobs,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
   hub_status,

@@ -8,6 +8,7 @@
 #include "server/api/clock_api.h"
 #include "server/api/digital_twin_api.h"
 #include "server/api/event_stream.h"
+#include "server/api/job_api.h"
 #include "server/api/method_api.h"
 #include "server/api/policy_api.h"
 #include "server/api/registry_api.h"
@@ -67,6 +68,14 @@ Handler handler_of(Operation operation) {
       return patch_digital_twin;
     case Operation::invoke_command:
       return invoke_command;
+    case Operation::put_job:
+      return put_job;
+    case Operation::get_job:
+      return get_job;
+    case Operation::cancel_job:
+      return cancel_job;
+    case Operation::query_jobs:
+      return query_jobs;
     case Operation::stream_events:
       return stream_events;
     case Operation::hub_status:

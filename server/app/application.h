@@ -14,6 +14,7 @@
 #include "server/app/log_observer.h"
 #include "server/hub/c2d_sweep.h"
 #include "server/hub/feedback_queue.h"
+#include "server/hub/job_service.h"
 #include "server/net/listener.h"
 #include "server/net/tls_context.h"
 #include "server/runtime/shard_group.h"
@@ -92,6 +93,7 @@ class Application {
   std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<FeedbackQueue> feedback_;
   std::unique_ptr<C2dSweep> c2d_sweep_;
+  std::unique_ptr<JobService> jobs_;
   std::unique_ptr<Listener> mqtts_;
   std::unique_ptr<Listener> https_;
 };

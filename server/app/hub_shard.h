@@ -11,6 +11,7 @@
 #include "server/hub/feedback_queue.h"
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
+#include "server/hub/job_service.h"
 #include "server/hub/operations_monitor.h"
 #include "server/hub/registry_service.h"
 #include "server/hub/throttles.h"
@@ -36,6 +37,7 @@ class HubShard {
     Stores& stores;
     HubAdministration& administration;
     FeedbackQueue& feedback;
+    JobService& jobs;
     ClockControl& clock;
     Throttles& throttles;
     const Settings& settings;

@@ -11,6 +11,7 @@
 #include "protocol/base/reply.h"
 #include "protocol/http/etag.h"
 #include "protocol/topics/device_topic.h"
+#include "storage/document_store.h"
 #include "storage/records.h"
 
 // Everything that can happen to a device: values sent to the shard that owns it (architecture section 3).
@@ -142,6 +143,9 @@ struct UpdateTwin {
   std::optional<Json> tags;
   std::optional<Json> desired;
   std::optional<IfMatch> if_match;
+  // What who asks wants to find stored if and only if the update is: in the same commit. With it an update
+  // that changes nothing is committed too.
+  std::optional<DocumentPut> record;
   Reply<TwinView> reply;
 };
 

@@ -17,6 +17,7 @@ class HubAdministration;
 class ClockControl;
 class Throttles;
 class FeedbackQueue;
+class JobService;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -30,6 +31,7 @@ struct HubServices {
   Throttles& throttles;
   const Settings& settings;
   FeedbackQueue& feedback;
+  JobService& jobs;
 };
 
 }  // namespace kyanite

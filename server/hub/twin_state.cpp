@@ -115,6 +115,7 @@ void TwinState::write() {
   write.twin = current();
   write.expected_version = committed_->version;
   write.events = std::exchange(events_, {});
+  write.documents = std::exchange(documents_, {});
   host_.stores().twins().put(std::move(write), Reply<void>(host_.executor(), [this](Result<void> written) {
                                in_flight_ = false;
                                on_written(written);
@@ -217,6 +218,10 @@ void TwinState::apply(Applied& applied, UpdateTwin& message) {
     return;
   }
   if (!change->is_empty()) on_changed(applied, *change, replaces);
+  if (message.record) {
+    documents_.push_back(std::move(*message.record));
+    changed_ = true;
+  }
   applied.view = current();
 }
 

@@ -93,6 +93,7 @@ class TwinState {
   TwinSectionsChanged encode_;            // sections whose text in next_ is old
   bool changed_ = false;                  // next_ is to be written
   std::vector<TelemetryAppend> events_;
+  std::vector<DocumentPut> documents_;
 };
 
 }  // namespace kyanite

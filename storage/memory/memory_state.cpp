@@ -45,6 +45,7 @@ Result<void> MemoryState::apply(const TwinWrite& write) {
     return Error(Errc::precondition_failed, "the twin is not as its owner saw it");
   }
   present->second = write.twin;
+  for (const DocumentPut& put : write.documents) documents[{put.collection, put.key}] = put.value;
   return {};
 }
 

@@ -28,6 +28,7 @@ struct EncodedTwin {
   std::uint64_t version = 0;
   std::uint64_t expected_version = 0;
   std::vector<TelemetryAppend> events;
+  std::vector<DocumentPut> documents;
 };
 
 Result<void> stage_twin(StagedGroup& group, EncodedTwin& twin) {
@@ -39,6 +40,10 @@ Result<void> stage_twin(StagedGroup& group, EncodedTwin& twin) {
   }
   group.put_twin(twin.key, twin.version, twin.bytes);
   group.events() = std::move(twin.events);
+  rocksdb::ColumnFamilyHandle* const family = group.database().document();
+  for (const DocumentPut& put : twin.documents) {
+    group.batch().Put(family, keys::of_document(put.collection, put.key), put.value);
+  }
   return {};
 }
 
@@ -51,8 +56,9 @@ void RocksdbTwinStore::load(Identity id, Reply<TwinRecord> reply) {
 
 void RocksdbTwinStore::put(TwinWrite write, Reply<void> reply) {
   EncodedTwin twin{keys::of_identity(write.id), encode_twin(write.twin), write.twin.version,
-                   write.expected_version, std::move(write.events)};
-  const std::size_t bytes = kStepBytes + twin.bytes.size() + estimated_bytes(twin.events);
+                   write.expected_version,      std::move(write.events), std::move(write.documents)};
+  std::size_t bytes = kStepBytes + twin.bytes.size() + estimated_bytes(twin.events);
+  for (const DocumentPut& put : twin.documents) bytes += put.key.size() + put.value.size();
   context_.write([twin = std::move(twin)](StagedGroup& group) mutable { return stage_twin(group, twin); },
                  bytes, std::move(reply));
 }

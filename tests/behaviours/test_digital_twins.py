@@ -62,7 +62,7 @@ class DigitalTwins(unittest.TestCase):
             client.send(wire.subscribe(1, ("$iothub/twin/PATCH/properties/desired/#", 0)))
             client.read()
             got = world.rest(device.hub, "PATCH", f"/digitaltwins/{device.device_id}",
-                             [{"op": "add", "path": "/t/target", "value": 21}])
+                             json.dumps([{"op": "add", "path": "/t/target", "value": 21}]))
             self.assertEqual((got.status, got.body), (202, b""), got)
             self.assertTrue(got.headers["location"].endswith(f"/digitaltwins/{device.device_id}"))
             packet = client.read()

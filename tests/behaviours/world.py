@@ -4,6 +4,7 @@ One hub serves most tests; each test takes identities of its own, so that none s
 """
 import base64
 import contextlib
+import datetime
 import hashlib
 import hmac
 import itertools
@@ -267,6 +268,10 @@ def device(hub=None, name=None, **document):
 
 def log_text(hub):
     return hub.log_file.read_text(errors="replace")
+
+
+def iso_time(seconds_ahead):
+    return datetime.datetime.fromtimestamp(time.time() + seconds_ahead, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def wait_for(condition, what, timeout=20):

@@ -161,6 +161,31 @@ TEST_P(TwinContract, events_are_in_the_log_with_offset_and_time_once_the_put_is_
   EXPECT_EQ(log(), (std::vector<std::string>{"one", "two"}));
 }
 
+TEST_P(TwinContract, documents_are_stored_with_the_put_or_not_at_all) {
+  ASSERT_TRUE(create(home(), stores(), make_identity("d")));
+  const auto with_document = [](TwinWrite put, std::string key) {
+    put.documents.push_back({Collection::job_devices, std::move(key), "{}"});
+    return put;
+  };
+  submit(with_document(write({"d", ""}, 2, 3), "written"));
+  submit(with_document(write({"d", ""}, 2, 3), "stale"));
+  submit(with_document(write({"e", ""}, 2, 3), "absent"));
+  submit(with_document(write({"d", ""}, 3, 3), "unchanged"));
+  ASSERT_TRUE(answered(4));
+  EXPECT_EQ(answers_,
+            (std::vector<std::optional<Errc>>{{}, Errc::precondition_failed, Errc::device_not_found, {}}));
+  engine_->reopen();
+  std::vector<std::string> keys;
+  bool read = false;
+  stores().documents().scan(Collection::job_devices, "", "", 10,
+                            Reply<std::vector<Document>>(home(), [&](Result<std::vector<Document>> page) {
+                              for (const Document& document : *page) keys.push_back(document.key);
+                              read = true;
+                            }));
+  ASSERT_TRUE(home().run_until([&] { return read; }));
+  EXPECT_EQ(keys, (std::vector<std::string>{"unchanged", "written"}));
+}
+
 TEST_P(TwinContract, a_reader_that_waits_is_woken_by_an_event) {
   ASSERT_TRUE(create(home(), stores(), make_identity("d")));
   std::optional<std::uint64_t> end;

@@ -20,6 +20,7 @@ step() {
   step binary_crash_test.py $programs --rounds "$rounds" --durability os
   step storage_faults_test.py $programs
   step dropped_connections_test.py $programs --connections "$connections"
+  step job_crash_test.py --kyanite "$1" --rounds "$rounds"
 }
-echo "crash tests: $((4 - failed)) passed, $failed failed"
+echo "crash tests: $((5 - failed)) passed, $failed failed"
 [ $failed -eq 0 ]

@@ -4,6 +4,7 @@
 
 #include "protocol/auth/sas_token.h"
 #include "protocol/auth/symmetric_key.h"
+#include "server/api/twin_json.h"
 
 namespace kyanite::test {
 namespace {
@@ -81,7 +82,12 @@ SimHub::SimHub(Options options)
   feedback_ = std::make_unique<FeedbackQueue>(executor(0), stores.feedback(), settings.c2d);
   c2d_sweep_ = std::make_unique<C2dSweep>(executor(0), stores.c2d(), *router_, *feedback_);
   c2d_sweep_->start();
-  clock_->on_shift(executor(0), [this](milliseconds) { c2d_sweep_->on_clock_shift(); });
+  jobs_ = std::make_unique<JobService>(executor(0), *router_, stores, twin_to_json);
+  jobs_->start();
+  clock_->on_shift(executor(0), [this](milliseconds) {
+    c2d_sweep_->on_clock_shift();
+    jobs_->on_clock_shift();
+  });
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
     shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
@@ -113,6 +119,7 @@ SimHub::~SimHub() {
   for (const auto& shard : shards_) shard->mqtt.reset();
   for (const auto& shard : shards_) shard->registry.reset();
   for (const auto& shard : shards_) shard->directory.reset();
+  jobs_.reset();
   c2d_sweep_.reset();
   feedback_.reset();
   administration_.reset();
@@ -120,8 +127,8 @@ SimHub::~SimHub() {
 }
 
 HubServices SimHub::services(std::uint16_t shard) {
-  return {executor(shard),  ShardIndex{shard}, *router_,    stores,   registry(shard),
-          *administration_, *clock_,           *throttles_, settings, *feedback_};
+  return {executor(shard), ShardIndex{shard}, *router_, stores,     registry(shard), *administration_,
+          *clock_,         *throttles_,       settings, *feedback_, *jobs_};
 }
 
 void SimHub::publish(const HubSecurityPtr& security, Task published) {

@@ -15,6 +15,7 @@
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/hub_observer.h"
+#include "server/hub/job_service.h"
 #include "server/hub/operations_monitor.h"
 #include "server/hub/registry_service.h"
 #include "server/hub/throttles.h"
@@ -86,6 +87,7 @@ class SimHub {
   ClockControl& clock() { return *clock_; }
   Throttles& throttles() { return *throttles_; }
   FeedbackQueue& feedback() { return *feedback_; }
+  JobService& jobs() { return *jobs_; }
   const HubSecurity& security() const { return *security_; }
   HubSecurityPtr security_snapshot() const { return security_; }
   HubServices services(std::uint16_t shard);
@@ -140,6 +142,7 @@ class SimHub {
   std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<FeedbackQueue> feedback_;
   std::unique_ptr<C2dSweep> c2d_sweep_;
+  std::unique_ptr<JobService> jobs_;
 };
 
 inline Identity device(std::string id) { return {std::move(id), {}}; }

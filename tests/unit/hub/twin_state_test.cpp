@@ -323,6 +323,26 @@ TEST_F(TwinStateTest, twin_changes_make_events_when_they_are_switched_on) {
   EXPECT_EQ((*parse_json(events[1].body))["tags"], Json::object());
 }
 
+TEST_F(TwinStateTest, the_record_of_an_update_is_stored_with_it_and_only_then) {
+  const auto with_record = [this](std::string_view body, const std::string& key,
+                                  std::optional<IfMatch> if_match = std::nullopt) {
+    UpdateTwin message = desired(body);
+    message.record = DocumentPut{Collection::job_devices, key, "{}"};
+    message.if_match = std::move(if_match);
+    return message;
+  };
+  update(with_record(R"({"a":1})", "first"));
+  update(with_record(R"({"a":2})", "stale", IfMatch{false, "x"}));
+  UpdateTwin nothing;
+  nothing.record = DocumentPut{Collection::job_devices, "nothing to change", "{}"};
+  update(std::move(nothing));
+  EXPECT_THAT(lines(), ElementsAre("updated 3/2/2/1", "precondition_failed", "updated 3/2/2/1"));
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : stores_.committed().documents) keys.push_back(key.second);
+  EXPECT_THAT(keys, ElementsAre("first", "nothing to change"));
+  EXPECT_EQ(stored().desired, R"({"a":1})");
+}
+
 TEST_F(TwinStateTest, a_deleted_twin_answers_what_waits_and_writes_no_more) {
   stores_.faults.hold_commits = true;
   patch(R"({"a":1})");
