@@ -103,7 +103,8 @@ void BeastConnection::read_head() {
   in_head_ = true;
   parser_.emplace();
   parser_->header_limit(limits::kHttpHeaderBytesMax);
-  parser_->body_limit(limits::kRequestBodyBytesMax);
+  parser_->body_limit(boost::none);  // set when it is known whose body it is
+  body_bytes_max_ = limits::kRequestBodyBytesMax;
   arm_timer(home_->limits.head_time);
   http::async_read_header(*stream_, buffer_, *parser_, then(&BeastConnection::on_head));
 }
@@ -122,6 +123,26 @@ void BeastConnection::on_head(error_code error) {
   if (std::optional<HttpResponse> refusal = home_->handler.refuse_early(request_)) {
     return respond(std::move(*refusal), false);
   }
+  if (!home_->handler.plans_body(request_)) return begin_body();
+  arm_timer(home_->limits.body_time);
+  home_->handler.plan_body(request_, Reply<BodyPlan>(home_->shard, [self = self()](Result<BodyPlan> plan) {
+                             self->on_body_plan(std::move(plan));
+                           }));
+}
+
+void BeastConnection::on_body_plan(Result<BodyPlan> plan) {
+  if (!stream_->is_open()) return;
+  if (!plan) return respond(home_->handler.reject(request_, plan.error()), false);
+  if (plan->refusal) return respond(std::move(*plan->refusal), false);
+  sink_ = std::move(plan->sink);
+  body_bytes_max_ = plan->bytes_max;
+  begin_body();
+}
+
+void BeastConnection::begin_body() {
+  parser_->body_limit(body_bytes_max_);  // of what comes in chunks
+  const auto length = parser_->content_length();
+  if (length && *length > body_bytes_max_) return refuse(http::error::body_limit);
   const bool expects = equals_ignoring_case(request_.header("expect").value_or(""), "100-continue");
   if (!expects || parser_->get().version() < 11) return read_body();
   arm_timer(home_->limits.write_time);
@@ -171,6 +192,11 @@ void BeastConnection::on_continue_sent(error_code error) {
 }
 
 void BeastConnection::read_body() {
+  if (sink_) {
+    piece_parser_.emplace(std::move(*parser_));
+    parser_.reset();
+    return read_piece();
+  }
   arm_timer(home_->limits.body_time);
   http::async_read(*stream_, buffer_, *parser_, then(&BeastConnection::on_body));
 }
@@ -182,12 +208,51 @@ void BeastConnection::on_body(error_code error) {
   keep_alive_ = parser_->keep_alive();
   request_.body = std::move(parser_->get().body());
   parser_.reset();
-  home_->handler.handle(request_,
-                        Reply<HttpResponse>(home_->shard, [self = self()](Result<HttpResponse> response) {
-                          self->on_response(std::move(response));
-                        }));
+  home_->handler.handle(request_, answer());
   request_.body.clear();
   request_.body.shrink_to_fit();
+}
+
+Reply<HttpResponse> BeastConnection::answer() {
+  return {home_->shard,
+          [self = self()](Result<HttpResponse> response) { self->on_response(std::move(response)); }};
+}
+
+// The limit is for each piece: a large body may take as long as it goes on.
+void BeastConnection::read_piece() {
+  arm_timer(home_->limits.body_time);
+  piece_.resize(kPieceBytes);
+  auto& body = piece_parser_->get().body();
+  body.data = piece_.data();
+  body.size = piece_.size();
+  http::async_read(*stream_, buffer_, *piece_parser_, then(&BeastConnection::on_piece));
+}
+
+void BeastConnection::on_piece(error_code error) {
+  disarm_timer();
+  if (error && error != http::error::need_buffer) {
+    sink_.reset();
+    return refuse(error);
+  }
+  if (!sink_) return drop();
+  piece_.resize(piece_.size() - piece_parser_->get().body().size);
+  if (piece_.empty()) return on_piece_taken({});
+  sink_->write(std::exchange(piece_, {}), Reply<void>(home_->shard, [self = self()](Result<void> taken) {
+                 self->on_piece_taken(std::move(taken));
+               }));
+}
+
+void BeastConnection::on_piece_taken(Result<void> taken) {
+  if (!stream_->is_open() || !sink_) return;
+  if (!taken) {
+    sink_.reset();
+    return respond(home_->handler.reject(request_, taken.error()), false);
+  }
+  if (!piece_parser_->is_done()) return read_piece();
+  ++home_->counters.requests;
+  keep_alive_ = piece_parser_->keep_alive();
+  piece_parser_.reset();
+  sink_->finish(answer());
 }
 
 void BeastConnection::refuse(error_code error) {
@@ -207,6 +272,7 @@ void BeastConnection::reject(const Error& error, int too_large_status) {
 // Answering
 
 void BeastConnection::on_response(Result<HttpResponse> result) {
+  sink_.reset();
   if (!stream_->is_open()) return;
   HttpResponse response = result ? std::move(*result) : home_->handler.reject(request_, result.error());
   if (response.stream) return begin_stream(std::move(response));
@@ -272,6 +338,7 @@ void BeastConnection::linger() {
 void BeastConnection::drop() {
   disarm_timer();
   producer_.reset();
+  sink_.reset();
   if (stream_) stream_->close();
 }
 

@@ -3,6 +3,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,9 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   // Beast parses in place, so the buffer must hold a whole head, and reads ahead into what is left.
   static constexpr std::size_t kBufferBytesMax = 2 * limits::kHttpHeaderBytesMax;
 
+  // Of a body that goes to a sink; one at a time is in memory.
+  static constexpr std::size_t kPieceBytes = 64 * 1024;
+
   std::shared_ptr<BeastConnection> self() {
     return std::static_pointer_cast<BeastConnection>(shared_from_this());
   }
@@ -45,8 +49,14 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   void take_head();
   void upgrade();
   void on_continue_sent(error_code error);
+  void on_body_plan(Result<BodyPlan> plan);
+  void begin_body();
   void read_body();
   void on_body(error_code error);
+  void read_piece();
+  void on_piece(error_code error);
+  void on_piece_taken(Result<void> taken);
+  Reply<HttpResponse> answer();
   void refuse(error_code error);
   void reject(const Error& error, int too_large_status = 0);
 
@@ -89,6 +99,11 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   boost::beast::flat_buffer buffer_{kBufferBytesMax};
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   HttpRequest request_;
+  std::uint64_t body_bytes_max_ = limits::kRequestBodyBytesMax;
+  // The same when the body goes to a sink.
+  std::optional<boost::beast::http::request_parser<boost::beast::http::buffer_body>> piece_parser_;
+  std::unique_ptr<RequestBodySink> sink_;
+  std::string piece_;
   bool keep_alive_ = true;
   unsigned version_ = 11;
 

@@ -27,6 +27,11 @@ class ScriptedHandler final : public HttpRequestHandler {
   std::optional<HttpResponse> refuse_early(const HttpRequest& head) override {
     return on_refuse_early ? on_refuse_early(head) : std::nullopt;
   }
+  std::function<void(const HttpRequest&, Reply<BodyPlan>)> on_plan_body;
+  bool plans_body(const HttpRequest&) const override { return static_cast<bool>(on_plan_body); }
+  void plan_body(const HttpRequest& head, Reply<BodyPlan> reply) override {
+    on_plan_body(head, std::move(reply));
+  }
   void handle(const HttpRequest& request, Reply<HttpResponse> reply) override {
     if (on_handle) return on_handle(request, std::move(reply));
     HttpResponse response;
