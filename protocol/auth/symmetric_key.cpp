@@ -81,4 +81,10 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
 
 std::string random_hex(std::size_t bytes) { return encode_hex(random_bytes(bytes)); }
 
+std::string random_guid() {
+  std::string id = random_hex(16);
+  for (const std::size_t at : {20u, 16u, 12u, 8u}) id.insert(at, 1, '-');
+  return id;
+}
+
 }  // namespace kyanite

@@ -50,6 +50,11 @@ enum class Errc {
   configuration_condition_invalid,
   configuration_content_invalid,
   configuration_metrics_invalid,
+  upload_not_configured,  // of files: no storage
+  upload_id_invalid,      // the correlation id of a file upload
+  upload_id_expired,
+  upload_blob_missing,  // a success was reported and there is no blob
+  too_many_uploads,     // open file uploads of one device
   // the hub
   busy,  // back-pressure: the caller may try again later
   shutting_down,

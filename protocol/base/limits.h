@@ -41,6 +41,10 @@ inline constexpr std::size_t kRequestBodyBytesMax = 1024 * 1024;  // [service-re
 inline constexpr std::size_t kQueryCharactersMax = 8192;          // [service-rest.md 6.1]
 inline constexpr std::size_t kQueryPageRowsMax = 1000;            // [service-rest.md 6.1]
 inline constexpr std::size_t kQueryPageRowsDefault = 100;         // [service-rest.md 6.1]
+inline constexpr seconds kC2dPollLockMin{5};                      // [service-rest.md 9.6]
+inline constexpr seconds kC2dPollLockMax{300};
+inline constexpr std::size_t kFileUploadsOpenMax = 10;  // of one device [service-rest.md 9.7]
+inline constexpr std::size_t kBlobNameBytesMax = 1024;  // with the device's id; the storage service's own
 
 inline constexpr seconds kConnectTimeout{60};              // TCP accept to CONNECT [device-mqtt.md 2.1]
 inline constexpr std::size_t kUnackedPublishesMax = 4096;  // per connection, then reading stops
@@ -55,6 +59,11 @@ inline constexpr std::size_t kTwinNestingMax = 24;  // objects and arrays below 
 inline constexpr std::size_t kSasTokenBytesMax = 4096;
 inline constexpr std::size_t kUsernameBytesMax = 4096;
 inline constexpr std::size_t kHttpHeaderBytesMax = 32 * 1024;
+// A body that is read before its sender was authenticated by an identity's owner: no more than a head.
+inline constexpr std::size_t kUnprovenBodyBytesMax = kHttpHeaderBytesMax;
+// Messages of one batch over HTTPS: more than the smallest ones that fit into limits::kTelemetryBytesMax of
+// text.
+inline constexpr std::size_t kTelemetryBatchMax = 8192;
 inline constexpr std::size_t kCertificateChainMax = 8;  // certificates a peer may present
 // Kept from connections for the store, which opens up to 256 files, and for the process.
 inline constexpr std::uint64_t kDescriptorsReserved = 384;

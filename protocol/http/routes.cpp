@@ -17,6 +17,7 @@ constexpr NeededRights kRegistryWrite = NeededRights::any_of(Right::registry_wri
 constexpr NeededRights kServiceConnect = NeededRights::any_of(Right::service_connect);
 constexpr NeededRights kReadOrService =
     NeededRights::any_of(Rights(Right::registry_read) | Right::service_connect);
+constexpr NeededRights kDeviceConnect = NeededRights::any_of(Right::device_connect);
 // The keys of the policies open everything, so only who may do everything gets to see them.
 constexpr NeededRights kEverything = NeededRights::all_of(kAllRights);
 
@@ -63,6 +64,12 @@ constexpr std::array kRoutes{
     Route{HttpVerb::get, "jobs/v2/{}", Operation::get_job, kServiceConnect},
     Route{HttpVerb::put, "jobs/v2/{}", Operation::put_job, kServiceConnect},
     Route{HttpVerb::post, "jobs/v2/{}/cancel", Operation::cancel_job, kServiceConnect},
+    Route{HttpVerb::post, "devices/{}/messages/events", Operation::send_events, kDeviceConnect},
+    Route{HttpVerb::post, "devices/{}/modules/{}/messages/events", Operation::send_events, kDeviceConnect},
+    Route{HttpVerb::get, "devices/{}/messages/devicebound", Operation::receive_c2d, kDeviceConnect},
+    Route{HttpVerb::del, "devices/{}/messages/devicebound/{}", Operation::complete_c2d, kDeviceConnect},
+    Route{HttpVerb::post, "devices/{}/messages/devicebound/{}/abandon", Operation::abandon_c2d,
+          kDeviceConnect},
     Route{HttpVerb::get, "kyanite/v1/events", Operation::stream_events, kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/status", Operation::hub_status, kReadOrService},
     Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},
@@ -77,6 +84,18 @@ constexpr std::array kRoutes{
     Route{HttpVerb::post, kClockPath, Operation::set_clock, kEverything},
     Route{HttpVerb::del, kClockPath, Operation::reset_clock, kEverything},
 };
+
+constexpr bool is_devices_own(Operation operation) {
+  switch (operation) {
+    case Operation::send_events:
+    case Operation::receive_c2d:
+    case Operation::complete_c2d:
+    case Operation::abandon_c2d:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // The ids in the path when it has the route's form.
 std::optional<std::vector<std::string>> match_path(std::string_view pattern,
@@ -113,6 +132,7 @@ Result<RouteMatch> match_route(const HttpRequest& request, bool test_control) {
     match.needed = route.needed;
     match.needs_api_version = !route.path.starts_with("kyanite/");
     match.only_for_tests = only_for_tests;
+    match.is_devices_own = is_devices_own(route.operation);
     match.parameters = std::move(*parameters);
     return match;
   }

@@ -37,6 +37,11 @@ enum class Operation {
   get_job,
   cancel_job,
   query_jobs,
+  // Of devices, with their own credential or DeviceConnect
+  send_events,
+  receive_c2d,
+  complete_c2d,  // or reject
+  abandon_c2d,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
   hub_status,
@@ -54,8 +59,10 @@ enum class Operation {
 struct RouteMatch {
   Operation operation;
   NeededRights needed;
-  bool needs_api_version = true;        // false under /kyanite/
-  bool only_for_tests = false;          // there only with the setting testControl
+  bool needs_api_version = true;  // false under /kyanite/
+  bool only_for_tests = false;    // there only with the setting testControl
+  // Open to the device or module that the path names, too; `needed` is DeviceConnect.
+  bool is_devices_own = false;
   std::vector<std::string> parameters;  // ids in the path, in order
 };
 

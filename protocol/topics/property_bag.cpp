@@ -121,7 +121,9 @@ void decode_pair(std::string_view pair, PropertyBag& bag, ApplicationNames& name
   }
 }
 
-std::size_t counted_size(const PropertyBag& bag) {
+}  // namespace
+
+std::size_t counted_property_bytes(const PropertyBag& bag) {
   std::size_t size = 0;
   for (const Property& property : bag.system) size += property.value ? property.value->size() : 0;
   for (const Property& property : bag.application) {
@@ -129,8 +131,6 @@ std::size_t counted_size(const PropertyBag& bag) {
   }
   return size;
 }
-
-}  // namespace
 
 PropertyBag decode_property_bag(std::string_view text) {
   if (text.starts_with('?')) text.remove_prefix(1);
@@ -144,7 +144,7 @@ PropertyBag decode_property_bag(std::string_view text) {
     if (!pair.empty()) decode_pair(pair, bag, names);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
-  bag.size_bytes = counted_size(bag);
+  bag.size_bytes = counted_property_bytes(bag);
   return bag;
 }
 

@@ -31,4 +31,7 @@ struct PropertyBag {
 // stays as it is, also where percent-decoding would make it so.
 PropertyBag decode_property_bag(std::string_view text);
 
+// What the properties count towards the size of a message: PropertyBag::size_bytes.
+std::size_t counted_property_bytes(const PropertyBag& bag);
+
 }  // namespace kyanite

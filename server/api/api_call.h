@@ -9,6 +9,7 @@
 #include "protocol/http/response.h"
 #include "protocol/http/routes.h"
 #include "server/hub/hub_services.h"
+#include "server/hub/telemetry_requests.h"
 
 namespace kyanite {
 
@@ -25,6 +26,7 @@ struct HubFacts {
 // Owner: the shard's ApiRouter, which outlives every response stream made here.
 struct ApiContext {
   HubServices& services;
+  TelemetryRequests& telemetry;
   HubFacts facts;
   HubSecurityPtr security;             // the present snapshot
   milliseconds clock_shift{0};         // of the wall clock against the real one
@@ -36,6 +38,7 @@ struct ApiCall {
   const HttpRequest& request;
   const RouteMatch& route;
   ApiContext& context;
+  const RequestVerdict* caller = nullptr;  // on the routes of devices: whose request it is
 
   // The identity named by the path: /devices/{id}[/modules/{mid}].
   Identity identity() const {

@@ -1,11 +1,16 @@
 #include "server/api/api_router.h"
 
+#include <charconv>
 #include <utility>
 
+#include "protocol/base/limits.h"
+#include "protocol/base/percent_encoding.h"
 #include "server/api/api_throttle.h"
 #include "server/api/c2d_api.h"
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
+#include "server/api/device_c2d_api.h"
+#include "server/api/device_telemetry_api.h"
 #include "server/api/digital_twin_api.h"
 #include "server/api/event_stream.h"
 #include "server/api/job_api.h"
@@ -15,7 +20,6 @@
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
 #include "server/api/twin_api.h"
-#include "server/hub/authenticator.h"
 
 namespace kyanite {
 namespace {
@@ -76,6 +80,14 @@ Handler handler_of(Operation operation) {
       return cancel_job;
     case Operation::query_jobs:
       return query_jobs;
+    case Operation::send_events:
+      return send_events;
+    case Operation::receive_c2d:
+      return receive_c2d;
+    case Operation::complete_c2d:
+      return complete_c2d;
+    case Operation::abandon_c2d:
+      return abandon_c2d;
     case Operation::stream_events:
       return stream_events;
     case Operation::hub_status:
@@ -103,6 +115,16 @@ Handler handler_of(Operation operation) {
   return nullptr;
 }
 
+// Chunked bodies may become any size.
+bool has_small_body(const HttpRequest& head) {
+  const auto length = head.header("content-length");
+  if (!length) return false;
+  std::uint64_t bytes = 0;
+  const auto [end, error] = std::from_chars(length->data(), length->data() + length->size(), bytes);
+  return error == std::errc() && end == length->data() + length->size() &&
+         bytes <= limits::kUnprovenBodyBytesMax;
+}
+
 // What is told of a request after it is gone.
 struct RequestNote {
   HttpVerb verb;
@@ -126,22 +148,49 @@ struct RequestNote {
 }  // namespace
 
 ApiRouter::ApiRouter(HubServices& services, HubFacts facts, HubSecurityPtr security, ApiObserver& observer)
-    : context_{services, std::move(facts), std::move(security)}, observer_(observer) {}
+    : telemetry_(services),
+      context_{services, telemetry_, std::move(facts), std::move(security)},
+      observer_(observer) {}
 
-Result<RouteMatch> ApiRouter::admit(const HttpRequest& request) const {
+Result<ApiRouter::Admitted> ApiRouter::admit(const HttpRequest& request) const {
   Result<RouteMatch> route = match_route(request, context_.services.settings.test_control);
-  if (!route) return route;
+  if (!route) return route.error();
+  Admitted admitted;
   // Whoever shifted the clock past the end of its own tokens must be able to shift it back.
   const WallTime hub_time = context_.services.executor.wall_now();
   const WallTime now = route->only_for_tests ? hub_time - context_.clock_shift : hub_time;
-  const Result<void> authorized =
-      authorize_service(request.header("authorization").value_or(std::string_view()), route->needed,
-                        request.segments, *context_.security, now);
-  if (!authorized) return authorized.error();
+  const std::string_view authorization = request.header("authorization").value_or(std::string_view());
+  if (route->is_devices_own) {
+    const auto caller = judge_device_caller(authorization, !request.peer.certificate_chain.empty(),
+                                            request.segments, *context_.security, now);
+    if (!caller) return caller.error();
+    admitted.caller = *caller;
+  } else {
+    const Result<void> authorized =
+        authorize_service(authorization, route->needed, request.segments, *context_.security, now);
+    if (!authorized) return authorized.error();
+  }
   if (route->needs_api_version) {
     if (auto version = check_api_version(request); !version) return version.error();
   }
-  return route;
+  admitted.route = std::move(*route);
+  return admitted;
+}
+
+void ApiRouter::ask_owner(const HttpRequest& request, const Admitted& admitted, Reply<RequestVerdict> reply) {
+  AdmitRequest question;
+  const auto& ids = admitted.route.parameters;
+  question.identity.device = ids.at(0);
+  if (request.segments.size() > 3 && equals_ignoring_case(request.segments[2], "modules")) {
+    question.identity.module = ids.at(1);
+  }
+  if (admitted.caller == DeviceCaller::own) {
+    Credentials& credentials = question.credentials.emplace();
+    if (const auto token = request.header("authorization")) credentials.sas_token = std::string(*token);
+    credentials.certificate_chain = request.peer.certificate_chain;
+  }
+  question.reply = std::move(reply);
+  context_.services.router.send(std::move(question));
 }
 
 HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const {
@@ -168,19 +217,39 @@ HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error, E
 }
 
 std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
-  const Result<RouteMatch> route = admit(head);
-  if (route) return std::nullopt;
-  return reject(head, route.error());
+  const Result<Admitted> admitted = admit(head);
+  if (admitted) return std::nullopt;
+  return reject(head, admitted.error());
+}
+
+// Who names a device and proves nothing may make the hub hold no more than a head.
+bool ApiRouter::plans_body(const HttpRequest& head) const {
+  const Result<Admitted> admitted = admit(head);
+  if (!admitted || !admitted->route.is_devices_own || admitted->caller == DeviceCaller::policy) return false;
+  return !has_small_body(head);
+}
+
+void ApiRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
+  const Result<Admitted> admitted = admit(head);
+  if (!admitted) return reply(BodyPlan{reject(head, admitted.error()), nullptr});
+  ask_owner(head, *admitted,
+            Reply<RequestVerdict>(context_.services.executor, [this, head, reply = std::move(reply)](
+                                                                  Result<RequestVerdict> verdict) mutable {
+              BodyPlan plan;
+              if (!verdict) plan.refusal = reject(head, verdict.error());
+              reply(std::move(plan));
+            }));
 }
 
 void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
-  const Result<RouteMatch> route = admit(request);
-  if (!route) return reply(reject(request, route.error()));
-  const Operation operation = route->operation;
+  Result<Admitted> admitted = admit(request);
+  if (!admitted) return reply(reject(request, admitted.error()));
+  const RouteMatch& route = admitted->route;
+  const Operation operation = route.operation;
   const bool calls_device = operation == Operation::invoke_method || operation == Operation::invoke_command;
   const ErrorForm form = calls_device ? ErrorForm::nested : ErrorForm::plain;
-  if (auto admitted = admit_by_rate(context_.services, operation, request.body.size()); !admitted) {
-    return reply(reject(request, admitted.error(), form));
+  if (auto in_rate = admit_by_rate(context_.services, operation, request.body.size()); !in_rate) {
+    return reply(reject(request, in_rate.error(), form));
   }
   Executor& executor = context_.services.executor;
   Reply<HttpResponse> finished(executor, [this, operation, form, note = RequestNote(request, executor.now()),
@@ -198,7 +267,17 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
     observer_.on_answered(note.outcome(response.status, nullptr, now));
     reply(std::move(response));
   });
-  handler_of(route->operation)(ApiCall{request, *route, context_}, std::move(finished));
+  if (!route.is_devices_own) {
+    return handler_of(operation)(ApiCall{request, route, context_}, std::move(finished));
+  }
+  ask_owner(request, *admitted,
+            Reply<RequestVerdict>(executor,
+                                  [this, kept = std::make_unique<HttpRequest>(request), kept_route = route,
+                                   finished = std::move(finished)](Result<RequestVerdict> verdict) mutable {
+                                    if (!verdict) return finished(verdict.error());
+                                    handler_of(kept_route.operation)(
+                                        ApiCall{*kept, kept_route, context_, &*verdict}, std::move(finished));
+                                  }));
 }
 
 }  // namespace kyanite

@@ -3,6 +3,7 @@
 #include "protocol/http/request_handler.h"
 #include "server/api/api_call.h"
 #include "server/api/api_observer.h"
+#include "server/hub/authenticator.h"
 
 namespace kyanite {
 
@@ -24,15 +25,25 @@ class ApiRouter final : public HttpRequestHandler {
   void set_https_port(std::uint16_t port) { context_.facts.https_port = port; }
 
   std::optional<HttpResponse> refuse_early(const HttpRequest& head) override;
+  bool plans_body(const HttpRequest& head) const override;
+  void plan_body(const HttpRequest& head, Reply<BodyPlan> reply) override;
   void handle(const HttpRequest& request, Reply<HttpResponse> reply) override;
   HttpResponse reject(const HttpRequest& request, const Error& error) override;
 
  private:
-  Result<RouteMatch> admit(const HttpRequest& request) const;
+  // A request that may go on, as far as it can be judged by itself.
+  struct Admitted {
+    RouteMatch route;
+    DeviceCaller caller = DeviceCaller::policy;  // on the routes of devices
+  };
+  Result<Admitted> admit(const HttpRequest& request) const;
+  // Asks the owner of the identity that the path names.
+  void ask_owner(const HttpRequest& request, const Admitted& admitted, Reply<RequestVerdict> reply);
   enum class ErrorForm { plain, nested };  // service-rest.md 3.3
   HttpResponse reject(const HttpRequest& request, const Error& error, ErrorForm form);
   HttpResponse refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const;
 
+  TelemetryRequests telemetry_;
   ApiContext context_;
   ApiObserver& observer_;
 };

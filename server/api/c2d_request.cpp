@@ -6,25 +6,11 @@
 
 #include "protocol/base/iso_time.h"
 #include "protocol/base/percent_encoding.h"
+#include "server/api/message_headers.h"
 #include "server/hub/c2d_message.h"
 
 namespace kyanite {
 namespace {
-
-constexpr std::string_view kApplicationPrefix = "iothub-app-";
-
-bool is_application_header(std::string_view name) {
-  return name.size() >= kApplicationPrefix.size() &&
-         equals_ignoring_case(name.substr(0, kApplicationPrefix.size()), kApplicationPrefix);
-}
-
-// The last one of this name.
-std::string_view last_header(const HttpRequest& request, std::string_view name) {
-  for (auto header = request.headers.rbegin(); header != request.headers.rend(); ++header) {
-    if (equals_ignoring_case(header->first, name)) return header->second;
-  }
-  return {};
-}
 
 std::string first_given(const HttpRequest& request, std::string_view name, std::string_view otherwise) {
   const std::string_view value = last_header(request, name);
@@ -38,19 +24,6 @@ std::optional<AckRequest> parse_ack(std::string_view text) {
     if (equals_ignoring_case(text, to_string(ack))) return ack;
   }
   return std::nullopt;
-}
-
-// An HTTP header block is small (limits::kHttpHeaderBytesMax), so a scan for an earlier one of the same name
-// costs little.
-void put_application(std::vector<Property>& properties, std::string_view name, std::string_view value) {
-  const auto known = std::find_if(properties.begin(), properties.end(), [name](const Property& property) {
-    return equals_ignoring_case(property.name, name);
-  });
-  if (known != properties.end()) {
-    *known = {std::string(name), std::string(value)};
-  } else {
-    properties.push_back({std::string(name), std::string(value)});
-  }
 }
 
 std::optional<int> two_digits(std::string_view text) {
@@ -85,8 +58,7 @@ Result<C2dMessage> parse_c2d_request(const HttpRequest& request, std::string dev
   message.content_type = first_given(request, "iothub-contenttype", "content-type");
   message.content_encoding = first_given(request, "iothub-contentencoding", "content-encoding");
   for (const auto& [name, value] : request.headers) {
-    if (!is_application_header(name)) continue;
-    put_application(message.application, std::string_view(name).substr(kApplicationPrefix.size()), value);
+    if (const auto property = application_name(name)) put_application(message.application, *property, value);
   }
   message.body = request.body;
 

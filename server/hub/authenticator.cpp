@@ -162,4 +162,27 @@ Result<void> authorize_service(std::string_view authorization, NeededRights need
   return {};
 }
 
+Result<DeviceCaller> judge_device_caller(std::string_view authorization, bool has_certificate,
+                                         const std::vector<std::string>& path_segments,
+                                         const HubSecurity& security, WallTime now) {
+  if (authorization.empty()) {
+    if (has_certificate) return DeviceCaller::own;
+    return refused("no Authorization and no client certificate");
+  }
+  const Result<SasToken> token = parse_sas_token(authorization);
+  if (!token) return token.error();
+  if (token->policy.empty()) {
+    // Refused here already, it costs the owner nothing. All of it is looked at again with the identity.
+    if (!has_certificate && is_expired(token->expiry, security.rules.sas_grace, now)) {
+      return refused("token expired");
+    }
+    return DeviceCaller::own;
+  }
+  const NeededRights needed = NeededRights::any_of(Right::device_connect);
+  if (auto proven = authorize_service(authorization, needed, path_segments, security, now); !proven) {
+    return proven.error();
+  }
+  return DeviceCaller::policy;
+}
+
 }  // namespace kyanite

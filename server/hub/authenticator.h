@@ -29,4 +29,15 @@ Result<void> authorize_service(std::string_view authorization, NeededRights need
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now);
 
+// Whose credential a request on a route of devices carries.
+enum class DeviceCaller : std::uint8_t {
+  policy,  // proven: a policy with DeviceConnect, whatever the identity's own kind of credential
+  own,     // of the identity itself; not proven yet: only its owner can
+};
+// A request on a route of devices, as far as it can be judged without the identity
+// (service-rest.md 2.1, 2.4). `has_certificate`: the peer presented one, so that a token may be missing.
+Result<DeviceCaller> judge_device_caller(std::string_view authorization, bool has_certificate,
+                                         const std::vector<std::string>& path_segments,
+                                         const HubSecurity& security, WallTime now);
+
 }  // namespace kyanite

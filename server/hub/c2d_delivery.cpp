@@ -143,7 +143,7 @@ void C2dQueue::drop_older(WallTime before) {
   drop_below_ = next_sequence_;
   drop_before_ = before;
   for (auto message = messages_.begin(); message != messages_.end();) {
-    const bool is_older = !message->locked_until && message->header.enqueued < before;
+    const bool is_older = message->is_free() && message->header.enqueued < before;
     message = is_older ? finish(message, FeedbackStatus::purged) : std::next(message);
   }
   outcomes_.write();
@@ -163,15 +163,23 @@ void C2dQueue::on_link_ended() {
       continue;
     }
     withdraw(*message);
-    if (counts) message->unmarked = true;
-    if (counts && count_up(*message)) {
-      message = finish(message, FeedbackStatus::delivery_count_exceeded);
-    } else {
-      give_back(*message);
-      ++message;
-    }
+    message = return_late(message, counts);
   }
   outcomes_.write();
+  arm_timers();  // of leases
+}
+
+C2dQueue::Messages::iterator C2dQueue::return_late(Messages::iterator message, bool counts) {
+  if (counts) message->unmarked = true;
+  if (counts && count_up(*message)) return finish(message, FeedbackStatus::delivery_count_exceeded);
+  give_back(*message);
+  return std::next(message);
+}
+
+std::optional<milliseconds> C2dQueue::lock_left(const Message& message, WallTime now) const {
+  if (message.lease) return std::min(message.lease->until - now, message.lease->time);
+  if (!message.locked_until || message.resend) return std::nullopt;
+  return std::min<milliseconds>(*message.locked_until - now, host_.settings().c2d.lock_timeout);
 }
 
 void C2dQueue::end_locks() {
@@ -180,6 +188,13 @@ void C2dQueue::end_locks() {
   const bool counts = host_.settings().c2d.count_lock_expiry;
   for (auto message = messages_.begin(); message != messages_.end();) {
     // A lock with more than its time left was given before the clock was set back.
+    if (message->lease) {
+      const milliseconds left = message->lease->until - now;
+      const bool holds = left > milliseconds{0} && left <= message->lease->time;
+      // Every delivery over HTTPS counts (service-rest.md 9.6).
+      message = holds ? std::next(message) : return_late(message, true);
+      continue;
+    }
     if (!message->locked_until || message->resend ||
         (*message->locked_until > now && *message->locked_until - now <= lock_time)) {
       ++message;
@@ -205,16 +220,16 @@ void C2dQueue::end_locks() {
 
 void C2dQueue::mark_sent() {
   for (Message& message : messages_) {
-    if (!message.locked_until || !std::exchange(message.unmarked, false)) continue;
+    if (message.is_free() || !std::exchange(message.unmarked, false)) continue;
     outcomes_.mark({message.header.sequence, message.header.delivery_count, true});
   }
   outcomes_.write();
 }
 
-// One timer for the earliest lock: later ones cannot end before it.
+// One timer for the earliest lock.
 void C2dQueue::arm_timers() {
   const bool has_unmarked = std::any_of(messages_.begin(), messages_.end(), [](const Message& message) {
-    return message.locked_until && message.unmarked;
+    return !message.is_free() && message.unmarked;
   });
   if (!mark_timer_ && has_unmarked) {
     mark_timer_ = host_.executor().after(kMarkAfter, [this] {
@@ -223,16 +238,19 @@ void C2dQueue::arm_timers() {
       host_.settled();
     });
   }
-  if (lock_timer_) return;
-  std::optional<WallTime> earliest;
+  const WallTime now = host_.executor().wall_now();
+  std::optional<milliseconds> earliest;
   for (const Message& message : messages_) {
-    if (!message.locked_until || message.resend) continue;
-    if (!earliest || *message.locked_until < *earliest) earliest = message.locked_until;
+    const auto left = lock_left(message, now);
+    if (left && (!earliest || *left < *earliest)) earliest = left;
   }
   if (!earliest) return;
-  const milliseconds lock_time = host_.settings().c2d.lock_timeout;
-  const milliseconds left = *earliest - host_.executor().wall_now();
-  lock_timer_ = host_.executor().after(std::clamp(left, milliseconds{0}, lock_time), [this] {
+  const milliseconds wait = std::max(*earliest, milliseconds{0});
+  const SteadyTime at = host_.executor().now() + wait;
+  if (lock_timer_ && lock_timer_at_ <= at) return;
+  host_.executor().cancel(lock_timer_);
+  lock_timer_at_ = at;
+  lock_timer_ = host_.executor().after(wait, [this] {
     lock_timer_ = {};
     end_locks();
     host_.settled();

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "server/hub/device_host.h"
 
@@ -26,6 +27,9 @@ class C2dOutcomes {
   // It stays, and was sent or counted.
   void mark(C2dOutcome::Delivery delivery);
   void write();
+  // The same, and answers once all that was noted so far is written; a refused write is tried again first.
+  // Bound: a device's messages, since each of those that wait has settled one.
+  void write(Reply<void> reply);
 
   // Messages that are gone for the device, but not for the store, which refused the write.
   std::size_t refused() const { return refused_; }
@@ -34,10 +38,11 @@ class C2dOutcomes {
   void forget();
 
  private:
-  void on_written(C2dOutcome outcome, const Result<void>& written);
+  void on_written(C2dOutcome outcome, std::vector<Reply<void>> waiting, const Result<void>& written);
 
   DeviceHost& host_;
   C2dOutcome next_;
+  std::vector<Reply<void>> waiting_;  // for what is in next_
   bool writing_ = false;
   std::size_t refused_ = 0;
   std::uint64_t life_ = 0;  // of the device

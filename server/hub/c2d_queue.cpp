@@ -165,6 +165,7 @@ bool C2dQueue::count_up(Message& message) const {
 
 void C2dQueue::give_back(Message& message) {
   message.locked_until.reset();
+  message.lease.reset();
   message.resend = false;
   if (!message.unmarked) return;
   message.unmarked = false;
@@ -199,6 +200,7 @@ void C2dQueue::purge(PurgeC2d message) {
   for (Message& gone : messages_) {
     withdraw(gone);
     gone.locked_until.reset();
+    gone.lease.reset();
     gone.resend = false;
     outcome.removed.push_back(gone.header.sequence);
     auto feedback = feedback_of(gone.header, FeedbackStatus::purged);

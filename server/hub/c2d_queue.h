@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "server/hub/c2d_outcomes.h"
@@ -20,7 +21,11 @@ namespace kyanite {
 // the wall, so that a shift of the hub's clock ends it too; the message then goes out again on the same
 // connection, until its time to live ends.
 //
-// Sends and purges wait for their commit; settlements do not: losing one means one more delivery. That a
+// A device that polls over HTTPS leases one message at a time (service-rest.md 9.6): a leased message is with
+// nobody else, and its lock ends by its own time. MQTT's window and its lock time are not concerned.
+//
+// Sends and purges wait for their commit, and so do settlements of leased messages, which the device gets an
+// answer for; other settlements do not: losing one means one more delivery. That a
 // message was sent is written down when it returns, or when it is with the device for half a second: most are
 // acknowledged sooner and cost no write for it.
 //
@@ -38,6 +43,8 @@ class C2dQueue {
   // The message has passed check_c2d_message().
   void send(SendC2d message);
   void settle(const SettleC2d& message);  // of the live connection's epoch
+  void lease(LeaseC2d message);
+  void settle(SettleLease message);
   void purge(PurgeC2d message);
   void expire();
 
@@ -60,12 +67,20 @@ class C2dQueue {
   void unload();
 
  private:
+  // With a device that polls.
+  struct Lease {
+    std::string lock;
+    WallTime until;
+    milliseconds time;
+  };
   struct Message {
     C2dHeader header;
     std::optional<WallTime> locked_until;  // with the connection until then
     bool resend = false;                   // its lock ended: due once more on the same connection
     bool unmarked = false;                 // was sent, and the store does not know
-    bool is_due() const { return !locked_until || resend; }
+    std::optional<Lease> lease;            // then it is not with the connection
+    bool is_due() const { return !lease && (!locked_until || resend); }
+    bool is_free() const { return !lease && !locked_until; }
   };
   using Messages = std::deque<Message>;  // by sequence
 
@@ -79,6 +94,13 @@ class C2dQueue {
   void on_appended(Message message, std::optional<C2dMessage> body);
   bool can_pass_straight(const C2dHeader& header) const;
   void insert(Message message);
+
+  Messages::iterator find_lease(const std::string& lock);
+  void on_lease_read(const std::string& lock, LeaseC2d message, Result<std::vector<C2dMessage>> read);
+  // The message's lock ended by time or the link: gives it back or ends it; gives the next one.
+  Messages::iterator return_late(Messages::iterator message, bool counts);
+  // How long the message's lock goes on; nothing when it has none.
+  std::optional<milliseconds> lock_left(const Message& message, WallTime now) const;
 
   // Delivers what can be delivered, reading bodies first.
   void pump();
@@ -116,6 +138,7 @@ class C2dQueue {
   std::uint64_t drop_below_ = 0;
   WallTime drop_before_ = kNever;
   TimerId lock_timer_{};
+  SteadyTime lock_timer_at_{};
   TimerId mark_timer_{};
   TimerId retry_timer_{};
 };

@@ -203,6 +203,27 @@ void DeviceActor::on(Unsubscribe message) {
   change_filters(message.identity, remove_filters(live->filters, message.filters), std::move(message.reply));
 }
 
+// An identity that is not there looks to its own credential like a wrong one: who is registered is nobody's
+// business (service-rest.md 9.4).
+void DeviceActor::on(AdmitRequest message) {
+  const IdentityRecord* record = find(message.identity);
+  if (!record) {
+    if (!message.credentials) return message.reply(absent(message.identity));
+    return message.reply(Error(Errc::unauthorized, "the identity is not registered"));
+  }
+  AuthVerdict verdict{AuthScope::hub, AuthKind::sas, std::nullopt};
+  if (message.credentials) {
+    const Result<AuthVerdict> judged = authenticate_device(
+        *record, records_->device.status, *message.credentials, directory_.security(), executor().wall_now());
+    if (!judged) return message.reply(judged.error());
+    verdict = *judged;
+  } else if (is_disabled()) {
+    return message.reply(Error(Errc::device_disabled));
+  }
+  presence_.touch(message.identity.module);
+  message.reply(RequestVerdict{record->generation_id, verdict.scope, verdict.kind});
+}
+
 // The reply goes out before anything the new subscriptions set free.
 void DeviceActor::change_filters(const Identity& identity, std::vector<GrantedFilter> filters,
                                  Reply<void> reply) {
@@ -339,6 +360,16 @@ void DeviceActor::on(PurgeC2d message) {
 }
 
 void DeviceActor::on(ExpireC2d) { c2d_.expire(); }
+
+void DeviceActor::on(LeaseC2d message) {
+  if (!records_) return message.reply(Error(Errc::device_not_found));
+  c2d_.lease(std::move(message));
+}
+
+void DeviceActor::on(SettleLease message) {
+  if (!records_) return message.reply(Error(Errc::lock_lost, "the device was deleted"));
+  c2d_.settle(std::move(message));
+}
 
 void DeviceActor::on(InvokeMethod message) {
   if (!find(message.identity)) return message.reply(absent(message.identity));

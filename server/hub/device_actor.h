@@ -81,6 +81,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on(Active message);
   void on(Subscribe message);
   void on(Unsubscribe message);
+  void on(AdmitRequest message);
   // What parts take.
   void on(GetTwin message);
   void on(PatchReported message);
@@ -89,6 +90,8 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on(SettleC2d message);
   void on(PurgeC2d message);
   void on(ExpireC2d message);
+  void on(LeaseC2d message);
+  void on(SettleLease message);
   void on(InvokeMethod message);
   void on(AnswerMethod message);
   // The registry: device_registry.cpp.

@@ -86,6 +86,20 @@ struct Unsubscribe {
   Reply<void> reply;
 };
 
+// A request over HTTPS in the name of an identity (service-rest.md 2.4). The owner judges the credential and
+// notes that the identity was active.
+struct RequestVerdict {
+  std::string generation_id;
+  AuthScope scope = AuthScope::device;
+  AuthKind kind = AuthKind::sas;
+};
+struct AdmitRequest {
+  Identity identity;
+  std::optional<Credentials> credentials;  // nothing: a policy's token was proven
+  // Errors: unauthorized, device_disabled, device_not_found, module_not_found.
+  Reply<RequestVerdict> reply;
+};
+
 // An identity as the registry shows it: what is stored and what is live.
 struct IdentityView {
   IdentityRecord record;
@@ -162,6 +176,23 @@ struct SettleC2d {
   std::uint64_t sequence = 0;
   C2dSettlement settlement = C2dSettlement::complete;
 };
+// A device that polls takes the next message under a lock (service-rest.md 9.6): nobody else gets it until
+// the lock ends, by time or by a settlement.
+struct C2dLease {
+  C2dMessage message;
+  std::string lock;  // a GUID
+};
+struct LeaseC2d {
+  Identity identity;
+  milliseconds lock_time{0};  // zero: the hub's own
+  Reply<std::optional<C2dLease>> reply;
+};
+struct SettleLease {
+  Identity identity;
+  std::string lock;
+  C2dSettlement settlement = C2dSettlement::complete;
+  Reply<void> reply;  // after the commit. Errors: lock_lost
+};
 struct PurgeC2d {
   Identity identity;
   Reply<std::uint64_t> reply;  // how many were purged
@@ -194,9 +225,10 @@ struct AnswerMethod {
   std::int32_t status = 0;
   std::string body;
 };
-using DeviceMessage = std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules,
-                                   PutIdentity, DeleteIdentity, GetTwin, PatchReported, UpdateTwin, SendC2d,
-                                   SettleC2d, PurgeC2d, ExpireC2d, InvokeMethod, AnswerMethod>;
+using DeviceMessage =
+    std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules, PutIdentity,
+                 DeleteIdentity, GetTwin, PatchReported, UpdateTwin, SendC2d, SettleC2d, PurgeC2d, ExpireC2d,
+                 InvokeMethod, AnswerMethod, AdmitRequest, LeaseC2d, SettleLease>;
 
 // The device a message is for: its owner shard follows from it.
 const std::string& device_of(const DeviceMessage& message);

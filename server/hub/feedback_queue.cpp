@@ -4,28 +4,9 @@
 #include <utility>
 
 #include "protocol/auth/symmetric_key.h"
-#include "protocol/base/base64.h"
 #include "protocol/base/limits.h"
 
 namespace kyanite {
-namespace {
-
-// Random, in the form of a GUID as back ends know it.
-std::string make_lock_token() {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  const std::string random = decode_base64(make_symmetric_key()).value_or(std::string(16, '\0'));
-  std::string token;
-  for (std::size_t i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) token += '-';
-    const auto byte = static_cast<unsigned char>(random[i]);
-    token += kDigits[byte >> 4];
-    token += kDigits[byte & 15];
-  }
-  return token;
-}
-
-}  // namespace
-
 FeedbackQueue::FeedbackQueue(Executor& shard0, FeedbackStore& store, const Settings::C2d& rules)
     : shard0_(shard0), store_(store), rules_(rules) {}
 
@@ -95,7 +76,7 @@ void FeedbackQueue::answer(std::vector<FeedbackRecord> records) {
   if (records.empty()) {
     receiver(std::optional<FeedbackBatch>());
   } else {
-    FeedbackBatch batch{make_lock_token(), std::move(records)};
+    FeedbackBatch batch{random_guid(), std::move(records)};
     for (const FeedbackRecord& record : batch.records) ++deliveries_[record.sequence];
     locks_[batch.lock_token] = {batch.records, shard0_.wall_now() + rules_.feedback_lock_timeout, false};
     receiver(std::optional<FeedbackBatch>(std::move(batch)));

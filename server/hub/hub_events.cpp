@@ -11,13 +11,6 @@
 namespace kyanite {
 namespace {
 
-// 8-4-4-4-12, the form in which the service writes its correlation ids.
-std::string new_correlation_id() {
-  std::string id = random_hex(16);
-  for (const std::size_t at : {20u, 16u, 12u, 8u}) id.insert(at, 1, '-');
-  return id;
-}
-
 Json object_of(const std::string& text) {
   Result<Json> json = parse_json(text);
   return json && json->is_object() ? std::move(*json) : Json::object();
@@ -54,7 +47,7 @@ TelemetryAppend make_hub_event(const TelemetryLog& log, const std::string& hub_n
   PropertyBag bag;
   bag.system = {{"content-type", "application/json"},
                 {"content-encoding", "utf-8"},
-                {"correlation-id", new_correlation_id()},
+                {"correlation-id", random_guid()},
                 {"user-id", hub_name}};
   bag.application = std::move(application);
   return {partition_of(about.device, log.partitions()),

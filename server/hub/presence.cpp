@@ -1,5 +1,6 @@
 #include "server/hub/presence.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "protocol/base/limits.h"
@@ -81,6 +82,11 @@ void Presence::active(const Active& message) {
   const auto it = entries_.find(message.identity.module);
   if (it == entries_.end() || it->second.link.epoch != message.epoch) return;
   if (message.when > it->second.last_activity) it->second.last_activity = message.when;
+}
+
+void Presence::touch(const std::string& module) {
+  Entry& entry = entries_[module];
+  entry.last_activity = std::max(entry.last_activity, host_.executor().wall_now());
 }
 
 void Presence::refuse_waiting(Entry& entry, const Error& refusal) {

@@ -47,6 +47,8 @@ class Presence {
   void attach(Attach message, const AuthVerdict& verdict, const std::string& generation_id);
   void detached(const Detached& message);
   void active(const Active& message);
+  // A request came over another way than a connection; its credential was proven.
+  void touch(const std::string& module);
   void takeover_timeout(const std::string& module);
 
   // Ends what is connected as this identity; an Attach that waits is refused with `refusal`.

@@ -62,13 +62,25 @@ Result<void> TelemetryIngest::append(const TelemetryOrigin& origin, const Teleme
   if (message.retain) add_retain(bag, settings_.retain_property);
   if (message.dup && settings_.emit_dup) set_property(bag, "mqtt-dup", "true");
   if (message.is_will) set_property(bag, "iothub-MessageType", "Will");
+  put(origin, bag, message.body, ack, wants_ack);
+  return {};
+}
 
+Result<void> TelemetryIngest::append(const TelemetryOrigin& origin, const PropertyBag& bag,
+                                     std::string_view body, TelemetryAckSink::Ack ack, bool wants_ack) {
+  shard_check_.check();
+  if (bag.size_bytes + body.size() > limits::kTelemetryBytesMax) return Errc::message_too_large;
+  put(origin, bag, body, ack, wants_ack);
+  return {};
+}
+
+void TelemetryIngest::put(const TelemetryOrigin& origin, const PropertyBag& bag, std::string_view body,
+                          TelemetryAckSink::Ack ack, bool wants_ack) {
   if (batch_.appends.empty()) schedule_flush_();
   batch_.appends.push_back({origin.partition,
                             encode_telemetry({origin.identity, origin.generation_id, origin.auth_method,
-                                              MessageSource::telemetry, origin.model_id, bag, message.body}),
+                                              MessageSource::telemetry, origin.model_id, bag, body}),
                             ack, wants_ack});
-  return {};
 }
 
 void TelemetryIngest::flush() {

@@ -48,9 +48,15 @@ class TelemetryIngest {
   // when wants_ack is set.
   Result<void> append(const TelemetryOrigin& origin, const TelemetryMessage& message,
                       TelemetryAckSink::Ack ack, bool wants_ack);
+  // The same from properties that are decoded already. Errors: the same.
+  Result<void> append(const TelemetryOrigin& origin, const PropertyBag& bag, std::string_view body,
+                      TelemetryAckSink::Ack ack, bool wants_ack);
   void flush();
 
  private:
+  void put(const TelemetryOrigin& origin, const PropertyBag& bag, std::string_view body,
+           TelemetryAckSink::Ack ack, bool wants_ack);
+
   TelemetryLog& log_;
   TelemetryAckSink& sink_;
   ShardCheck shard_check_;

@@ -23,8 +23,10 @@ class Answer:
         return self.headers.get("iothub-errorcode")
 
 
-def connection(hub):
+def connection(hub, certificate=None):
     context = ssl.create_default_context(cafile=hub.ca_file)
+    if certificate:
+        context.load_cert_chain(certificate.certificate, certificate.key)
     return http.client.HTTPSConnection("127.0.0.1", hub.info["ports"]["https"], context=context, timeout=TIMEOUT)
 
 
@@ -50,8 +52,8 @@ def exchange(link, method, target, body=None, headers=None):
     return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
 
 
-def request(hub, method, target, body=None, headers=None):
-    link = connection(hub)
+def request(hub, method, target, body=None, headers=None, certificate=None):
+    link = connection(hub, certificate)
     try:
         return exchange(link, method, target, body, headers)
     finally:

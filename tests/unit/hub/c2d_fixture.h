@@ -104,6 +104,28 @@ class FakeHost final : public DeviceHost {
     queue->settle({record.id, Epoch{}, sequence, how});
     loop.run();
   }
+  // What a device that polls gets: nothing when the queue has nothing for it.
+  Result<std::optional<C2dLease>> lease(milliseconds lock_time = milliseconds{0}) {
+    std::optional<Result<std::optional<C2dLease>>> answer;
+    queue->lease({record.id, lock_time,
+                  Reply<std::optional<C2dLease>>(executor_, [&](auto r) { answer = std::move(r); })});
+    loop.run();
+    return answer ? std::move(*answer) : Result<std::optional<C2dLease>>(Error(Errc::timed_out));
+  }
+  // The body, or "-".
+  std::string leased_body(milliseconds lock_time = milliseconds{0}) {
+    auto answer = lease(lock_time);
+    if (!answer || !*answer) return "-";
+    lock = (*answer)->lock;
+    return (*answer)->message.body;
+  }
+  Result<void> settle_lease(std::string of, C2dSettlement how = C2dSettlement::complete) {
+    std::optional<Result<void>> answer;
+    queue->settle(
+        {record.id, std::move(of), how, Reply<void>(executor_, [&](Result<void> r) { answer = r; })});
+    loop.run();
+    return answer ? *answer : Result<void>(Error(Errc::timed_out));
+  }
   Result<std::uint64_t> purge() {
     std::optional<Result<std::uint64_t>> answer;
     queue->purge({record.id, Reply<std::uint64_t>(executor_, [&](Result<std::uint64_t> r) { answer = r; })});
@@ -155,6 +177,7 @@ class FakeHost final : public DeviceHost {
   IdentityRecord record;
   std::optional<DeviceLink> link_;
   std::unique_ptr<C2dQueue> queue;
+  std::string lock;  // of the last leased_body()
   std::vector<ConnectionMessage> sent;
   int settlements = 0;
 
