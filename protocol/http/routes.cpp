@@ -18,6 +18,11 @@ constexpr NeededRights kServiceConnect = NeededRights::any_of(Right::service_con
 constexpr NeededRights kReadOrService =
     NeededRights::any_of(Rights(Right::registry_read) | Right::service_connect);
 constexpr NeededRights kDeviceConnect = NeededRights::any_of(Right::device_connect);
+// The service documents none for configurations (2.3).
+constexpr NeededRights kConfigurationRead =
+    NeededRights::any_of(Rights(Right::registry_read) | Right::registry_write | Right::service_connect);
+constexpr NeededRights kConfigurationWrite =
+    NeededRights::any_of(Rights(Right::registry_write) | Right::service_connect);
 // The keys of the policies open everything, so only who may do everything gets to see them.
 constexpr NeededRights kEverything = NeededRights::all_of(kAllRights);
 
@@ -60,6 +65,14 @@ constexpr std::array kRoutes{
     Route{HttpVerb::post, "digitaltwins/{}/commands/{}", Operation::invoke_command, kServiceConnect},
     Route{HttpVerb::post, "digitaltwins/{}/components/{}/commands/{}", Operation::invoke_command,
           kServiceConnect},
+    Route{HttpVerb::get, "configurations", Operation::list_configurations, kConfigurationRead},
+    Route{HttpVerb::post, "configurations/testqueries", Operation::test_configuration_queries,
+          kConfigurationRead},
+    Route{HttpVerb::get, "configurations/{}", Operation::get_configuration, kConfigurationRead},
+    Route{HttpVerb::put, "configurations/{}", Operation::put_configuration, kConfigurationWrite},
+    Route{HttpVerb::del, "configurations/{}", Operation::delete_configuration, kConfigurationWrite},
+    Route{HttpVerb::post, "devices/{}/applyconfigurationcontent", Operation::apply_configuration_content,
+          kConfigurationWrite},
     Route{HttpVerb::get, "jobs/v2/query", Operation::query_jobs, kServiceConnect},
     Route{HttpVerb::get, "jobs/v2/{}", Operation::get_job, kServiceConnect},
     Route{HttpVerb::put, "jobs/v2/{}", Operation::put_job, kServiceConnect},

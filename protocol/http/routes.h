@@ -42,6 +42,12 @@ enum class Operation {
   receive_c2d,
   complete_c2d,  // or reject
   abandon_c2d,
+  list_configurations,
+  get_configuration,
+  put_configuration,
+  delete_configuration,
+  test_configuration_queries,
+  apply_configuration_content,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
   hub_status,

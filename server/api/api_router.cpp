@@ -9,6 +9,7 @@
 #include "server/api/c2d_api.h"
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
+#include "server/api/configuration_api.h"
 #include "server/api/device_c2d_api.h"
 #include "server/api/device_telemetry_api.h"
 #include "server/api/digital_twin_api.h"
@@ -72,6 +73,18 @@ Handler handler_of(Operation operation) {
       return patch_digital_twin;
     case Operation::invoke_command:
       return invoke_command;
+    case Operation::list_configurations:
+      return list_configurations;
+    case Operation::get_configuration:
+      return get_configuration;
+    case Operation::put_configuration:
+      return put_configuration;
+    case Operation::delete_configuration:
+      return delete_configuration;
+    case Operation::test_configuration_queries:
+      return test_configuration_queries;
+    case Operation::apply_configuration_content:
+      return apply_configuration_content;
     case Operation::put_job:
       return put_job;
     case Operation::get_job:

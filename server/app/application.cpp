@@ -166,19 +166,22 @@ void Application::build_shards() {
   feedback_ = std::make_unique<FeedbackQueue>(shards_->shard(0), stores_->feedback(), options_.settings.c2d);
   c2d_sweep_ = std::make_unique<C2dSweep>(shards_->shard(0), stores_->c2d(), *router_, *feedback_);
   jobs_ = std::make_unique<JobService>(shards_->shard(0), *router_, *stores_, twin_to_json);
+  configurations_ =
+      std::make_unique<ConfigurationService>(shards_->shard(0), *router_, *stores_, twin_to_json);
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
                        .started_at = HubClock::real_now(),
                        .https_port = options_.settings.listen.https.port};
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *clock_control_,
-                        *throttles_, options_.settings},
+    hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_,
+                        *clock_control_, *throttles_, options_.settings},
                        facts, security, observer_);
   }
   tell_of_low_disk();
   tell_of_test_control();
   c2d_sweep_->start();
   jobs_->start();
+  configurations_->start();
   clock_control_->on_shift(shards_->shard(0), [this](milliseconds) {
     c2d_sweep_->on_clock_shift();
     jobs_->on_clock_shift();
@@ -375,6 +378,7 @@ void Application::drain() {
   mqtts_->stop();
   https_->stop();
   jobs_->stop();
+  configurations_->stop();
   // Shared with tasks that may still run when the deadline has passed.
   const auto waiting = std::make_shared<std::atomic<unsigned>>(2 * shards_->count());
   const milliseconds longest_spread = options_.settings.drain_timeout / 2;
@@ -424,6 +428,7 @@ void Application::stop_engine() {
   clock_control_.reset();
   hub_shards_.clear();
   // Receivers that still wait are answered on their shards, which must be there for it.
+  configurations_.reset();
   jobs_.reset();
   c2d_sweep_.reset();
   feedback_.reset();

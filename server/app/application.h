@@ -13,6 +13,7 @@
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
 #include "server/hub/c2d_sweep.h"
+#include "server/hub/configuration_service.h"
 #include "server/hub/feedback_queue.h"
 #include "server/hub/job_service.h"
 #include "server/net/listener.h"
@@ -94,6 +95,7 @@ class Application {
   std::unique_ptr<FeedbackQueue> feedback_;
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;
+  std::unique_ptr<ConfigurationService> configurations_;
   std::unique_ptr<Listener> mqtts_;
   std::unique_ptr<Listener> https_;
 };

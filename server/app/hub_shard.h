@@ -7,6 +7,7 @@
 #include "server/device/mqtt_shard.h"
 #include "server/http/http_shard.h"
 #include "server/hub/clock_control.h"
+#include "server/hub/configuration_service.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/feedback_queue.h"
 #include "server/hub/hub_administration.h"
@@ -38,6 +39,7 @@ class HubShard {
     HubAdministration& administration;
     FeedbackQueue& feedback;
     JobService& jobs;
+    ConfigurationService& configurations;
     ClockControl& clock;
     Throttles& throttles;
     const Settings& settings;

@@ -343,6 +343,12 @@ void DeviceActor::on(UpdateTwin message) {
   twin(module).update(std::move(message));
 }
 
+void DeviceActor::on(ApplyConfigurations message) {
+  if (!find(message.identity)) return message.reply(absent(message.identity));
+  const std::string module = message.identity.module;
+  twin(module).apply_configurations(std::move(message));
+}
+
 // A disabled device takes neither messages nor calls, and looks as if it were not there
 // (service-rest.md 8.3).
 void DeviceActor::on(SendC2d message) {
@@ -387,6 +393,7 @@ Executor& DeviceActor::executor() { return directory_.executor(); }
 Stores& DeviceActor::stores() { return directory_.stores(); }
 const Settings& DeviceActor::settings() const { return directory_.settings(); }
 HubEvents& DeviceActor::events() { return directory_.events(); }
+const ConfigurationSet* DeviceActor::configurations() const { return directory_.configurations(); }
 
 const IdentityRecord* DeviceActor::identity(const std::string& module) const {
   return find_record(records_, module);

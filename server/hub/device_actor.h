@@ -66,6 +66,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   const IdentityRecord* identity(const std::string& module) const override;
   IdentityView view(const IdentityRecord& record) const override;
   const DeviceLink* link(const std::string& module) const override { return presence_.link(module); }
+  const ConfigurationSet* configurations() const override;
   void send(const std::string& module, ConnectionMessage message) override;
   void settled() override;
 
@@ -86,6 +87,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on(GetTwin message);
   void on(PatchReported message);
   void on(UpdateTwin message);
+  void on(ApplyConfigurations message);
   void on(SendC2d message);
   void on(SettleC2d message);
   void on(PurgeC2d message);

@@ -36,6 +36,11 @@ void DeviceDirectory::answer(ShardQuery query) {
     count->reply(connected_devices_);
     return;
   }
+  if (auto* set = std::get_if<SetConfigurations>(&query)) {
+    configurations_ = std::move(set->configurations);
+    set->reply({});
+    return;
+  }
   auto& ask = std::get<GetLiveStates>(query);
   std::vector<LiveState> states;
   states.reserve(ask.identities.size());

@@ -52,6 +52,7 @@ class DeviceDirectory {
   void on_clock_shift();
 
   std::size_t actors() const { return actors_.size(); }
+  const ConfigurationSet* configurations() const { return configurations_.get(); }
   std::uint64_t connected_devices() const { return connected_devices_; }
 
  private:
@@ -71,6 +72,7 @@ class DeviceDirectory {
 
   const Services services_;
   HubSecurityPtr security_;
+  std::shared_ptr<const ConfigurationSet> configurations_;
   DeviceRouter* router_ = nullptr;
   ShardCheck shard_check_;
   std::unordered_map<std::string, std::unique_ptr<DeviceActor>> actors_;

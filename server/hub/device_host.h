@@ -10,6 +10,7 @@
 
 namespace kyanite {
 
+class ConfigurationSet;
 class HubEvents;
 
 inline const GrantedFilter* find_filter(const std::vector<GrantedFilter>& filters, FilterKind kind) {
@@ -47,6 +48,8 @@ class DeviceHost {
   virtual IdentityView view(const IdentityRecord& record) const = 0;
   // nullptr when nobody is connected.
   virtual const DeviceLink* link(const std::string& module) const = 0;
+  // Those of the shard; nullptr when the hub has none.
+  virtual const ConfigurationSet* configurations() const { return nullptr; }
   // To the live connection, in order; dropped when there is none.
   virtual void send(const std::string& module, ConnectionMessage message) = 0;
   // The last thing a reply's handler or a timer does: the actor may end here.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -16,6 +17,8 @@
 
 // Everything that can happen to a device: values sent to the shard that owns it (architecture section 3).
 namespace kyanite {
+
+class ConfigurationSet;
 
 enum class AuthScope : std::uint8_t { device, module, hub };  // whose credential opened the connection
 enum class AuthKind : std::uint8_t { sas, x509 };
@@ -150,7 +153,8 @@ struct PatchReported {
 };
 // A back end's PATCH or PUT of tags and desired; checked like a patch.
 struct UpdateTwin {
-  enum class Mode : std::uint8_t { merge, replace };
+  // replace_desired leaves the tags alone, and writes nothing when the twin is so already.
+  enum class Mode : std::uint8_t { merge, replace, replace_desired };
   Identity identity;
   Mode mode = Mode::merge;
   // Sections named by the request: null empties one. With `replace` an absent one is emptied too.
@@ -161,6 +165,13 @@ struct UpdateTwin {
   // that changes nothing is committed too.
   std::optional<DocumentPut> record;
   Reply<TwinView> reply;
+};
+
+// Has the twin judged by the configurations of its shard, as it is after any change of it; answered when what
+// follows is committed (spec service-rest.md 9.2).
+struct ApplyConfigurations {
+  Identity identity;
+  Reply<void> reply;
 };
 
 // Cloud-to-device messages (spec device-mqtt.md 5, service-rest.md 8).
@@ -227,8 +238,8 @@ struct AnswerMethod {
 };
 using DeviceMessage =
     std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules, PutIdentity,
-                 DeleteIdentity, GetTwin, PatchReported, UpdateTwin, SendC2d, SettleC2d, PurgeC2d, ExpireC2d,
-                 InvokeMethod, AnswerMethod, AdmitRequest, LeaseC2d, SettleLease>;
+                 DeleteIdentity, GetTwin, PatchReported, UpdateTwin, ApplyConfigurations, SendC2d, SettleC2d,
+                 PurgeC2d, ExpireC2d, InvokeMethod, AnswerMethod, AdmitRequest, LeaseC2d, SettleLease>;
 
 // The device a message is for: its owner shard follows from it.
 const std::string& device_of(const DeviceMessage& message);
@@ -246,7 +257,12 @@ struct GetLiveStates {
 struct CountConnected {
   Reply<std::uint64_t> reply;  // devices; modules are not counted
 };
-using ShardQuery = std::variant<GetLiveStates, CountConnected>;
+// The configurations that count from now on; nullptr for none.
+struct SetConfigurations {
+  std::shared_ptr<const ConfigurationSet> configurations;
+  Reply<void> reply;
+};
+using ShardQuery = std::variant<GetLiveStates, CountConnected, SetConfigurations>;
 
 // Why the hub ends a connection; shown in logs and operations records (spec device-mqtt.md 10.1).
 enum class CloseReason : std::uint8_t {

@@ -154,6 +154,11 @@ void DeviceActor::apply(const IdentityChange& change) {
       records_.emplace();
       records_->device = write.record;
     }
+    // A new twin has not been judged by anybody.
+    if (write.new_twin && configurations()) {
+      twin(write.record.id.module)
+          .apply_configurations({write.record.id, Reply<void>(executor(), [](const Result<void>&) {})});
+    }
   }
 }
 

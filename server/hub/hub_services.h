@@ -18,6 +18,7 @@ class ClockControl;
 class Throttles;
 class FeedbackQueue;
 class JobService;
+class ConfigurationService;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -32,6 +33,7 @@ struct HubServices {
   const Settings& settings;
   FeedbackQueue& feedback;
   JobService& jobs;
+  ConfigurationService& configurations;
 };
 
 }  // namespace kyanite

@@ -5,6 +5,8 @@
 
 #include "protocol/base/limits.h"
 #include "protocol/twin/twin_json.h"
+#include "protocol/twin/twin_merge.h"
+#include "server/hub/configuration_set.h"
 #include "server/hub/hub_events.h"
 
 namespace kyanite {
@@ -46,6 +48,7 @@ TwinState::~TwinState() {
 void TwinState::get(GetTwin message) { enqueue(std::move(message)); }
 void TwinState::patch(PatchReported message) { enqueue(std::move(message)); }
 void TwinState::update(UpdateTwin message) { enqueue(std::move(message)); }
+void TwinState::apply_configurations(ApplyConfigurations message) { enqueue(std::move(message)); }
 
 void TwinState::announce_model(std::string model_id) {
   if (model_id.empty() || (committed_ && is_quiet() && committed_->model_id == model_id)) return;
@@ -137,14 +140,17 @@ void TwinState::on_written(const Result<void>& written) {
 void TwinState::answer(Applied& applied, const Result<void>& written) {
   // Even a refusal may rest on what was not written in the end.
   if (!written) return refuse(applied.operation, written.error());
-  if (applied.notification) {
+  if (!applied.notifications.empty()) {
     const DeviceLink* link = host_.link(module_);
-    if (link && link->find(FilterKind::twin_desired)) host_.send(module_, std::move(*applied.notification));
+    if (link && link->find(FilterKind::twin_desired)) {
+      for (NotifyDesired& notification : applied.notifications) host_.send(module_, std::move(notification));
+    }
   }
   if (applied.refusal) return refuse(applied.operation, *applied.refusal);
   if (auto* patched = std::get_if<PatchReported>(&applied.operation)) {
     return patched->reply(applied.reported_version);
   }
+  if (auto* judged = std::get_if<ApplyConfigurations>(&applied.operation)) return judged->reply({});
   const auto answer_view = [this, &applied](Reply<TwinView>& reply) {
     const IdentityRecord* identity = host_.identity(module_);
     if (!identity || erased_) return reply(absent());
@@ -196,6 +202,7 @@ void TwinState::apply(Applied& applied, PatchReported& message) {
   }
   applied.reported_version = (*twin)->reported.version;
   on_changed(applied, *change, false);
+  configure(applied);
 }
 
 void TwinState::apply(Applied& applied, UpdateTwin& message) {
@@ -208,8 +215,15 @@ void TwinState::apply(Applied& applied, UpdateTwin& message) {
     applied.refusal = Error(Errc::precondition_failed);
     return;
   }
-  const bool replaces = message.mode == UpdateTwin::Mode::replace;
+  const bool replaces = message.mode != UpdateTwin::Mode::merge;
   TwinSections sections{std::move(message.tags), std::move(message.desired)};
+  if (message.mode == UpdateTwin::Mode::replace_desired) {
+    if (sections.desired && same_json((*twin)->desired.values, *sections.desired)) {
+      applied.view = current();
+      return;
+    }
+    sections.tags = (*twin)->tags;
+  }
   const WallTime now = host_.executor().wall_now();
   const Result<TwinChange> change =
       replaces ? (*twin)->replace(std::move(sections), now) : (*twin)->merge(std::move(sections), now);
@@ -217,7 +231,10 @@ void TwinState::apply(Applied& applied, UpdateTwin& message) {
     applied.refusal = as_service_error(change.error());
     return;
   }
-  if (!change->is_empty()) on_changed(applied, *change, replaces);
+  if (!change->is_empty()) {
+    on_changed(applied, *change, replaces);
+    configure(applied);
+  }
   if (message.record) {
     documents_.push_back(std::move(*message.record));
     changed_ = true;
@@ -228,6 +245,42 @@ void TwinState::apply(Applied& applied, UpdateTwin& message) {
 void TwinState::apply(Applied&, AnnounceModel& message) {
   if (next_.model_id == message.model_id) return;
   next_.model_id = std::move(message.model_id);
+  changed_ = true;
+}
+
+void TwinState::apply(Applied& applied, ApplyConfigurations&) {
+  if (!host_.configurations() && next_.configurations.empty()) return;
+  if (const Result<TwinDocument*> twin = document(); !twin) {
+    applied.refusal = twin.error();
+    return;
+  }
+  configure(applied);
+}
+
+// What the configurations make of the twin as it is now, in the same commit.
+void TwinState::configure(Applied& applied) {
+  const ConfigurationSet* configurations = host_.configurations();
+  const IdentityRecord* identity = host_.identity(module_);
+  if (!identity || (!configurations && next_.configurations.empty())) return;
+  ConfigurationSet::Verdict verdict;
+  if (configurations) {
+    verdict =
+        configurations->judge(identity->id, identity->iot_edge, document_->tags, document_->reported.values);
+  }
+  Json missing = missing_properties(document_->desired.values, verdict.desired);
+  if (!missing.empty()) {
+    const Result<TwinChange> change =
+        document_->merge({std::nullopt, std::move(missing)}, host_.executor().wall_now());
+    if (change) {
+      on_changed(applied, *change, false);
+    } else {
+      // The section would be too large: none of them is in force.
+      for (auto& [id, status] : members_of(verdict.statuses)) status["status"] = "Targeted";
+    }
+  }
+  std::string statuses = verdict.statuses.empty() ? std::string() : dump_json(verdict.statuses);
+  if (next_.configurations == statuses) return;
+  next_.configurations = std::move(statuses);
   changed_ = true;
 }
 
@@ -245,7 +298,7 @@ void TwinState::on_changed(Applied& applied, const TwinChange& change, bool repl
   encode_.add(change);
   if (change.desired) {
     const std::uint64_t version = document_->desired.version;
-    applied.notification = NotifyDesired{version, notification_body(*change.desired, version)};
+    applied.notifications.push_back(NotifyDesired{version, notification_body(*change.desired, version)});
   }
   const IdentityRecord* identity = host_.identity(module_);
   if (!identity || !host_.events().wants_twin_changes()) return;

@@ -33,6 +33,8 @@ class TwinState {
   void get(GetTwin message);
   void patch(PatchReported message);
   void update(UpdateTwin message);
+  // Judges the twin by the configurations of the hub, as every change of it does.
+  void apply_configurations(ApplyConfigurations message);
   // The model of a connection; changes no version and is not waited for. A connection that names none leaves
   // the twin's model as it is.
   void announce_model(std::string model_id);
@@ -47,7 +49,7 @@ class TwinState {
   struct AnnounceModel {
     std::string model_id;
   };
-  using Operation = std::variant<GetTwin, PatchReported, UpdateTwin, AnnounceModel>;
+  using Operation = std::variant<GetTwin, PatchReported, UpdateTwin, AnnounceModel, ApplyConfigurations>;
 
   // An operation that has been applied in memory and is answered when that is committed.
   struct Applied {
@@ -55,7 +57,7 @@ class TwinState {
     std::optional<Error> refusal;
     TwinRecord view;                     // what a read or an update answers
     std::uint64_t reported_version = 0;  // what a reported patch answers
-    std::optional<NotifyDesired> notification;
+    std::vector<NotifyDesired> notifications;
   };
 
   void enqueue(Operation operation);
@@ -75,6 +77,8 @@ class TwinState {
   void apply(Applied& applied, PatchReported& message);
   void apply(Applied& applied, UpdateTwin& message);
   void apply(Applied& applied, AnnounceModel& message);
+  void apply(Applied& applied, ApplyConfigurations& message);
+  void configure(Applied& applied);
   Result<TwinDocument*> document();
   void on_changed(Applied& applied, const TwinChange& change, bool replaced);
   const TwinRecord& current();

@@ -84,6 +84,8 @@ SimHub::SimHub(Options options)
   c2d_sweep_->start();
   jobs_ = std::make_unique<JobService>(executor(0), *router_, stores, twin_to_json);
   jobs_->start();
+  configurations_ = std::make_unique<ConfigurationService>(executor(0), *router_, stores, twin_to_json);
+  configurations_->start();
   clock_->on_shift(executor(0), [this](milliseconds) {
     c2d_sweep_->on_clock_shift();
     jobs_->on_clock_shift();
@@ -119,6 +121,7 @@ SimHub::~SimHub() {
   for (const auto& shard : shards_) shard->mqtt.reset();
   for (const auto& shard : shards_) shard->registry.reset();
   for (const auto& shard : shards_) shard->directory.reset();
+  configurations_.reset();
   jobs_.reset();
   c2d_sweep_.reset();
   feedback_.reset();
@@ -128,7 +131,7 @@ SimHub::~SimHub() {
 
 HubServices SimHub::services(std::uint16_t shard) {
   return {executor(shard), ShardIndex{shard}, *router_, stores,     registry(shard), *administration_,
-          *clock_,         *throttles_,       settings, *feedback_, *jobs_};
+          *clock_,         *throttles_,       settings, *feedback_, *jobs_,          *configurations_};
 }
 
 void SimHub::publish(const HubSecurityPtr& security, Task published) {

@@ -9,6 +9,7 @@
 #include "server/device/mqtt_shard.h"
 #include "server/hub/c2d_sweep.h"
 #include "server/hub/clock_control.h"
+#include "server/hub/configuration_service.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
 #include "server/hub/feedback_queue.h"
@@ -88,6 +89,7 @@ class SimHub {
   Throttles& throttles() { return *throttles_; }
   FeedbackQueue& feedback() { return *feedback_; }
   JobService& jobs() { return *jobs_; }
+  ConfigurationService& configurations() { return *configurations_; }
   const HubSecurity& security() const { return *security_; }
   HubSecurityPtr security_snapshot() const { return security_; }
   HubServices services(std::uint16_t shard);
@@ -143,6 +145,7 @@ class SimHub {
   std::unique_ptr<FeedbackQueue> feedback_;
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;
+  std::unique_ptr<ConfigurationService> configurations_;
 };
 
 inline Identity device(std::string id) { return {std::move(id), {}}; }

@@ -30,6 +30,8 @@ int run(int argc, char** argv) {
   add_twin_commands(app, exit_code);
   add_sas_commands(app, exit_code);
   add_method_commands(app, exit_code);
+  add_job_commands(app, exit_code);
+  add_configuration_commands(app, exit_code);
   add_event_commands(app, exit_code);
   add_c2d_commands(app, exit_code);
   add_certificate_commands(app, exit_code);

@@ -18,6 +18,8 @@ void add_module_commands(CLI::App& app, int& exit_code);
 void add_twin_commands(CLI::App& app, int& exit_code);
 void add_sas_commands(CLI::App& app, int& exit_code);
 void add_method_commands(CLI::App& app, int& exit_code);
+void add_job_commands(CLI::App& app, int& exit_code);
+void add_configuration_commands(CLI::App& app, int& exit_code);
 void add_event_commands(CLI::App& app, int& exit_code);
 void add_c2d_commands(CLI::App& app, int& exit_code);
 void add_certificate_commands(CLI::App& app, int& exit_code);
