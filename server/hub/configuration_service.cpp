@@ -6,6 +6,7 @@
 #include "protocol/base/limits.h"
 #include "protocol/query/query_evaluator.h"
 #include "server/hub/device_router.h"
+#include "server/hub/edge_content.h"
 
 namespace kyanite {
 namespace {
@@ -229,9 +230,13 @@ void ConfigurationService::publish(Task published) {
   }
   const auto countdown = std::make_shared<Countdown>(router_.shard_count(), std::move(published));
   for (std::uint16_t i = 0; i < router_.shard_count(); ++i) {
-    router_.ask(ShardIndex{i}, SetConfigurations{set, Reply<void>(shard0_, [countdown](const Result<void>&) {
-                                                   countdown->step();
-                                                 })});
+    SetConfigurations message;
+    message.configurations = set;
+    message.deployment_changed = [this](const std::string& device) {
+      shard0_.post([this, device] { on_deployment_changed(device); });
+    };
+    message.reply = Reply<void>(shard0_, [countdown](const Result<void>&) { countdown->step(); });
+    router_.ask(ShardIndex{i}, std::move(message));
   }
 }
 
@@ -256,7 +261,7 @@ void ConfigurationService::sweep_page(std::string after) {
   }
   sweep_scan_->next(after, Reply<TargetPage>(shard0_, [this, after](Result<TargetPage> page) {
                       if (!page) return sweep_again_later(after);
-                      on_sweep_page(std::move(page));
+                      on_sweep_page(after, std::move(page));
                     }));
 }
 
@@ -264,7 +269,7 @@ void ConfigurationService::sweep_again_later(std::string after) {
   shard0_.after(kSweepRetry, [this, after = std::move(after)] { sweep_page(after); });
 }
 
-void ConfigurationService::on_sweep_page(Result<TargetPage> page) {
+void ConfigurationService::on_sweep_page(const std::string& after, Result<TargetPage> page) {
   if (page->last) {
     if (sweep_modules_) return end_sweep();
     sweep_modules_ = true;
@@ -273,17 +278,25 @@ void ConfigurationService::on_sweep_page(Result<TargetPage> page) {
   }
   if (page->targets.empty()) return sweep_page(std::move(page->end));
   const auto again = std::make_shared<bool>(false);
-  const auto countdown = std::make_shared<Countdown>(
-      page->targets.size(), [this, again, end = page->end, targets = page->targets.size()] {
-        if (*again) return sweep_again_later(end);
+  const auto countdown =
+      std::make_shared<Countdown>(page->targets.size(), [this, again, after, end = page->end] {
+        if (*again) return sweep_again_later(after);
         sweep_page(end);
       });
   for (Identity& id : page->targets) {
     ApplyConfigurations message;
     message.identity = std::move(id);
-    message.reply = Reply<void>(shard0_, [countdown, again](const Result<void>& judged) {
-      if (!judged && judged.error().code == Errc::busy) *again = true;
-      countdown->step();
+    message.reply = Reply<std::string>(shard0_, [this, countdown, again, device = message.identity.device](
+                                                    const Result<std::string>& judged) {
+      const auto note = [countdown, again](bool busy) {
+        if (busy) *again = true;
+        countdown->step();
+      };
+      if (!judged) return note(judged.error().code == Errc::busy);
+      if (judged->empty()) return note(false);
+      deploy(device, *judged, [note](const Result<void>& deployed) {
+        note(!deployed && deployed.error().code == Errc::busy);
+      });
     });
     router_.send(std::move(message));
   }
@@ -298,6 +311,44 @@ void ConfigurationService::end_sweep() {
   change.erases.push_back({Collection::configurations, std::string(kSweepMark)});
   // Should it fail, the next start judges once more than needed.
   stores_.documents().commit(std::move(change), Reply<void>(shard0_, [](const Result<void>&) {}));
+}
+
+// Edge deployments
+
+void ConfigurationService::on_deployment_changed(std::string device) {
+  to_deploy_.insert(std::move(device));
+  deploy_next();
+}
+
+void ConfigurationService::deploy_next() {
+  if (deploying_ || to_deploy_.empty() || stopping_) return;
+  deploying_ = true;
+  const std::string device = *to_deploy_.begin();
+  to_deploy_.erase(to_deploy_.begin());
+  const auto then = [this, device](bool again) {
+    deploying_ = false;
+    if (!again) return deploy_next();
+    to_deploy_.insert(device);
+    shard0_.after(kSweepRetry, [this] { deploy_next(); });
+  };
+  ApplyConfigurations question;
+  question.identity = {device, {}};
+  question.reply = Reply<std::string>(shard0_, [this, device, then](const Result<std::string>& deployment) {
+    if (!deployment) return then(deployment.error().code == Errc::busy);
+    if (deployment->empty()) return then(false);
+    deploy(device, *deployment,
+           [then](const Result<void>& deployed) { then(!deployed && deployed.error().code == Errc::busy); });
+  });
+  router_.send(std::move(question));
+}
+
+void ConfigurationService::deploy(const std::string& device, const std::string& deployment,
+                                  UniqueFunction<void(Result<void>)> then) {
+  const auto record = records_.find(deployment);
+  const Json* modules =
+      record == records_.end() ? nullptr : find_member(record->second.content, "modulesContent");
+  if (modules == nullptr) return then({});
+  apply_edge_content(shard0_, router_, device, *modules, Reply<void>(shard0_, std::move(then)));
 }
 
 // Reading

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct ConfigurationView {
 // then every shard gets the new set, then the caller is answered. A twin is judged by the set of its shard
 // whenever it changes, in the commit of the change (TwinState); after a change of the set, and at the start
 // when there are configurations, the service has every twin judged once, page by page.
+// Of the deployments for an edge device the one with the highest priority counts; apply_edge_content() makes
+// its modules from here.
 //
 // Owner: the application. Threads: the operations may be called on any shard; work runs on shard 0 and
 // replies go home. Bound: limits::kConfigurationsMax records, limits::kAdministrationQueueMax changes and as
@@ -87,9 +90,15 @@ class ConfigurationService {
 
   void sweep();
   void sweep_page(std::string after);
-  void on_sweep_page(Result<TargetPage> page);
+  void on_sweep_page(const std::string& after, Result<TargetPage> page);
   void sweep_again_later(std::string after);
   void end_sweep();
+
+  // Edge devices, one after the other: the modules of the deployment that counts.
+  void on_deployment_changed(std::string device);
+  void deploy_next();
+  void deploy(const std::string& device, const std::string& deployment,
+              UniqueFunction<void(Result<void>)> then);
 
   void read(Reader reader);
   void begin_census();
@@ -110,6 +119,8 @@ class ConfigurationService {
   bool sweep_mark_ = false;   // is stored
   std::unique_ptr<TargetScan> sweep_scan_;
   bool sweep_modules_ = false;
+  std::set<std::string> to_deploy_;  // devices
+  bool deploying_ = false;
 
   std::vector<Reader> readers_;  // for the next census
   bool counting_ = false;

@@ -394,6 +394,7 @@ Stores& DeviceActor::stores() { return directory_.stores(); }
 const Settings& DeviceActor::settings() const { return directory_.settings(); }
 HubEvents& DeviceActor::events() { return directory_.events(); }
 const ConfigurationSet* DeviceActor::configurations() const { return directory_.configurations(); }
+void DeviceActor::deployment_changed() { directory_.deployment_changed(device_); }
 
 const IdentityRecord* DeviceActor::identity(const std::string& module) const {
   return find_record(records_, module);

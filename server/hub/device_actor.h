@@ -67,6 +67,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   IdentityView view(const IdentityRecord& record) const override;
   const DeviceLink* link(const std::string& module) const override { return presence_.link(module); }
   const ConfigurationSet* configurations() const override;
+  void deployment_changed() override;
   void send(const std::string& module, ConnectionMessage message) override;
   void settled() override;
 

@@ -38,6 +38,7 @@ void DeviceDirectory::answer(ShardQuery query) {
   }
   if (auto* set = std::get_if<SetConfigurations>(&query)) {
     configurations_ = std::move(set->configurations);
+    on_deployment_changed_ = std::move(set->deployment_changed);
     set->reply({});
     return;
   }
@@ -81,6 +82,10 @@ void DeviceDirectory::on_settled(const std::string& device) {
 DeviceRouter& DeviceDirectory::router() {
   KYANITE_ASSERT(router_ != nullptr);
   return *router_;
+}
+
+void DeviceDirectory::deployment_changed(const std::string& device) {
+  if (on_deployment_changed_) on_deployment_changed_(device);
 }
 
 void DeviceDirectory::on_device_presence(bool connected) {

@@ -69,10 +69,12 @@ class DeviceDirectory {
   const HubSecurity& security() const { return *security_; }
   DeviceRouter& router();
   void on_device_presence(bool connected);
+  void deployment_changed(const std::string& device);
 
   const Services services_;
   HubSecurityPtr security_;
   std::shared_ptr<const ConfigurationSet> configurations_;
+  std::function<void(const std::string&)> on_deployment_changed_;
   DeviceRouter* router_ = nullptr;
   ShardCheck shard_check_;
   std::unordered_map<std::string, std::unique_ptr<DeviceActor>> actors_;

@@ -50,6 +50,8 @@ class DeviceHost {
   virtual const DeviceLink* link(const std::string& module) const = 0;
   // Those of the shard; nullptr when the hub has none.
   virtual const ConfigurationSet* configurations() const { return nullptr; }
+  // It was committed that other configurations than before are for the edge device.
+  virtual void deployment_changed() {}
   // To the live connection, in order; dropped when there is none.
   virtual void send(const std::string& module, ConnectionMessage message) = 0;
   // The last thing a reply's handler or a timer does: the actor may end here.

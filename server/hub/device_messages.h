@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -171,7 +172,8 @@ struct UpdateTwin {
 // follows is committed (spec service-rest.md 9.2).
 struct ApplyConfigurations {
   Identity identity;
-  Reply<void> reply;
+  // The edge deployment that counts for the device; empty for none.
+  Reply<std::string> reply;
 };
 
 // Cloud-to-device messages (spec device-mqtt.md 5, service-rest.md 8).
@@ -260,6 +262,8 @@ struct CountConnected {
 // The configurations that count from now on; nullptr for none.
 struct SetConfigurations {
   std::shared_ptr<const ConfigurationSet> configurations;
+  // Told of an edge device whose deployment may be another now; on the owner's shard.
+  std::function<void(const std::string& device)> deployment_changed;
   Reply<void> reply;
 };
 using ShardQuery = std::variant<GetLiveStates, CountConnected, SetConfigurations>;

@@ -157,7 +157,8 @@ void DeviceActor::apply(const IdentityChange& change) {
     // A new twin has not been judged by anybody.
     if (write.new_twin && configurations()) {
       twin(write.record.id.module)
-          .apply_configurations({write.record.id, Reply<void>(executor(), [](const Result<void>&) {})});
+          .apply_configurations(
+              {write.record.id, Reply<std::string>(executor(), [](const Result<std::string>&) {})});
     }
   }
 }

@@ -146,11 +146,14 @@ void TwinState::answer(Applied& applied, const Result<void>& written) {
       for (NotifyDesired& notification : applied.notifications) host_.send(module_, std::move(notification));
     }
   }
+  if (applied.deployment_changed) host_.deployment_changed();
   if (applied.refusal) return refuse(applied.operation, *applied.refusal);
   if (auto* patched = std::get_if<PatchReported>(&applied.operation)) {
     return patched->reply(applied.reported_version);
   }
-  if (auto* judged = std::get_if<ApplyConfigurations>(&applied.operation)) return judged->reply({});
+  if (auto* judged = std::get_if<ApplyConfigurations>(&applied.operation)) {
+    return judged->reply(std::move(applied.deployment));
+  }
   const auto answer_view = [this, &applied](Reply<TwinView>& reply) {
     const IdentityRecord* identity = host_.identity(module_);
     if (!identity || erased_) return reply(absent());
@@ -267,6 +270,7 @@ void TwinState::configure(Applied& applied) {
     verdict =
         configurations->judge(identity->id, identity->iot_edge, document_->tags, document_->reported.values);
   }
+  applied.deployment = verdict.deployment;
   Json missing = missing_properties(document_->desired.values, verdict.desired);
   if (!missing.empty()) {
     const Result<TwinChange> change =
@@ -282,6 +286,7 @@ void TwinState::configure(Applied& applied) {
   if (next_.configurations == statuses) return;
   next_.configurations = std::move(statuses);
   changed_ = true;
+  applied.deployment_changed = identity->iot_edge;
 }
 
 Result<TwinDocument*> TwinState::document() {

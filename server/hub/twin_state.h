@@ -58,6 +58,8 @@ class TwinState {
     TwinRecord view;                     // what a read or an update answers
     std::uint64_t reported_version = 0;  // what a reported patch answers
     std::vector<NotifyDesired> notifications;
+    std::string deployment;  // what counts for an edge device
+    bool deployment_changed = false;
   };
 
   void enqueue(Operation operation);

@@ -242,3 +242,25 @@ class EdgeContent(unittest.TestCase):
         self.assertEqual(self.apply(edge, {"modulesContent": {"$edgeAgent": {"properties.desired": {"b": 1}}}}).status, 204)
         self.assertEqual(modules(), {"$edgeAgent", "$edgeHub", mine.module_id})
         self.assertNotIn("schemaVersion", twin_of("%24edgeAgent"))
+
+    def test_a_deployment_makes_the_modules_of_its_devices(self):
+        hub, site = world.main(), world.new_id("site")
+        modules = lambda device: {m["moduleId"] for m in rest(hub, "GET", f"/devices/{device.device_id}/modules").json}  # noqa: E731
+        early, late, plain = (world.device(capabilities={"iotEdge": edge}) for edge in (True, True, False))
+        for device in (early, plain):
+            rest(hub, "PATCH", f"/twins/{device.device_id}", {"tags": {"site": site}})
+        low, high = world.new_id("c"), world.new_id("c")
+        self.addCleanup(delete, hub, low)
+        put(hub, {"id": low, "content": self.CONTENT, "targetCondition": f"tags.site='{site}'", "priority": 1})
+        world.wait_for(lambda: "filter" in modules(early), "the modules of a device that was there")
+        rest(hub, "PATCH", f"/twins/{late.device_id}", {"tags": {"site": site}})
+        world.wait_for(lambda: "filter" in modules(late), "the modules of a device that is tagged later")
+        self.assertEqual((modules(plain), twin(plain).get("configurations")), (set(), None))
+        self.assertEqual(get(hub, low)["systemMetrics"]["results"], {"targetedCount": 2, "appliedCount": 2})
+        put(hub, {"id": high, "content": {"modulesContent": {"$edgeAgent": {"properties.desired": {}}, "other": {}}},
+                  "targetCondition": f"deviceId = '{early.device_id}'", "priority": 9})
+        self.addCleanup(delete, hub, high)
+        world.wait_for(lambda: modules(early) == {"$edgeAgent", "$edgeHub", "other"}, "the modules of a higher deployment")
+        self.assertEqual(twin(early)["configurations"], {high: {"status": "Applied"}, low: {"status": "Targeted"}})
+        delete(hub, high)
+        world.wait_for(lambda: modules(early) == {"$edgeAgent", "$edgeHub", "filter"}, "the modules of the lower one again")

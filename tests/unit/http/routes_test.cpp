@@ -125,6 +125,27 @@ TEST(Routes, the_keys_of_policies_need_every_right) {
   }
 }
 
+TEST(Routes, R79_R103_jobs_and_digital_twins_are_for_services_and_configurations_for_registries_too) {
+  const NeededRights service = NeededRights::any_of(Right::service_connect);
+  for (const auto& [verb, target, operation] :
+       {std::tuple(HttpVerb::get, "/jobs/v2/query", Operation::query_jobs),
+        std::tuple(HttpVerb::get, "/jobs/v2/Query1", Operation::get_job),
+        std::tuple(HttpVerb::put, "/jobs/v2/j", Operation::put_job),
+        std::tuple(HttpVerb::post, "/jobs/v2/j/cancel", Operation::cancel_job),
+        std::tuple(HttpVerb::patch, "/digitaltwins/d", Operation::patch_digital_twin),
+        std::tuple(HttpVerb::post, "/digitaltwins/d/commands/c", Operation::invoke_command),
+        std::tuple(HttpVerb::post, "/digitaltwins/d/components/p/commands/c", Operation::invoke_command)}) {
+    EXPECT_EQ(matched(verb, target).operation, operation) << target;
+    EXPECT_EQ(matched(verb, target).needed, service) << target;
+  }
+  EXPECT_EQ(matched(HttpVerb::post, "/configurations/testQueries").operation,
+            Operation::test_configuration_queries);
+  EXPECT_EQ(matched(HttpVerb::post, "/devices/d/applyConfigurationContent").operation,
+            Operation::apply_configuration_content);
+  EXPECT_EQ(matched(HttpVerb::put, "/configurations/c").needed,
+            NeededRights::any_of(Rights(Right::registry_write) | Right::service_connect));
+}
+
 TEST(Routes, only_the_routes_of_the_service_need_an_api_version) {
   EXPECT_TRUE(matched(HttpVerb::get, "/devices").needs_api_version);
   EXPECT_FALSE(matched(HttpVerb::get, "/kyanite/v1/status").needs_api_version);
