@@ -10,8 +10,8 @@
 namespace kyanite::test {
 namespace {
 
-ConfigurationRecord wanted(std::string id, int value, std::int64_t priority = 1,
-                           std::string condition = "*") {
+ConfigurationRecord made_configuration(std::string id, int value, std::int64_t priority = 1,
+                                       std::string condition = "*") {
   ConfigurationRecord record;
   record.id = std::move(id);
   record.priority = priority;
@@ -64,8 +64,8 @@ class ConfigurationServiceTest : public ::testing::Test {
 
 TEST_F(ConfigurationServiceTest, every_twin_is_judged_after_a_change) {
   for (const char* id : {"a", "b", "c"}) hub_->add(device(id));
-  ASSERT_TRUE(put(wanted("low", 1, 1)));
-  ASSERT_TRUE(put(wanted("high", 2, 5, "deviceId != 'c'")));
+  ASSERT_TRUE(put(made_configuration("low", 1, 1)));
+  ASSERT_TRUE(put(made_configuration("high", 2, 5, "deviceId != 'c'")));
   machine_.loop.run();
   EXPECT_EQ(story("a"), R"({"a":2} {"high":{"status":"Applied"},"low":{"status":"Targeted"}})");
   EXPECT_EQ(story("c"), R"({"a":1} {"low":{"status":"Applied"}})");
@@ -82,7 +82,7 @@ TEST_F(ConfigurationServiceTest, every_twin_is_judged_after_a_change) {
 
 TEST_F(ConfigurationServiceTest, a_twin_that_is_so_already_is_not_written) {
   hub_->add(device("a"));
-  ASSERT_TRUE(put(wanted("c", 1)));
+  ASSERT_TRUE(put(made_configuration("c", 1)));
   machine_.loop.run();
   const TwinRecord before = twin("a");
   EXPECT_EQ(before.desired_version, 2u);
@@ -92,39 +92,39 @@ TEST_F(ConfigurationServiceTest, a_twin_that_is_so_already_is_not_written) {
 }
 
 TEST_F(ConfigurationServiceTest, new_devices_are_judged) {
-  ASSERT_TRUE(put(wanted("c", 1)));
+  ASSERT_TRUE(put(made_configuration("c", 1)));
   hub_->add(device("late"));
   machine_.loop.run();
   EXPECT_EQ(story("late"), R"({"a":1} {"c":{"status":"Applied"}})");
 }
 
 TEST_F(ConfigurationServiceTest, R107_changes_answer_to_etags_and_leave_the_content) {
-  EXPECT_EQ(put(wanted("c", 1), IfMatch{true, {}}).error().code, Errc::configuration_not_found);
-  const std::string etag = configuration_etag(put(wanted("c", 1)).value().record);
-  EXPECT_EQ(put(wanted("c", 2)).error().code, Errc::configuration_already_exists);
-  EXPECT_EQ(put(wanted("c", 2), IfMatch{false, "x"}).error().code, Errc::precondition_failed);
-  const ConfigurationRecord changed = put(wanted("c", 2, 9), IfMatch{false, etag}).value().record;
-  EXPECT_EQ(changed.content, wanted("c", 1).content);
+  EXPECT_EQ(put(made_configuration("c", 1), IfMatch{true, {}}).error().code, Errc::configuration_not_found);
+  const std::string etag = configuration_etag(put(made_configuration("c", 1)).value().record);
+  EXPECT_EQ(put(made_configuration("c", 2)).error().code, Errc::configuration_already_exists);
+  EXPECT_EQ(put(made_configuration("c", 2), IfMatch{false, "x"}).error().code, Errc::precondition_failed);
+  const ConfigurationRecord changed = put(made_configuration("c", 2, 9), IfMatch{false, etag}).value().record;
+  EXPECT_EQ(changed.content, made_configuration("c", 1).content);
   EXPECT_EQ(changed.priority, 9);
   EXPECT_EQ(erase("none").error().code, Errc::configuration_not_found);
 }
 
 TEST_F(ConfigurationServiceTest, an_update_is_judged_by_the_content_that_stays) {
-  ASSERT_TRUE(put(wanted("c", 1)));
-  ConfigurationRecord of_modules = wanted("c", 1, 1, "FROM devices.modules WHERE moduleId = 'm'");
+  ASSERT_TRUE(put(made_configuration("c", 1)));
+  ConfigurationRecord of_modules = made_configuration("c", 1, 1, "FROM devices.modules WHERE moduleId = 'm'");
   EXPECT_EQ(put(of_modules, IfMatch{true, {}}).error().code, Errc::configuration_condition_invalid);
 }
 
 TEST_F(ConfigurationServiceTest, their_number_is_bounded) {
   for (std::size_t i = 0; i < limits::kConfigurationsMax; ++i) {
-    ASSERT_TRUE(put(wanted("c" + std::to_string(i), 1, 1, "")));
+    ASSERT_TRUE(put(made_configuration("c" + std::to_string(i), 1, 1, "")));
   }
-  EXPECT_EQ(put(wanted("more", 1)).error().code, Errc::too_many_configurations);
+  EXPECT_EQ(put(made_configuration("more", 1)).error().code, Errc::too_many_configurations);
 }
 
 TEST_F(ConfigurationServiceTest, a_full_twin_is_targeted_only) {
   hub_->add(device("a"));
-  ConfigurationRecord large = wanted("c", 1);
+  ConfigurationRecord large = made_configuration("c", 1);
   for (int i = 0; i < 7; ++i) {
     large.content["deviceContent"]["properties.desired.k" + std::to_string(i)] = std::string(4000, 'x');
   }
@@ -150,14 +150,14 @@ TEST_F(ConfigurationServiceTest, a_crash_at_any_step_leaves_no_twin_behind) {
     machine_.stores.disk() = {};
     start();
     for (const char* id : {"a", "b", "c"}) hub_->add(device(id));
-    ASSERT_TRUE(put(wanted("low", 1, 1)));
+    ASSERT_TRUE(put(made_configuration("low", 1, 1)));
     machine_.loop.run();
     machine_.loop.shuffle(steps);
     const bool removes = steps % 2 == 0;
     if (removes) {
       hub_->configurations().erase("low", std::nullopt, Reply<void>(hub_->executor(0), [](const auto&) {}));
     } else {
-      hub_->configurations().put(wanted("high", 2, 5), std::nullopt,
+      hub_->configurations().put(made_configuration("high", 2, 5), std::nullopt,
                                  Reply<ConfigurationView>(hub_->executor(0), [](const auto&) {}));
     }
     machine_.loop.run_some(steps);
