@@ -7,6 +7,7 @@
 #include "storage/document_store.h"
 #include "storage/records.h"
 #include "storage/telemetry_log.h"
+#include "storage/twin_scan.h"
 
 namespace kyanite {
 
@@ -30,6 +31,9 @@ class TwinStore {
   virtual ~TwinStore() = default;
   virtual void load(Identity id, Reply<TwinRecord> reply) = 0;
   virtual void put(TwinWrite write, Reply<void> reply) = 0;
+  // A turn of a walk over committed identities and their twins; its moment is one commit's. Errors:
+  // storage_failed, busy. A visitor whose scan failed is gone.
+  virtual void scan(IdentityScan scan, Reply<IdentityScanned> reply) = 0;
 };
 
 }  // namespace kyanite

@@ -10,6 +10,7 @@ class MemoryTwinStore final : public TwinStore {
   explicit MemoryTwinStore(MemoryStores& stores) : stores_(stores) {}
   void load(Identity id, Reply<TwinRecord> reply) override;
   void put(TwinWrite write, Reply<void> reply) override;
+  void scan(IdentityScan scan, Reply<IdentityScanned> reply) override;
 
  private:
   MemoryStores& stores_;

@@ -6,6 +6,7 @@
 #include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/staged_group.h"
 #include "storage/rocksdb/status_error.h"
+#include "storage/rocksdb/twin_scan.h"
 
 namespace kyanite {
 namespace {
@@ -61,6 +62,12 @@ void RocksdbTwinStore::put(TwinWrite write, Reply<void> reply) {
   for (const DocumentPut& put : twin.documents) bytes += put.key.size() + put.value.size();
   context_.write([twin = std::move(twin)](StagedGroup& group) mutable { return stage_twin(group, twin); },
                  bytes, std::move(reply));
+}
+
+void RocksdbTwinStore::scan(IdentityScan scan, Reply<IdentityScanned> reply) {
+  context_.readers.run<IdentityScanned>(std::move(reply), [this, scan = std::move(scan)]() mutable {
+    return scan_identities(context_.database, std::move(scan));
+  });
 }
 
 void RocksdbSessionStore::put(SessionRecord session, Reply<void> reply) {

@@ -13,6 +13,7 @@ class RocksdbTwinStore final : public TwinStore {
   explicit RocksdbTwinStore(const StoreContext& context) : context_(context) {}
   void load(Identity id, Reply<TwinRecord> reply) override;
   void put(TwinWrite write, Reply<void> reply) override;
+  void scan(IdentityScan scan, Reply<IdentityScanned> reply) override;
 
  private:
   const StoreContext& context_;
