@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -192,6 +193,28 @@ Result<TwinRecord> decode_twin(std::string_view bytes) {
   members.read_present("configurations", record.configurations);
   if (!members.ok()) return damaged("twin", "a member is missing or of another type");
   return record;
+}
+
+Result<TwinRecord> decode_twin(std::string_view bytes, const TwinTexts& wanted) {
+  struct Document {
+    bool is_wanted;
+    std::string_view begin;  // a quote inside the text of a document is escaped, so this is a member's
+  };
+  std::string slim;
+  for (const Document& document :
+       {Document{wanted.tags, R"("tags":")"}, Document{wanted.desired, R"("desired":")"},
+        Document{wanted.reported, R"("reported":")"},
+        Document{wanted.desired && wanted.metadata, R"("desiredMetadata":")"},
+        Document{wanted.reported && wanted.metadata, R"("reportedMetadata":")"}}) {
+    if (document.is_wanted) continue;
+    std::size_t end = bytes.find(document.begin);
+    if (end == std::string_view::npos) continue;
+    end += document.begin.size();
+    slim += bytes.substr(0, end);
+    while (end < bytes.size() && bytes[end] != '"') end += bytes[end] == '\\' ? 2 : 1;
+    bytes.remove_prefix(std::min(end, bytes.size()));
+  }
+  return decode_twin(slim.append(bytes));
 }
 
 Result<std::uint64_t> twin_version(std::string_view bytes) {

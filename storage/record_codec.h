@@ -15,6 +15,15 @@ Result<IdentityRecord> decode_identity(std::string_view bytes);
 
 std::string encode_twin(const TwinRecord& record);
 Result<TwinRecord> decode_twin(std::string_view bytes);
+// Which documents of a twin are looked at.
+struct TwinTexts {
+  bool tags = true;
+  bool desired = true;
+  bool reported = true;
+  bool metadata = true;  // of the two
+};
+// The same without the other documents, which stay empty: they are passed over and not parsed.
+Result<TwinRecord> decode_twin(std::string_view bytes, const TwinTexts& wanted);
 // The version alone, without reading the documents: the commit thread asks for it with each put.
 Result<std::uint64_t> twin_version(std::string_view bytes);
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "protocol/base/result.h"
-#include "storage/records.h"
+#include "storage/record_codec.h"
 
 // Walking over committed identities with their twins, without building what nobody asks for.
 namespace kyanite {
@@ -17,7 +17,7 @@ class ScannedIdentity {
   virtual const Identity& id() const = 0;
   // Errors: Errc::storage_failed.
   virtual Result<IdentityRecord> record() = 0;
-  virtual Result<TwinRecord> twin() = 0;
+  virtual Result<TwinRecord> twin(const TwinTexts& wanted) = 0;
   virtual Result<std::uint64_t> c2d_messages() = 0;  // queued; 0 for modules
   // What was read for it so far.
   virtual std::size_t bytes() const = 0;

@@ -10,6 +10,7 @@ namespace kyanite {
 enum class Errc {
   // the caller's request
   argument_invalid,
+  argument_null,             // something the operation cannot do without is missing
   format_error,              // a body that is not JSON, or not the JSON expected
   protocol_version_invalid,  // api-version missing or malformed
   device_scope_invalid,

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::array kRows{
     ErrorRow{Errc::argument_invalid, "ArgumentInvalid", 400004, 400, "The request has an invalid argument"},
+    ErrorRow{Errc::argument_null, "ArgumentNull", 400005, 400, "The request lacks an argument"},
     ErrorRow{Errc::format_error, "IotHubFormatError", 400006, 400,
              "The request body is not valid JSON of the expected form"},
     ErrorRow{Errc::protocol_version_invalid, "InvalidProtocolVersion", 400001, 400,

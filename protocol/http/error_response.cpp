@@ -16,6 +16,7 @@ constexpr std::size_t kTextBytesMax = 512;
 bool may_show_detail(Errc code) {
   switch (code) {
     case Errc::argument_invalid:
+    case Errc::argument_null:
     case Errc::format_error:
     case Errc::protocol_version_invalid:
     case Errc::device_scope_invalid:

@@ -83,6 +83,7 @@ constexpr std::array kRoutes{
     Route{HttpVerb::del, "devices/{}/messages/devicebound/{}", Operation::complete_c2d, kDeviceConnect},
     Route{HttpVerb::post, "devices/{}/messages/devicebound/{}/abandon", Operation::abandon_c2d,
           kDeviceConnect},
+    Route{HttpVerb::post, "devices/query", Operation::query_devices, kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/events", Operation::stream_events, kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/status", Operation::hub_status, kReadOrService},
     Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},

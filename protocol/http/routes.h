@@ -48,6 +48,7 @@ enum class Operation {
   delete_configuration,
   test_configuration_queries,
   apply_configuration_content,
+  query_devices,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
   hub_status,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "protocol/base/hash.h"
 #include "protocol/base/limits.h"
 #include "protocol/query/query_evaluator.h"
 
@@ -10,6 +11,7 @@ namespace {
 
 constexpr const char* kOnlyGroup = "*";
 constexpr std::size_t kGroupBytes = 256;  // of the structures of a group
+constexpr std::size_t kKeyBytes = 1024;
 
 Error too_many_groups() {
   return Error(
@@ -30,15 +32,20 @@ QueryAggregation::QueryAggregation(const Query& query) : query_(query) {
 Result<QueryAggregation::Group*> QueryAggregation::group_of(const Json& row) {
   if (query_.group_by.empty()) return &groups_.begin()->second;
   std::string key;
+  std::size_t value_bytes = 0;
   std::vector<std::optional<Json>> keys;
   for (const QueryPath& path : query_.group_by) {
     const Json* value = find_query_path(path, row);
     key += (value ? query_key(*value) : kNoValue) + std::string("\n");
+    value_bytes = key.size();
     keys.push_back(value ? std::optional(*value) : std::nullopt);
+  }
+  if (key.size() > kKeyBytes) {  // it is a place in continuations: long values stand there by their hash
+    key = key.substr(0, kKeyBytes / 2) + "#" + std::to_string(stable_hash(key));
   }
   const auto known = groups_.find(key);
   if (known != groups_.end()) return &known->second;
-  bytes_ += kGroupBytes * (1 + query_.items.size()) + 2 * key.size();
+  bytes_ += kGroupBytes * (1 + query_.items.size()) + 2 * value_bytes;
   if (groups_.size() >= limits::kQueryGroupsMax || bytes_ > limits::kQueryGroupBytesMax) {
     return too_many_groups();
   }

@@ -17,6 +17,7 @@
 #include "server/api/job_api.h"
 #include "server/api/method_api.h"
 #include "server/api/policy_api.h"
+#include "server/api/query_api.h"
 #include "server/api/registry_api.h"
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
@@ -101,6 +102,8 @@ Handler handler_of(Operation operation) {
       return complete_c2d;
     case Operation::abandon_c2d:
       return abandon_c2d;
+    case Operation::query_devices:
+      return query_devices;
     case Operation::stream_events:
       return stream_events;
     case Operation::hub_status:

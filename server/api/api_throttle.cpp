@@ -31,6 +31,8 @@ std::optional<ThrottleClass> class_of(Operation operation) {
     case Operation::invoke_method:
     case Operation::invoke_command:
       return ThrottleClass::methods;
+    case Operation::query_devices:
+      return ThrottleClass::queries;
     default:
       return std::nullopt;
   }
@@ -39,8 +41,10 @@ std::optional<ThrottleClass> class_of(Operation operation) {
 // Only a part of what these carry is metered, which is known when the operation has read it.
 bool admits_itself(Operation operation) { return operation == Operation::invoke_method; }
 
-// Registry operations are no messages.
-bool counts_as_message(ThrottleClass of) { return of != ThrottleClass::registry; }
+// Registry operations and queries are no messages.
+bool counts_as_message(ThrottleClass of) {
+  return of != ThrottleClass::registry && of != ThrottleClass::queries;
+}
 
 Result<void> take(HubServices& services, Operation operation, std::size_t metered_bytes) {
   Throttles& throttles = services.throttles;

@@ -137,27 +137,6 @@ Result<void> read_device_fields(const Json& body, IdentityRecord& into) {
 
 }  // namespace
 
-std::string_view authentication_type_text(AuthenticationType type) {
-  switch (type) {
-    case AuthenticationType::sas:
-      return "sas";
-    case AuthenticationType::self_signed:
-      return "selfSigned";
-    case AuthenticationType::certificate_authority:
-      return "certificateAuthority";
-    case AuthenticationType::none:
-      return "none";
-  }
-  return "none";
-}
-
-std::string_view connection_state_text(bool connected) { return connected ? "Connected" : "Disconnected"; }
-
-Json thumbprints_to_json(const IdentityRecord& record) {
-  return {{"primaryThumbprint", text_or_null(record.primary_thumbprint)},
-          {"secondaryThumbprint", text_or_null(record.secondary_thumbprint)}};
-}
-
 Json device_to_json(const IdentityView& view) {
   const IdentityRecord& record = view.record;
   Json json;

@@ -5,18 +5,13 @@
 #include "protocol/base/json_limits.h"
 #include "protocol/base/result.h"
 #include "server/hub/device_messages.h"
+#include "server/hub/twin_row.h"
 
 // Identities as the registry's JSON documents (service-rest.md 4.2, 4.8) and back.
 namespace kyanite {
 
 Json device_to_json(const IdentityView& view);
 Json module_to_json(const IdentityView& view);
-
-// "sas", "selfSigned", "certificateAuthority" or "none".
-std::string_view authentication_type_text(AuthenticationType type);
-std::string_view connection_state_text(bool connected);
-// {"primaryThumbprint":…,"secondaryThumbprint":…} with null for absent ones.
-Json thumbprints_to_json(const IdentityRecord& record);
 
 // Reads the writable fields of a PUT body; names and enum values ignore case, read-only and unknown members
 // are ignored, null means absent (service-rest.md 1.8, 4.4, 4.5). `path` is the identity named by the path.

@@ -14,6 +14,7 @@
 #include "server/hub/hub_events.h"
 #include "server/hub/job_service.h"
 #include "server/hub/operations_monitor.h"
+#include "server/hub/query_service.h"
 #include "server/hub/registry_service.h"
 #include "server/hub/throttles.h"
 #include "server/runtime/shard.h"
@@ -66,6 +67,7 @@ class HubShard {
   DeviceDirectory directory_;
   std::unique_ptr<OperationsMonitor> monitor_;  // when operations monitoring of connections is on
   std::unique_ptr<RegistryService> registry_;
+  std::unique_ptr<QueryService> queries_;
   std::unique_ptr<HubServices> services_;
   std::unique_ptr<MqttShard> mqtt_;
   std::unique_ptr<ApiRouter> api_;

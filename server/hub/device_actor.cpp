@@ -400,6 +400,12 @@ const IdentityRecord* DeviceActor::identity(const std::string& module) const {
   return find_record(records_, module);
 }
 
+LiveState DeviceActor::live(const std::string& module) const {
+  LiveState state = presence_.live(module);
+  if (records_ && module.empty()) state.c2d_messages = c2d_.size();
+  return state;
+}
+
 IdentityView DeviceActor::view(const IdentityRecord& record) const {
   const LiveState live = presence_.live(record.id.module);
   const std::uint64_t c2d_messages = record.id.is_module() ? 0 : c2d_.size();

@@ -38,7 +38,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   ~DeviceActor() override;
 
   void receive(DeviceMessage message);
-  LiveState live(const std::string& module) const { return presence_.live(module); }
+  LiveState live(const std::string& module) const;
 
   void on_clock_shift();
   void on_drain();

@@ -251,6 +251,8 @@ struct LiveState {
   bool connected = false;
   WallTime connection_state_updated = kNever;
   WallTime last_activity = kNever;
+  // Of a device whose queue its owner holds in memory; the store knows it of the others.
+  std::optional<std::uint64_t> c2d_messages;
 };
 struct GetLiveStates {
   std::vector<Identity> identities;

@@ -19,6 +19,7 @@ class Throttles;
 class FeedbackQueue;
 class JobService;
 class ConfigurationService;
+class QueryService;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -34,6 +35,7 @@ struct HubServices {
   FeedbackQueue& feedback;
   JobService& jobs;
   ConfigurationService& configurations;
+  QueryService& queries;  // this shard's front of queries
 };
 
 }  // namespace kyanite

@@ -123,7 +123,8 @@ void Presence::forget_all() {
 LiveState Presence::live(const std::string& module) const {
   const auto it = entries_.find(module);
   if (it == entries_.end()) return {};
-  return {static_cast<bool>(it->second.link.connection), it->second.state_updated, it->second.last_activity};
+  return {static_cast<bool>(it->second.link.connection), it->second.state_updated, it->second.last_activity,
+          std::nullopt};
 }
 
 const DeviceLink* Presence::link(const std::string& module) const {

@@ -1,7 +1,8 @@
 #include "server/hub/registry_service.h"
 
 #include <algorithm>
-#include <map>
+#include <iterator>
+#include <memory>
 
 #include "protocol/auth/symmetric_key.h"
 #include "protocol/auth/thumbprint.h"
@@ -9,6 +10,7 @@
 #include "protocol/base/limits.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/hub/identity_rules.h"
+#include "server/hub/live_states.h"
 
 namespace kyanite {
 namespace {
@@ -82,6 +84,28 @@ Result<void> validate_texts(const IdentityRecord& wanted) {
 // The hub makes and removes these itself (4.1).
 bool is_made_by_hub(const Identity& id) { return id.is_module() && is_system_module(id); }
 
+// Takes as many devices of a scan as there is room for.
+struct DeviceCollector final : IdentityVisitor {
+  explicit DeviceCollector(std::size_t room_left) : room(room_left) {}
+  bool visit(ScannedIdentity& identity) override {
+    Result<IdentityRecord> record = identity.record();
+    const Result<std::uint64_t> messages = identity.c2d_messages();
+    if (!record || !messages) {
+      error = record ? messages.error() : record.error();
+      return false;
+    }
+    IdentityView view;
+    view.record = std::move(*record);
+    view.c2d_messages = *messages;
+    views.push_back(std::move(view));
+    return views.size() < room;
+  }
+
+  std::size_t room;
+  std::vector<IdentityView> views;
+  std::optional<Error> error;
+};
+
 // Sums what every shard counts; answers when the last one did. Runs on the asker's shard.
 struct ConnectedSum {
   std::size_t missing;
@@ -101,8 +125,8 @@ std::string identity_etag(const IdentityRecord& record) {
   return encode_base64(std::to_string(record.etag_counter));
 }
 
-RegistryService::RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities)
-    : executor_(executor), router_(router), identities_(identities) {}
+RegistryService::RegistryService(Executor& executor, DeviceRouter& router, Stores& stores)
+    : executor_(executor), router_(router), identities_(stores.identities()), twins_(stores.twins()) {}
 
 void RegistryService::get(Identity id, Reply<IdentityView> reply) {
   router_.send(GetIdentity{std::move(id), std::move(reply)});
@@ -133,59 +157,49 @@ void RegistryService::erase(Identity id, std::optional<IfMatch> if_match, Reply<
 
 // A list on its way: committed records first, then what each owner shard knows to be live.
 struct RegistryService::Listing {
+  std::size_t limit = 0;
   std::vector<IdentityView> views;
-  std::size_t missing = 0;
   Reply<std::vector<IdentityView>> reply;
 };
 
 void RegistryService::list(std::string after, std::size_t limit, Reply<std::vector<IdentityView>> reply) {
   auto listing = std::make_shared<Listing>();
+  listing->limit = std::min(limit, limits::kListDevicesMax);
   listing->reply = std::move(reply);
-  identities_.scan(std::move(after), std::min(limit, limits::kListDevicesMax),
-                   Reply<std::vector<IdentityRecord>>(
-                       executor_, [this, listing](Result<std::vector<IdentityRecord>> records) {
-                         if (!records) {
-                           listing->reply(records.error());
-                           return;
-                         }
-                         listing->views.reserve(records->size());
-                         for (IdentityRecord& record : *records) {
-                           IdentityView view;
-                           view.record = std::move(record);
-                           listing->views.push_back(std::move(view));
-                         }
-                         ask_live_states(listing);
-                       }));
+  read_list(std::move(listing), {std::move(after), ""});
 }
 
-void RegistryService::ask_live_states(std::shared_ptr<Listing> listing) {
-  std::map<ShardIndex, std::vector<std::size_t>> by_owner;
-  for (std::size_t i = 0; i < listing->views.size(); ++i) {
-    by_owner[router_.owner_of(listing->views[i].record.id.device)].push_back(i);
-  }
-  listing->missing = by_owner.size();
-  if (by_owner.empty()) {
+void RegistryService::read_list(std::shared_ptr<Listing> listing, Identity after) {
+  const std::size_t room = listing->limit - listing->views.size();
+  IdentityScan scan{false, std::move(after), std::make_unique<DeviceCollector>(room), limits::kQueryScanRows,
+                    limits::kQueryScanBytes};
+  twins_.scan(std::move(scan),
+              Reply<IdentityScanned>(executor_, [this, listing](Result<IdentityScanned> scanned) {
+                if (!scanned) return listing->reply(scanned.error());
+                auto& found = static_cast<DeviceCollector&>(*scanned->visitor);
+                if (found.error) return listing->reply(*found.error);
+                std::move(found.views.begin(), found.views.end(), std::back_inserter(listing->views));
+                if (scanned->at_end || listing->views.size() >= listing->limit) {
+                  return complete_list(listing);
+                }
+                read_list(listing, std::move(scanned->last));
+              }));
+}
+
+void RegistryService::complete_list(std::shared_ptr<Listing> listing) {
+  std::vector<Identity> identities;
+  identities.reserve(listing->views.size());
+  for (const IdentityView& view : listing->views) identities.push_back(view.record.id);
+  ask_live_states(executor_, router_, std::move(identities), [listing](std::vector<LiveState> states) {
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      IdentityView& view = listing->views[i];
+      view.connected = states[i].connected;
+      view.connection_state_updated = states[i].connection_state_updated;
+      view.last_activity = states[i].last_activity;
+      view.c2d_messages = states[i].c2d_messages.value_or(view.c2d_messages);
+    }
     listing->reply(std::move(listing->views));
-    return;
-  }
-  for (auto& [shard, places] : by_owner) {
-    std::vector<Identity> identities;
-    identities.reserve(places.size());
-    for (const std::size_t place : places) identities.push_back(listing->views[place].record.id);
-    router_.ask(
-        shard,
-        GetLiveStates{std::move(identities),
-                      Reply<std::vector<LiveState>>(executor_, [listing, places = std::move(places)](
-                                                                   Result<std::vector<LiveState>> states) {
-                        for (std::size_t i = 0; states && i < places.size(); ++i) {
-                          IdentityView& view = listing->views[places[i]];
-                          view.connected = (*states)[i].connected;
-                          view.connection_state_updated = (*states)[i].connection_state_updated;
-                          view.last_activity = (*states)[i].last_activity;
-                        }
-                        if (--listing->missing == 0) listing->reply(std::move(listing->views));
-                      })});
-  }
+  });
 }
 
 void RegistryService::counts(Reply<IdentityCounts> reply) { identities_.counts(std::move(reply)); }

@@ -8,7 +8,7 @@
 
 #include "protocol/base/reply.h"
 #include "server/hub/device_router.h"
-#include "storage/identity_store.h"
+#include "storage/stores.h"
 
 namespace kyanite {
 
@@ -23,7 +23,7 @@ struct ServiceStatistics {
 // under pressure. Bound: a list is at most limits::kListDevicesMax devices.
 class RegistryService {
  public:
-  RegistryService(Executor& executor, DeviceRouter& router, IdentityStore& identities);
+  RegistryService(Executor& executor, DeviceRouter& router, Stores& stores);
 
   void get(Identity id, Reply<IdentityView> reply);
   void list_modules(std::string device, Reply<std::vector<IdentityView>> reply);
@@ -39,12 +39,14 @@ class RegistryService {
 
  private:
   struct Listing;
+  void read_list(std::shared_ptr<Listing> listing, Identity after);
+  void complete_list(std::shared_ptr<Listing> listing);
   Reply<TwinView> twin_reply(Reply<TwinView> reply);
-  void ask_live_states(std::shared_ptr<Listing> listing);
 
   Executor& executor_;
   DeviceRouter& router_;
   IdentityStore& identities_;
+  TwinStore& twins_;
 };
 
 // The rules of service-rest.md 4.1, 4.5 and 4.8 that need no stored state: ids, keys (both or none, base64 of

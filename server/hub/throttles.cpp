@@ -49,6 +49,8 @@ ThrottleGrant throttle_grant(Tier tier, std::uint32_t units, ThrottleClass of) {
     case ThrottleClass::c2d_sends:
     case ThrottleClass::registry:
       return by_the_minute(of_tier(tier, 100 * u, 100 * u, 5000 * u));
+    case ThrottleClass::queries:
+      return by_the_minute(of_tier(tier, 20 * u, 20 * u, 1000 * u));
     case ThrottleClass::methods:  // 160 KB, 480 KB, 24 MB
       return by_the_second(of_tier(tier, 40 * u, 120 * u, 6144 * u));
     case ThrottleClass::twin_reads:

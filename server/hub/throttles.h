@@ -20,8 +20,9 @@ enum class ThrottleClass : std::uint8_t {
   twin_reads,
   twin_updates,
   registry,
+  queries,
 };
-inline constexpr std::size_t kThrottleClassCount = 7;
+inline constexpr std::size_t kThrottleClassCount = 8;
 
 // So many units of a class a second, and so many at once after a rest.
 struct ThrottleGrant {

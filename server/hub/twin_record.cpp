@@ -9,8 +9,17 @@ Result<Json> stored_object(const std::string& text) {
   return json;
 }
 
-Result<TwinProperties> decode_section(const std::string& values, const std::string& metadata,
-                                      std::uint64_t version) {
+void encode_section(const TwinProperties& section, std::string& values, std::string& metadata) {
+  values = dump_json(section.values);
+  metadata = section.metadata ? section.metadata->encode() : std::string();
+}
+
+}  // namespace
+
+Result<Json> decode_twin_tags(const TwinRecord& record) { return stored_object(record.tags); }
+
+Result<TwinProperties> decode_twin_section(const std::string& values, const std::string& metadata,
+                                           std::uint64_t version) {
   Result<Json> json = stored_object(values);
   if (!json) return json.error();
   TwinProperties section{std::move(*json), std::nullopt, version};
@@ -22,21 +31,14 @@ Result<TwinProperties> decode_section(const std::string& values, const std::stri
   return section;
 }
 
-void encode_section(const TwinProperties& section, std::string& values, std::string& metadata) {
-  values = dump_json(section.values);
-  metadata = section.metadata ? section.metadata->encode() : std::string();
-}
-
-}  // namespace
-
 Result<TwinDocument> decode_twin(const TwinRecord& record) {
   Result<Json> tags = stored_object(record.tags);
   if (!tags) return tags.error();
   Result<TwinProperties> desired =
-      decode_section(record.desired, record.desired_metadata, record.desired_version);
+      decode_twin_section(record.desired, record.desired_metadata, record.desired_version);
   if (!desired) return desired.error();
   Result<TwinProperties> reported =
-      decode_section(record.reported, record.reported_metadata, record.reported_version);
+      decode_twin_section(record.reported, record.reported_metadata, record.reported_version);
   if (!reported) return reported.error();
   TwinDocument twin;
   twin.version = record.version;

@@ -10,6 +10,11 @@ namespace kyanite {
 // Errors: Errc::internal when a stored section cannot be read.
 Result<TwinDocument> decode_twin(const TwinRecord& record);
 
+// Parts of a record, when no more is looked at. Errors as above.
+Result<Json> decode_twin_tags(const TwinRecord& record);
+Result<TwinProperties> decode_twin_section(const std::string& values, const std::string& metadata,
+                                           std::uint64_t version);
+
 // Which texts of a record no longer say what the document says.
 struct TwinSectionsChanged {
   bool tags = false;

@@ -10,7 +10,7 @@ class MemoryScanned final : public ScannedIdentity {
   MemoryScanned(const MemoryState& state, const IdentityRecord& record) : state_(state), record_(record) {}
   const Identity& id() const override { return record_.id; }
   Result<IdentityRecord> record() override { return record_; }
-  Result<TwinRecord> twin() override {
+  Result<TwinRecord> twin(const TwinTexts&) override {
     const auto row = state_.twins.find(record_.id);
     if (row == state_.twins.end()) return Error(Errc::storage_failed, "an identity has no twin");
     bytes_ += row->second.tags.size() + row->second.desired.size() + row->second.reported.size();

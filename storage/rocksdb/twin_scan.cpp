@@ -63,7 +63,7 @@ class RocksdbScanned final : public ScannedIdentity {
 
   const Identity& id() const override { return id_; }
   Result<IdentityRecord> record() override { return decode_identity(value_.ToStringView()); }
-  Result<TwinRecord> twin() override {
+  Result<TwinRecord> twin(const TwinTexts& wanted) override {
     twins_.move_to(key_.ToStringView());
     rocksdb::Iterator& row = twins_.row();
     if (!row.Valid() || row.key() != key_) {
@@ -71,7 +71,7 @@ class RocksdbScanned final : public ScannedIdentity {
       return Error(Errc::storage_failed, "an identity has no twin");
     }
     bytes_ += row.value().size();
-    return decode_twin(row.value().ToStringView());
+    return decode_twin(row.value().ToStringView(), wanted);
   }
   Result<std::uint64_t> c2d_messages() override {
     std::uint64_t count = 0;

@@ -10,7 +10,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace kyanite;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   (void)decode_identity(bytes);
-  (void)decode_twin(bytes);
+  if (const auto twin = decode_twin(bytes)) {
+    const auto slim = decode_twin(bytes, TwinTexts{false, false, false, false});
+    KYANITE_ASSERT(slim && slim->version == twin->version && slim->created == twin->created);
+  }
   (void)decode_policies(bytes);
   (void)decode_ca_certificate(bytes);
   (void)twin_version(bytes);

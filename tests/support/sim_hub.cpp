@@ -92,7 +92,8 @@ SimHub::SimHub(Options options)
   });
   for (std::uint16_t i = 0; i < options.shards; ++i) {
     Shard& shard = *shards_[i];
-    shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores.identities());
+    shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores);
+    shard.queries = std::make_unique<QueryService>(shard.executor, *router_, stores);
     HubObserver& outer = options.observer ? *options.observer : static_cast<HubObserver&>(observer);
     if (settings.events.connections != OperationsLevel::none) {
       shard.monitor = std::make_unique<OperationsMonitor>(outer, shard.executor, stores.telemetry(),
@@ -119,6 +120,7 @@ SimHub::~SimHub() {
   }
   // Whatever ends may still answer to any shard.
   for (const auto& shard : shards_) shard->mqtt.reset();
+  for (const auto& shard : shards_) shard->queries.reset();
   for (const auto& shard : shards_) shard->registry.reset();
   for (const auto& shard : shards_) shard->directory.reset();
   configurations_.reset();
@@ -130,8 +132,8 @@ SimHub::~SimHub() {
 }
 
 HubServices SimHub::services(std::uint16_t shard) {
-  return {executor(shard), ShardIndex{shard}, *router_, stores,     registry(shard), *administration_,
-          *clock_,         *throttles_,       settings, *feedback_, *jobs_,          *configurations_};
+  return {executor(shard), ShardIndex{shard}, *router_,   stores, registry(shard),  *administration_, *clock_,
+          *throttles_,     settings,          *feedback_, *jobs_, *configurations_, queries(shard)};
 }
 
 void SimHub::publish(const HubSecurityPtr& security, Task published) {

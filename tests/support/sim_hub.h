@@ -18,6 +18,7 @@
 #include "server/hub/hub_observer.h"
 #include "server/hub/job_service.h"
 #include "server/hub/operations_monitor.h"
+#include "server/hub/query_service.h"
 #include "server/hub/registry_service.h"
 #include "server/hub/throttles.h"
 #include "storage/memory/memory_stores.h"
@@ -83,6 +84,7 @@ class SimHub {
   MqttShard& mqtt(std::uint16_t shard) { return *shards_[shard]->mqtt; }
   DeviceDirectory& directory(std::uint16_t shard) { return *shards_[shard]->directory; }
   RegistryService& registry(std::uint16_t shard = 0) { return *shards_[shard]->registry; }
+  QueryService& queries(std::uint16_t shard = 0) { return *shards_[shard]->queries; }
   DeviceRouter& router() { return *router_; }
   HubAdministration& administration() { return *administration_; }
   ClockControl& clock() { return *clock_; }
@@ -132,6 +134,7 @@ class SimHub {
     std::unique_ptr<OperationsMonitor> monitor;
     std::unique_ptr<DeviceDirectory> directory;
     std::unique_ptr<RegistryService> registry;
+    std::unique_ptr<QueryService> queries;
     std::unique_ptr<MqttShard> mqtt;
   };
   void publish(const HubSecurityPtr& security, Task published);

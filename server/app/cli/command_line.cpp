@@ -28,6 +28,7 @@ int run(int argc, char** argv) {
   add_device_commands(app, exit_code);
   add_module_commands(app, exit_code);
   add_twin_commands(app, exit_code);
+  add_query_command(app, exit_code);
   add_sas_commands(app, exit_code);
   add_method_commands(app, exit_code);
   add_job_commands(app, exit_code);

@@ -16,6 +16,7 @@ void add_config_commands(CLI::App& app, int& exit_code);
 void add_device_commands(CLI::App& app, int& exit_code);
 void add_module_commands(CLI::App& app, int& exit_code);
 void add_twin_commands(CLI::App& app, int& exit_code);
+void add_query_command(CLI::App& app, int& exit_code);
 void add_sas_commands(CLI::App& app, int& exit_code);
 void add_method_commands(CLI::App& app, int& exit_code);
 void add_job_commands(CLI::App& app, int& exit_code);

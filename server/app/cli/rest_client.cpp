@@ -69,12 +69,14 @@ struct RestClient::Curl {
   char error[CURL_ERROR_SIZE] = {};
   std::time_t hub_time = -1;  // from the header Date
   std::string etag;
+  std::string continuation;
 
   static std::size_t take_header(char* data, std::size_t, std::size_t size, void* into) {
     auto& self = *static_cast<Curl*>(into);
     const std::string_view line(data, size);
     if (const auto date = value_of(line, "date:")) self.hub_time = curl_getdate(date->c_str(), nullptr);
     if (auto etag = value_of(line, "etag:")) self.etag = std::move(*etag);
+    if (auto token = value_of(line, "x-ms-continuation:")) self.continuation = std::move(*token);
     return size;
   }
   ~Curl() {
@@ -89,6 +91,7 @@ struct RestClient::Curl {
     error[0] = '\0';
     hub_time = -1;
     etag.clear();
+    continuation.clear();
   }
   Error failure(CURLcode code, const HubTarget& target) const {
     const std::string reason = error[0] != '\0' ? error : curl_easy_strerror(code);
@@ -181,6 +184,7 @@ Result<RestAnswer> RestClient::exchange(const std::string& verb, const std::stri
   curl_easy_getinfo(curl_->handle, CURLINFO_RESPONSE_CODE, &status);
   answer.status = static_cast<int>(status);
   answer.etag = curl_->etag;
+  answer.continuation = curl_->continuation;
   return answer;
 }
 
@@ -208,7 +212,8 @@ Result<void> RestClient::read_lines(const std::string& path,
   curl_easy_getinfo(curl_->handle, CURLINFO_RESPONSE_CODE, &status);
   if (learn_time(status)) return read_lines(path, on_line);
   if (status != 200)
-    return Error(Errc::argument_invalid, describe_refusal({static_cast<int>(status), reader.pending, {}}));
+    return Error(Errc::argument_invalid,
+                 describe_refusal({static_cast<int>(status), reader.pending, {}, {}}));
   return {};
 }
 

@@ -17,7 +17,8 @@ namespace kyanite::cli {
 struct RestAnswer {
   int status = 0;
   std::string body;
-  std::string etag;  // with its quotes; empty when there is none
+  std::string etag;          // with its quotes; empty when there is none
+  std::string continuation;  // x-ms-continuation; empty on the last page
 };
 
 // RestClient asks one hub over HTTPS with a fresh SAS token of the login's policy. Blocking; one request at a

@@ -24,9 +24,9 @@ void RestHub::Observer::on_answered(const RequestOutcome& outcome) {
 
 RestHub::RestHub(SimHub::Options options)
     : hub(std::move(options)),
-      services{hub.executor(0), ShardIndex{0},        hub.router(), hub.stores,
-               hub.registry(0), hub.administration(), hub.clock(),  hub.throttles(),
-               hub.settings,    hub.feedback(),       hub.jobs(),   hub.configurations()},
+      services{hub.executor(0),      ShardIndex{0},        hub.router(),    hub.stores,   hub.registry(0),
+               hub.administration(), hub.clock(),          hub.throttles(), hub.settings, hub.feedback(),
+               hub.jobs(),           hub.configurations(), hub.queries()},
       router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now()},
              std::make_shared<const HubSecurity>(hub.security()), observer) {
   hub.on_clock_shift = [this](milliseconds shift) { router.set_clock_shift(shift); };

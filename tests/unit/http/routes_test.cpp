@@ -51,6 +51,7 @@ TEST(Routes, every_operation_has_its_path_verb_and_ids) {
       {HttpVerb::patch, "/twins/d1/modules/m1", Operation::patch_twin, {"d1", "m1"}},
       {HttpVerb::put, "/twins/d1", Operation::put_twin, {"d1"}},
       {HttpVerb::put, "/twins/d1/modules/m1", Operation::put_twin, {"d1", "m1"}},
+      {HttpVerb::post, "/devices/query", Operation::query_devices, {}},
       {HttpVerb::get, "/kyanite/v1/events", Operation::stream_events, {}},
       {HttpVerb::get, "/kyanite/v1/status", Operation::hub_status, {}},
       {HttpVerb::get, "/kyanite/v1/ca-certificates", Operation::list_ca_certificates, {}},

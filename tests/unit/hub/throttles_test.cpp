@@ -8,9 +8,10 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr WallTime kMorning{seconds{1'767'607'200}};  // 2026-01-05T10:00:00Z
-constexpr ThrottleClass kAll[] = {
-    ThrottleClass::connections, ThrottleClass::d2c_sends,    ThrottleClass::c2d_sends, ThrottleClass::methods,
-    ThrottleClass::twin_reads,  ThrottleClass::twin_updates, ThrottleClass::registry};
+constexpr ThrottleClass kAll[] = {ThrottleClass::connections, ThrottleClass::d2c_sends,
+                                  ThrottleClass::c2d_sends,   ThrottleClass::methods,
+                                  ThrottleClass::twin_reads,  ThrottleClass::twin_updates,
+                                  ThrottleClass::registry,    ThrottleClass::queries};
 
 SteadyTime at(milliseconds time) { return SteadyTime(time); }
 
@@ -50,8 +51,14 @@ constexpr Row kTable[] = {
 
 TEST(Throttles, every_class_of_every_tier_has_the_rate_of_the_table) {
   for (const Row& row : kTable) {
-    const double wanted[] = {row.connections, row.d2c,          row.c2d_a_minute / 60,     row.method_blocks,
-                             row.twin_reads,  row.twin_updates, row.registry_a_minute / 60};
+    const double wanted[] = {row.connections,
+                             row.d2c,
+                             row.c2d_a_minute / 60,
+                             row.method_blocks,
+                             row.twin_reads,
+                             row.twin_updates,
+                             row.registry_a_minute / 60,
+                             row.registry_a_minute / 60 / 5};  // queries
     for (std::size_t i = 0; i < kThrottleClassCount; ++i) {
       EXPECT_DOUBLE_EQ(throttle_grant(row.tier, row.units, kAll[i]).per_second, wanted[i])
           << "tier " << static_cast<int>(row.tier) << " units " << row.units << " class " << i;

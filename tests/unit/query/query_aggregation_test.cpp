@@ -21,7 +21,7 @@ std::vector<std::string> rows_of(const std::string& text, const std::vector<std:
 
 using Rows = std::vector<std::string>;
 
-TEST(QueryAggregation, B78_counts) {
+TEST(QueryAggregation, R78_counts) {
   EXPECT_EQ(rows_of("SELECT COUNT() AS n FROM devices", {"{}", "{}"}), (Rows{R"({"n":2})"}));
   EXPECT_EQ(rows_of("SELECT COUNT(*) FROM devices", {}), (Rows{R"({"$1":0})"}));
 }
@@ -48,7 +48,7 @@ const Rows kSites{R"({"tags":{"site":"b"}})", R"({"tags":{"site":"a"}})", R"({"t
                   R"({"tags":{}})",           R"({"tags":{"site":1}})",   R"({"tags":{"site":1.0}})"};
 constexpr const char* kBySite = "SELECT tags.site, COUNT() AS n FROM devices GROUP BY tags.site";
 
-TEST(QueryAggregation, B78_groups_by_value_and_the_undefined_are_one_group) {
+TEST(QueryAggregation, R78_groups_by_value_and_the_undefined_are_one_group) {
   EXPECT_EQ(rows_of(kBySite, kSites),
             (Rows{R"({"site":"a","n":1})", R"({"site":"b","n":2})", R"({"n":1})", R"({"site":1,"n":2})"}));
   EXPECT_EQ(rows_of(kBySite, {}), Rows{});

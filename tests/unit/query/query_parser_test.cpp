@@ -74,7 +74,7 @@ TEST(ParseQuery, a_keyword_may_be_a_segment) {
       parse_query("SELECT tags.order, tags.from AS f, tags.top.in FROM devices WHERE tags.where = 1"));
 }
 
-TEST(ParseQuery, B79_brackets_quote_a_name) {
+TEST(ParseQuery, R79_brackets_quote_a_name) {
   const auto query =
       parse_query("SELECT deviceId FROM devices WHERE configurations.[[c-1]].status='Applied'");
   ASSERT_TRUE(query);
@@ -104,7 +104,7 @@ TEST(ParseQuery, group_by_and_aggregates_go_together) {
   }
 }
 
-TEST(ParseQuery, B80_an_error_says_where) {
+TEST(ParseQuery, R80_an_error_says_where) {
   EXPECT_EQ(refusal("SELEC"), "BadRequest: SELECT is expected (position 1)");
   EXPECT_EQ(refusal("SELECT * FROM devices WHERE tags.a ="),
             "BadRequest: the query ends where a value is expected (position 37)");

@@ -30,7 +30,7 @@ Query parsed(const std::string& text) {
   return query ? std::move(*query) : Query();
 }
 
-TEST(ToolQueries, B76_the_list_of_explorer_yields_its_aliases) {
+TEST(ToolQueries, R76_the_list_of_explorer_yields_its_aliases) {
   const Query query = parsed(kExplorerList);
   ASSERT_TRUE(matches(query, device()));
   EXPECT_EQ(
@@ -40,7 +40,7 @@ TEST(ToolQueries, B76_the_list_of_explorer_yields_its_aliases) {
       R"("ConnectionState":"Disconnected","IotEdge":true,"ModelId":""})");
 }
 
-TEST(ToolQueries, B81_the_filters_of_explorer) {
+TEST(ToolQueries, R81_the_filters_of_explorer) {
   const std::string list = kExplorerList;
   EXPECT_TRUE(matches(parsed(list + " WHERE STARTSWITH(devices.deviceId, 'ab')"), device()));
   EXPECT_FALSE(matches(parsed(list + " WHERE STARTSWITH(devices.deviceId, 'b')"), device()));
@@ -76,7 +76,7 @@ TEST(ToolQueries, aggregates_of_the_samples) {
   }
 }
 
-TEST(ToolQueries, B85_device_jobs) {
+TEST(ToolQueries, R85_device_jobs) {
   const Query query = parsed("SELECT * FROM devices.jobs WHERE devices.jobs.jobId = 'j1'");
   EXPECT_TRUE(matches(query, *parse_json(R"({"jobId":"j1"})")));
   EXPECT_FALSE(matches(query, *parse_json(R"({"jobId":"j2"})")));

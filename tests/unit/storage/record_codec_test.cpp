@@ -220,6 +220,32 @@ TEST(RecordCodec, the_version_of_a_twin_is_told_without_its_documents) {
   EXPECT_EQ(twin_version(other).value(), 9u);
 }
 
+TEST(RecordCodec, a_twin_is_read_without_the_documents_that_nobody_looks_at) {
+  TwinRecord whole = sample_twin();
+  whole.tags = R"({"desired":"x","a\\":"\"desired\":\"","z":"\\"})";
+  whole.desired = R"({"reported":"\"tags\":\"","b":"\\\\"})";
+  whole.reported = R"({"c":"\"}"})";
+  whole.desired_metadata = R"({"$lastUpdated":"x"})";
+  whole.reported_metadata = R"({"$lastUpdated":"y"})";
+  const std::string bytes = encode_twin(whole);
+  EXPECT_EQ(decode_twin(bytes, TwinTexts{}).value(), whole);
+  for (int mask = 0; mask < 16; ++mask) {
+    const TwinTexts wanted{(mask & 1) != 0, (mask & 2) != 0, (mask & 4) != 0, (mask & 8) != 0};
+    TwinRecord expected = whole;
+    if (!wanted.tags) expected.tags.clear();
+    if (!wanted.desired) expected.desired.clear();
+    if (!wanted.reported) expected.reported.clear();
+    if (!wanted.desired || !wanted.metadata) expected.desired_metadata.clear();
+    if (!wanted.reported || !wanted.metadata) expected.reported_metadata.clear();
+    const auto read = decode_twin(bytes, wanted);
+    ASSERT_TRUE(read) << mask;
+    EXPECT_EQ(*read, expected) << mask;
+  }
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(decode_twin(std::string_view(bytes).substr(0, size), TwinTexts{false, false, false, false}));
+  }
+}
+
 TEST(RecordCodec, json_records_come_back_as_they_were) {
   EXPECT_EQ(decode_identity(encode_identity(sample_identity())).value(), sample_identity());
   EXPECT_EQ(decode_twin(encode_twin(sample_twin())).value(), sample_twin());
