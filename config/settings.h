@@ -95,6 +95,18 @@ struct Settings {
     std::uint32_t feedback_max_delivery_count = 10;
   } c2d;
 
+  // Files that devices upload (service-rest.md 9.7).
+  struct FileUpload {
+    bool enabled = true;
+    // Holds the connection string of a storage account; empty: the hub keeps the files itself.
+    std::filesystem::path connection_string_file;
+    std::string container = "kyanite-uploads";
+    bool notifications = true;
+    seconds ttl{3600};                            // of an upload and its signature, and of notifications
+    std::uint64_t blob_bytes_max = 1ull << 30;    // of one file kept here
+    std::uint64_t total_bytes_max = 10ull << 30;  // of all of them, with parts of unfinished ones
+  } file_upload;
+
   struct Methods {
     bool empty_as_null = false;  // a call without payload reaches the device as `null` (7.3)
   } methods;

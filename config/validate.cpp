@@ -10,6 +10,18 @@ bool is_label_character(char c) {
   return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
 }
 
+// As the storage service has it. It is the first part of paths, so it may not hide the hub's own.
+bool is_container_name(std::string_view name) {
+  for (const std::string_view route :
+       {"devices", "twins", "jobs", "configurations", "statistics", "messages", "digitaltwins", "kyanite"}) {
+    if (name == route) return false;
+  }
+  if (name.size() < 3 || name.size() > 63 || name.front() == '-' || name.back() == '-') return false;
+  if (name.find("--") != std::string_view::npos) return false;
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+}
+
 bool same_socket(const ListenAddress& a, const ListenAddress& b) {
   if (a.port == 0 || a.port != b.port) return false;
   const auto any = [](const ListenAddress& l) { return l.address == "::" || l.address == "0.0.0.0"; };
@@ -62,6 +74,12 @@ Problems check_settings(const Settings& settings) {
     out.push_back(
         {"tls.caFile", "is given without tls.certificateFile",
          "give certificateFile and keyFile too, or leave caFile out: the hub then makes its own CA"});
+  }
+  if (!is_container_name(settings.file_upload.container)) {
+    out.push_back(
+        {"fileUpload.container", "is no name for a container",
+         "use 3 to 63 lower-case letters, digits and single hyphens, and no name of a route such as "
+         "devices"});
   }
   if (settings.limits.tier == Tier::f1 && settings.limits.units > 1) {
     out.push_back({"limits.units", "is " + std::to_string(settings.limits.units) + " with the tier F1",

@@ -13,7 +13,7 @@ namespace {
 constexpr std::array<std::string_view, 4> kKnownNames{"api-version", "DeviceClientType", "model-id",
                                                       "auth-chain"};
 
-Error refused(const char* reason) { return {Errc::unauthorized, std::string("user name: ") + reason}; }
+Error bad_username(const char* reason) { return {Errc::unauthorized, std::string("user name: ") + reason}; }
 
 bool starts_with_known_parameter(std::string_view text) {
   return std::any_of(kKnownNames.begin(), kKnownNames.end(), [&](std::string_view name) {
@@ -53,7 +53,7 @@ Result<void> parse_parameters(std::string_view params, MqttUsername& username) {
     const std::string_view name = piece.substr(0, equals);
     // A name with '/' or '?' is what remains of a module: "host/d1/m1/?..." must not open d1.
     if (equals == std::string_view::npos || name.find_first_of("/?") != std::string_view::npos) {
-      return refused("a parameter is not of the form name=value");
+      return bad_username("a parameter is not of the form name=value");
     }
     const std::string_view raw = piece.substr(equals + 1);
     if (equals_ignoring_case(name, "api-version")) {
@@ -75,10 +75,10 @@ Result<void> parse_parameters(std::string_view params, MqttUsername& username) {
 Result<Identity> parse_client_id(std::string_view client_id) {
   const std::size_t slash = client_id.find('/');
   Identity identity{std::string(client_id.substr(0, slash)), {}};
-  if (!is_valid_id(identity.device)) return refused("the client id is not a device id");
+  if (!is_valid_id(identity.device)) return bad_username("the client id is not a device id");
   if (slash != std::string_view::npos) {
     identity.module = client_id.substr(slash + 1);
-    if (!is_valid_id(identity.module)) return refused("the client id is not device/module");
+    if (!is_valid_id(identity.module)) return bad_username("the client id is not device/module");
   }
   return identity;
 }
@@ -99,27 +99,27 @@ std::string_view bare_host(std::string_view host) {
 }  // namespace
 
 Result<MqttUsername> parse_mqtt_username(std::string_view text, std::string_view client_id) {
-  if (text.empty()) return refused("missing");
-  if (text.size() > limits::kUsernameBytesMax) return refused("too long");
-  if (!is_valid_utf8(text)) return refused("not UTF-8");
+  if (text.empty()) return bad_username("missing");
+  if (text.size() > limits::kUsernameBytesMax) return bad_username("too long");
+  if (!is_valid_utf8(text)) return bad_username("not UTF-8");
   const Result<Identity> identity = parse_client_id(client_id);
   if (!identity) return identity.error();
 
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos || slash == 0)
-    return refused("not of the form host/device/?parameters");
+    return bad_username("not of the form host/device/?parameters");
   MqttUsername username;
   username.host = normalize_host(text.substr(0, slash));
-  if (username.host.empty()) return refused("the host is empty");
+  if (username.host.empty()) return bad_username("the host is empty");
   username.identity = *identity;
 
   // Ids may hold '?', so the known client id says where the parameters begin; a search for '?' could not.
   std::string_view tail = text.substr(slash + 1);
   if (tail.substr(0, client_id.size()) != client_id)
-    return refused("its identity differs from the client id");
+    return bad_username("its identity differs from the client id");
   tail.remove_prefix(client_id.size());
   if (!tail.empty() && tail.front() != '/' && tail.front() != '?') {
-    return refused("its identity differs from the client id");
+    return bad_username("its identity differs from the client id");
   }
   if (!tail.empty() && tail.front() == '/') tail.remove_prefix(1);
   if (!tail.empty() && tail.front() == '?') tail.remove_prefix(1);

@@ -43,7 +43,13 @@ inline constexpr std::size_t kQueryPageRowsMax = 1000;            // [service-re
 inline constexpr std::size_t kQueryPageRowsDefault = 100;         // [service-rest.md 6.1]
 inline constexpr seconds kC2dPollLockMin{5};                      // [service-rest.md 9.6]
 inline constexpr seconds kC2dPollLockMax{300};
-inline constexpr std::size_t kFileUploadsOpenMax = 10;  // of one device [service-rest.md 9.7]
+inline constexpr std::size_t kFileUploadsOpenMax = 10;        // of one device [service-rest.md 9.7]
+inline constexpr std::size_t kFileNotificationsMax = 10'000;  // waiting for back ends
+inline constexpr std::size_t kBlobsMax = 100'000;             // files kept
+inline constexpr std::size_t kBlocksPerBlobMax = 50'000;      // [the storage service's own]
+inline constexpr std::size_t kBlockIdBytesMax = 64;           // decoded [the storage service's own]
+inline constexpr std::size_t kBlockListBytesMax = 8 * 1024 * 1024;
+inline constexpr std::size_t kBlobContentTypeBytesMax = 256;
 inline constexpr std::size_t kBlobNameBytesMax = 1024;  // with the device's id; the storage service's own
 
 inline constexpr seconds kConnectTimeout{60};              // TCP accept to CONNECT [device-mqtt.md 2.1]

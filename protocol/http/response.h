@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,7 +38,10 @@ struct HttpResponse {
   std::string content_type = "application/json; charset=utf-8";
   std::string body;
   std::unique_ptr<ResponseStream> stream;  // instead of body
-  bool close_connection = false;           // after this answer
+  // Content-Length where it is not the body's: of a stream that has so many bytes, or of what HEAD asks
+  // about.
+  std::optional<std::uint64_t> length;
+  bool close_connection = false;  // after this answer
 };
 
 // Envelope A with the iothub-errorcode header (service-rest.md 3.1, 3.3). The error's detail is shown only

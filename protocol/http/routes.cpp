@@ -84,6 +84,14 @@ constexpr std::array kRoutes{
     Route{HttpVerb::post, "devices/{}/messages/devicebound/{}/abandon", Operation::abandon_c2d,
           kDeviceConnect},
     Route{HttpVerb::post, "devices/query", Operation::query_devices, kServiceConnect},
+    Route{HttpVerb::post, "devices/{}/files", Operation::begin_upload, kDeviceConnect},
+    Route{HttpVerb::post, "devices/{}/files/notifications", Operation::finish_upload, kDeviceConnect},
+    Route{HttpVerb::post, "devices/{}/files/notifications/{}", Operation::finish_upload, kDeviceConnect},
+    Route{HttpVerb::get, "kyanite/v1/files", Operation::list_files, kServiceConnect},
+    Route{HttpVerb::get, "kyanite/v1/file-notifications", Operation::list_file_notifications,
+          kServiceConnect},
+    Route{HttpVerb::del, "kyanite/v1/file-notifications/{}", Operation::delete_file_notification,
+          kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/events", Operation::stream_events, kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/status", Operation::hub_status, kReadOrService},
     Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},
@@ -105,6 +113,8 @@ constexpr bool is_devices_own(Operation operation) {
     case Operation::receive_c2d:
     case Operation::complete_c2d:
     case Operation::abandon_c2d:
+    case Operation::begin_upload:
+    case Operation::finish_upload:
       return true;
     default:
       return false;

@@ -37,11 +37,6 @@ enum class Operation {
   get_job,
   cancel_job,
   query_jobs,
-  // Of devices, with their own credential or DeviceConnect
-  send_events,
-  receive_c2d,
-  complete_c2d,  // or reject
-  abandon_c2d,
   list_configurations,
   get_configuration,
   put_configuration,
@@ -49,8 +44,18 @@ enum class Operation {
   test_configuration_queries,
   apply_configuration_content,
   query_devices,
+  // Of devices, with their own credential or DeviceConnect
+  send_events,
+  receive_c2d,
+  complete_c2d,  // or reject
+  abandon_c2d,
+  begin_upload,
+  finish_upload,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
+  list_files,
+  list_file_notifications,
+  delete_file_notification,
   hub_status,
   list_ca_certificates,
   add_ca_certificate,

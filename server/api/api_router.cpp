@@ -14,6 +14,7 @@
 #include "server/api/device_telemetry_api.h"
 #include "server/api/digital_twin_api.h"
 #include "server/api/event_stream.h"
+#include "server/api/file_upload_api.h"
 #include "server/api/job_api.h"
 #include "server/api/method_api.h"
 #include "server/api/policy_api.h"
@@ -104,6 +105,16 @@ Handler handler_of(Operation operation) {
       return abandon_c2d;
     case Operation::query_devices:
       return query_devices;
+    case Operation::begin_upload:
+      return begin_upload;
+    case Operation::finish_upload:
+      return finish_upload;
+    case Operation::list_files:
+      return list_files;
+    case Operation::list_file_notifications:
+      return list_file_notifications;
+    case Operation::delete_file_notification:
+      return delete_file_notification;
     case Operation::stream_events:
       return stream_events;
     case Operation::hub_status:
@@ -163,8 +174,25 @@ struct RequestNote {
 
 }  // namespace
 
+// The body of a request that the router hands on.
+class ApiRouter::NotedSink final : public RequestBodySink {
+ public:
+  NotedSink(ApiRouter& router, HttpRequest head, std::unique_ptr<RequestBodySink> below)
+      : router_(router), head_(std::move(head)), below_(std::move(below)) {}
+  void write(std::string piece, Reply<void> taken) override {
+    below_->write(std::move(piece), std::move(taken));
+  }
+  void finish(Reply<HttpResponse> reply) override { below_->finish(router_.noted(head_, std::move(reply))); }
+
+ private:
+  ApiRouter& router_;
+  HttpRequest head_;
+  std::unique_ptr<RequestBodySink> below_;
+};
+
 ApiRouter::ApiRouter(HubServices& services, HubFacts facts, HubSecurityPtr security, ApiObserver& observer)
     : telemetry_(services),
+      blobs_(services),
       context_{services, telemetry_, std::move(facts), std::move(security)},
       observer_(observer) {}
 
@@ -226,13 +254,19 @@ HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error) {
 }
 
 HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error, ErrorForm form) {
-  HttpResponse response = refusal(error, request.tracking_id, form);
+  HttpResponse response =
+      blobs_.owns(request) ? blobs_.refusal(request, error) : refusal(error, request.tracking_id, form);
   const SteadyTime now = context_.services.executor.now();
   observer_.on_answered(RequestNote(request, now).outcome(response.status, &error, now));
   return response;
 }
 
 std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
+  if (blobs_.owns(head)) {
+    const Result<void> admitted = blobs_.admit(head);
+    if (admitted) return std::nullopt;
+    return reject(head, admitted.error());
+  }
   const Result<Admitted> admitted = admit(head);
   if (admitted) return std::nullopt;
   return reject(head, admitted.error());
@@ -240,12 +274,19 @@ std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
 
 // Who names a device and proves nothing may make the hub hold no more than a head.
 bool ApiRouter::plans_body(const HttpRequest& head) const {
+  if (blobs_.owns(head)) return true;
   const Result<Admitted> admitted = admit(head);
   if (!admitted || !admitted->route.is_devices_own || admitted->caller == DeviceCaller::policy) return false;
   return !has_small_body(head);
 }
 
 void ApiRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
+  if (blobs_.owns(head)) {
+    BodyPlan plan;
+    plan.bytes_max = blobs_.body_bytes_max(head);
+    if (auto sink = blobs_.open(head)) plan.sink = std::make_unique<NotedSink>(*this, head, std::move(sink));
+    return reply(std::move(plan));
+  }
   const Result<Admitted> admitted = admit(head);
   if (!admitted) return reply(BodyPlan{reject(head, admitted.error()), nullptr});
   ask_owner(head, *admitted,
@@ -257,7 +298,29 @@ void ApiRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
             }));
 }
 
+Reply<HttpResponse> ApiRouter::noted(const HttpRequest& request, Reply<HttpResponse> reply) {
+  Executor& executor = context_.services.executor;
+  return {executor, [this, note = RequestNote(request, executor.now()),
+                     reply = std::move(reply)](Result<HttpResponse> result) mutable {
+            const SteadyTime now = context_.services.executor.now();
+            if (result) {
+              const Error refused(Errc::internal, result->body);
+              observer_.on_answered(
+                  note.outcome(result->status, result->status >= 400 ? &refused : nullptr, now));
+            }
+            reply(std::move(result));
+          }};
+}
+
+void ApiRouter::handle_blob(const HttpRequest& request, Reply<HttpResponse> reply) {
+  if (const Result<void> admitted = blobs_.admit(request); !admitted) {
+    return reply(reject(request, admitted.error()));
+  }
+  blobs_.handle(request, noted(request, std::move(reply)));
+}
+
 void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
+  if (blobs_.owns(request)) return handle_blob(request, std::move(reply));
   Result<Admitted> admitted = admit(request);
   if (!admitted) return reply(reject(request, admitted.error()));
   const RouteMatch& route = admitted->route;

@@ -3,6 +3,7 @@
 #include "protocol/http/request_handler.h"
 #include "server/api/api_call.h"
 #include "server/api/api_observer.h"
+#include "server/api/blob_endpoint.h"
 #include "server/hub/authenticator.h"
 
 namespace kyanite {
@@ -37,6 +38,10 @@ class ApiRouter final : public HttpRequestHandler {
     DeviceCaller caller = DeviceCaller::policy;  // on the routes of devices
   };
   Result<Admitted> admit(const HttpRequest& request) const;
+  // Tells the observer of the answer.
+  Reply<HttpResponse> noted(const HttpRequest& request, Reply<HttpResponse> reply);
+  class NotedSink;
+  void handle_blob(const HttpRequest& request, Reply<HttpResponse> reply);
   // Asks the owner of the identity that the path names.
   void ask_owner(const HttpRequest& request, const Admitted& admitted, Reply<RequestVerdict> reply);
   enum class ErrorForm { plain, nested };  // service-rest.md 3.3
@@ -44,6 +49,7 @@ class ApiRouter final : public HttpRequestHandler {
   HttpResponse refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const;
 
   TelemetryRequests telemetry_;
+  BlobEndpoint blobs_;
   ApiContext context_;
   ApiObserver& observer_;
 };

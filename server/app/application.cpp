@@ -79,6 +79,7 @@ Result<std::unique_ptr<Application>> Application::start(Options options, DataDir
   raise_descriptor_limit();
   ::unlink(app->directory_.hub_json().c_str());  // of a hub that was killed
   if (auto done = app->open_store(); !done) return done.error();
+  if (auto done = app->open_blobs(); !done) return done.error();
   if (auto done = app->load_certificate(); !done) return done.error();
   app->build_shards();
   if (auto done = app->open_listeners(); !done) return done.error();
@@ -101,6 +102,35 @@ Result<void> Application::open_store() {
   auto records = load_hub_records(*stores_);
   if (!records) return records.error();
   records_ = std::move(*records);
+  return {};
+}
+
+// Where devices upload to: an account of somebody else, or the hub itself, whose address follows.
+Result<void> Application::open_blobs() {
+  const Settings::FileUpload& rules = options_.settings.file_upload;
+  if (!rules.enabled) return {};
+  if (!rules.connection_string_file.empty()) {
+    const auto text = read_file(rules.connection_string_file);
+    if (!text) return text.error();
+    auto account = parse_storage_connection_string(*text);
+    if (!account) {
+      return Error(Errc::config_invalid, rules.connection_string_file.string() +
+                                             " (fileUpload.connectionStringFile) " + account.error().detail);
+    }
+    account->container = rules.container;
+    upload_storage_ = {std::move(*account), nullptr};
+    return {};
+  }
+  auto files = BlobFiles::open(directory_.path() / "blobs",
+                               {.blob_bytes_max = rules.blob_bytes_max,
+                                .total_bytes_max = rules.total_bytes_max,
+                                .block_life = 2 * rules.ttl},
+                               [this] { return clock_.now(); });
+  if (!files) return files.error();
+  blob_files_ = std::move(*files);
+  upload_storage_ = {
+      {.name = "kyanite", .key = blob_files_->account_key(), .host = {}, .container = rules.container},
+      blob_files_.get()};
   return {};
 }
 
@@ -164,6 +194,9 @@ void Application::build_shards() {
   });
   throttles_ = std::make_unique<Throttles>(options_.settings.limits);
   feedback_ = std::make_unique<FeedbackQueue>(shards_->shard(0), stores_->feedback(), options_.settings.c2d);
+  uploads_ = std::make_unique<FileUploads>(shards_->shard(0), stores_->documents(),
+                                           options_.settings.file_upload, upload_storage_);
+  uploads_->start();
   c2d_sweep_ = std::make_unique<C2dSweep>(shards_->shard(0), stores_->c2d(), *router_, *feedback_);
   jobs_ = std::make_unique<JobService>(shards_->shard(0), *router_, *stores_, twin_to_json);
   configurations_ =
@@ -173,7 +206,7 @@ void Application::build_shards() {
                        .started_at = HubClock::real_now(),
                        .https_port = options_.settings.listen.https.port};
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_,
+    hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
                         *clock_control_, *throttles_, options_.settings},
                        facts, security, observer_);
   }
@@ -431,6 +464,8 @@ void Application::stop_engine() {
   configurations_.reset();
   jobs_.reset();
   c2d_sweep_.reset();
+  uploads_.reset();
+  blob_files_.reset();
   feedback_.reset();
   throttles_.reset();
   router_.reset();

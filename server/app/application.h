@@ -12,9 +12,11 @@
 #include "server/app/first_start/pki_store.h"
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
+#include "server/blobs/blob_files.h"
 #include "server/hub/c2d_sweep.h"
 #include "server/hub/configuration_service.h"
 #include "server/hub/feedback_queue.h"
+#include "server/hub/file_uploads.h"
 #include "server/hub/job_service.h"
 #include "server/net/listener.h"
 #include "server/net/tls_context.h"
@@ -53,6 +55,7 @@ class Application {
 
   // The steps of start(), in order.
   Result<void> open_store();
+  Result<void> open_blobs();
   Result<void> load_certificate();
   void build_shards();
   void tell_of_low_disk();
@@ -83,6 +86,7 @@ class Application {
 
   HubClock clock_;  // read by the stores and all shards
   std::unique_ptr<Stores> stores_;
+  std::optional<FileUploads::Storage> upload_storage_;
   std::shared_ptr<TicketKeys> ticket_keys_;
   std::shared_ptr<TlsContextHolder> mqtts_context_;
   std::shared_ptr<TlsContextHolder> https_context_;
@@ -93,6 +97,8 @@ class Application {
   std::unique_ptr<ClockControl> clock_control_;
   std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<FeedbackQueue> feedback_;
+  std::unique_ptr<BlobFiles> blob_files_;
+  std::unique_ptr<FileUploads> uploads_;
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;
   std::unique_ptr<ConfigurationService> configurations_;

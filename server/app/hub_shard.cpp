@@ -9,9 +9,9 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
   const ShardIndex index{static_cast<std::uint16_t>(shard_.index())};
   registry_ = std::make_unique<RegistryService>(shard_, hub.router, hub.stores);
   queries_ = std::make_unique<QueryService>(shard_, hub.router, hub.stores);
-  services_ = std::make_unique<HubServices>(
-      HubServices{shard_, index, hub.router, hub.stores, *registry_, hub.administration, hub.clock,
-                  hub.throttles, hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_});
+  services_ = std::make_unique<HubServices>(HubServices{
+      shard_, index, hub.router, hub.stores, *registry_, hub.administration, hub.clock, hub.throttles,
+      hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_, hub.uploads});
   if (hub.settings.events.connections != OperationsLevel::none) {
     monitor_ =
         std::make_unique<OperationsMonitor>(observer, shard_, hub.stores.telemetry(),

@@ -10,6 +10,7 @@
 #include "server/hub/configuration_service.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/feedback_queue.h"
+#include "server/hub/file_uploads.h"
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/job_service.h"
@@ -41,6 +42,7 @@ class HubShard {
     FeedbackQueue& feedback;
     JobService& jobs;
     ConfigurationService& configurations;
+    FileUploads& uploads;
     ClockControl& clock;
     Throttles& throttles;
     const Settings& settings;

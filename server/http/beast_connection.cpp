@@ -295,7 +295,7 @@ void BeastConnection::respond(HttpResponse response, bool keep_alive) {
   message_.emplace();
   write_fields(response, *message_);
   message_->keep_alive(keep_alive);
-  if (response.status != 204) message_->content_length(response.body.size());
+  if (response.status != 204) message_->content_length(response.length.value_or(response.body.size()));
   if (request_.verb != HttpVerb::head) message_->body() = std::move(response.body);
   arm_timer(home_->limits.write_time);
   http::async_write(*stream_, *message_, then(&BeastConnection::on_answered));

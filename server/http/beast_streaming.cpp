@@ -24,11 +24,12 @@ constexpr std::size_t kReadAheadBytesMax = 16 * 1024;
 void BeastConnection::begin_stream(HttpResponse response) {
   limit_unacknowledged();
   producer_ = std::move(response.stream);
-  chunked_ = version_ >= 11;
+  chunked_ = version_ >= 11 && !response.length;
   head_.emplace();
   write_fields(response, *head_);
   head_->keep_alive(false);
   if (chunked_) head_->chunked(true);
+  if (response.length) head_->content_length(*response.length);
   head_serializer_.emplace(*head_);
   writing_ = true;
   arm_timer(home_->limits.write_time);

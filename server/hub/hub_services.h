@@ -20,6 +20,7 @@ class FeedbackQueue;
 class JobService;
 class ConfigurationService;
 class QueryService;
+class FileUploads;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -36,6 +37,7 @@ struct HubServices {
   JobService& jobs;
   ConfigurationService& configurations;
   QueryService& queries;  // this shard's front of queries
+  FileUploads& uploads;
 };
 
 }  // namespace kyanite

@@ -22,6 +22,7 @@ ALLOWED = {
     "storage/memory": ["storage", "protocol/base"],
     "storage/rocksdb": ["storage", "config", "protocol/base"],
     "server/hub": ["protocol", "storage", "config"],
+    "server/blobs": ["server/hub", "protocol", "storage", "config"],
     "server/device": ["server/hub", "protocol", "storage", "config"],
     "server/runtime": ["protocol/base"],
     "server/net": ["server/runtime", "protocol/base"],

@@ -80,6 +80,9 @@ SimHub::SimHub(Options options)
                                           });
   throttles_ = std::make_unique<Throttles>(settings.limits);
   feedback_ = std::make_unique<FeedbackQueue>(executor(0), stores.feedback(), settings.c2d);
+  uploads_ = std::make_unique<FileUploads>(executor(0), stores.documents(), settings.file_upload,
+                                           std::move(options.upload_storage));
+  uploads_->start();
   c2d_sweep_ = std::make_unique<C2dSweep>(executor(0), stores.c2d(), *router_, *feedback_);
   c2d_sweep_->start();
   jobs_ = std::make_unique<JobService>(executor(0), *router_, stores, twin_to_json);
@@ -127,13 +130,15 @@ SimHub::~SimHub() {
   jobs_.reset();
   c2d_sweep_.reset();
   feedback_.reset();
+  uploads_.reset();
   administration_.reset();
   if (!own_machine_) loop.clear();
 }
 
 HubServices SimHub::services(std::uint16_t shard) {
-  return {executor(shard), ShardIndex{shard}, *router_,   stores, registry(shard),  *administration_, *clock_,
-          *throttles_,     settings,          *feedback_, *jobs_, *configurations_, queries(shard)};
+  return {executor(shard),  ShardIndex{shard}, *router_,       stores,   registry(shard),
+          *administration_, *clock_,           *throttles_,    settings, *feedback_,
+          *jobs_,           *configurations_,  queries(shard), *uploads_};
 }
 
 void SimHub::publish(const HubSecurityPtr& security, Task published) {

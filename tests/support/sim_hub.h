@@ -13,6 +13,7 @@
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
 #include "server/hub/feedback_queue.h"
+#include "server/hub/file_uploads.h"
 #include "server/hub/hub_administration.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/hub_observer.h"
@@ -64,6 +65,7 @@ class SimHub {
     std::optional<WallTime> wall;
     SimMachine* machine = nullptr;    // to start on; nullptr: one of its own
     HubObserver* observer = nullptr;  // nullptr: `observer` below
+    std::optional<FileUploads::Storage> upload_storage;
   };
   SimHub();
   explicit SimHub(Options options);
@@ -92,6 +94,7 @@ class SimHub {
   FeedbackQueue& feedback() { return *feedback_; }
   JobService& jobs() { return *jobs_; }
   ConfigurationService& configurations() { return *configurations_; }
+  FileUploads& uploads() { return *uploads_; }
   const HubSecurity& security() const { return *security_; }
   HubSecurityPtr security_snapshot() const { return security_; }
   HubServices services(std::uint16_t shard);
@@ -146,6 +149,7 @@ class SimHub {
   std::unique_ptr<ClockControl> clock_;
   std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<FeedbackQueue> feedback_;
+  std::unique_ptr<FileUploads> uploads_;
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;
   std::unique_ptr<ConfigurationService> configurations_;

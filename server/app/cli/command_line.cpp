@@ -38,6 +38,7 @@ int run(int argc, char** argv) {
   add_certificate_commands(app, exit_code);
   add_policy_commands(app, exit_code);
   add_clock_commands(app, exit_code);
+  add_file_commands(app, exit_code);
   add_hub_commands(app, exit_code);
   add_config_commands(app, exit_code);
   try {

@@ -26,6 +26,7 @@ void add_c2d_commands(CLI::App& app, int& exit_code);
 void add_certificate_commands(CLI::App& app, int& exit_code);
 void add_policy_commands(CLI::App& app, int& exit_code);
 void add_clock_commands(CLI::App& app, int& exit_code);
+void add_file_commands(CLI::App& app, int& exit_code);
 void add_hub_commands(CLI::App& app, int& exit_code);  // ca, status, version
 
 // Says what went wrong in one line on standard error: "kyanite: SENTENCE".
