@@ -137,8 +137,9 @@ Json configuration_to_json(const ConfigurationView& view) {
   Json results = Json::object(), queries = Json::object();
   for (const auto& [name, query] : record.metrics) {
     queries[name] = query;
-    const auto counted = view.counts.metrics.find(name);
-    if (counted != view.counts.metrics.end()) results[name] = counted->second;
+    if (!view.counts) continue;
+    const auto counted = view.counts->metrics.find(name);
+    if (counted != view.counts->metrics.end()) results[name] = counted->second;
   }
   Json json{{"id", record.id},
             {"schemaVersion", record.schema_version},
@@ -148,8 +149,11 @@ Json configuration_to_json(const ConfigurationView& view) {
             {"createdTimeUtc", to_iso_time(record.created)},
             {"lastUpdatedTimeUtc", to_iso_time(record.updated)},
             {"priority", record.priority}};
-  json["systemMetrics"]["results"] = {{"targetedCount", view.counts.targeted},
-                                      {"appliedCount", view.counts.applied}};
+  json["systemMetrics"]["results"] = Json::object();
+  if (view.counts) {
+    json["systemMetrics"]["results"] = {{"targetedCount", view.counts->targeted},
+                                        {"appliedCount", view.counts->applied}};
+  }
   Json& system = json["systemMetrics"]["queries"];
   system = Json::object();
   if (!record.target_condition.empty()) system["targetedCount"] = target_query(record, modules);

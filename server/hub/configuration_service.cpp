@@ -173,9 +173,9 @@ void ConfigurationService::do_put(ConfigurationRecord wanted, const std::optiona
              return done();
            }
            records_.insert_or_assign(wanted.id, wanted);
-           publish([this, id = wanted.id, reply = std::move(reply)]() mutable {
+           publish([this, wanted = std::move(wanted), reply = std::move(reply)]() mutable {
              sweep();
-             get(std::move(id), std::move(reply));
+             reply(ConfigurationView{std::move(wanted), std::nullopt});
              done();
            });
          });

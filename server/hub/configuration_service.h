@@ -30,7 +30,7 @@ struct ConfigurationCounts {
 
 struct ConfigurationView {
   ConfigurationRecord record;
-  ConfigurationCounts counts;
+  std::optional<ConfigurationCounts> counts;  // of a reader; nobody counts for a change
 };
 
 // ConfigurationService owns the automatic configurations (spec service-rest.md 9.2). A change is committed,

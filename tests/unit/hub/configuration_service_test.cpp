@@ -49,7 +49,7 @@ class ConfigurationServiceTest : public ::testing::Test {
         ->ask<ConfigurationView>(
             [&](Reply<ConfigurationView> reply) { hub_->configurations().get(id, std::move(reply)); })
         .value()
-        .counts;
+        .counts.value();
   }
   const TwinRecord& twin(const std::string& id) const {
     return machine_.stores.committed().twins.at(device(id));
