@@ -1,5 +1,6 @@
 """Scheduled jobs over the wire (R85, R103 to R106)."""
 import json
+import subprocess
 import threading
 import unittest
 
@@ -261,3 +262,36 @@ class MethodJobs(unittest.TestCase):
         self.assertEqual(job["status"], "failed")
         self.assertIn("maxExecutionTimeInSeconds", job["failureReason"])
         self.assertEqual(statistics(job)[0], 1)
+
+
+class CommandLine(unittest.TestCase):
+    def kyanite(self, *arguments, code=0):
+        done = subprocess.run([world.program(), *arguments, "--data", world.main().info["dataDirectory"]], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return json.loads(done.stdout) if code == 0 and done.stdout else done.stderr
+
+    def test_jobs(self):
+        device, name = world.device(), world.new_id("j")
+        job = self.kyanite("job", "create-twin", name, "--query", one_of(device), "--tags", '{"a":1}', "--desired", '{"b":null,"c":2}')
+        self.assertEqual(job["updateTwin"], {"etag": "*", "tags": {"a": 1}, "properties": {"desired": {"b": None, "c": 2}}})
+        self.assertEqual(statistics(ended(world.main(), name)), (1, 0))
+        self.assertEqual(self.kyanite("job", "show", name)["status"], "completed")
+        self.assertIn(name, [job["jobId"] for job in self.kyanite("job", "list", "--type", "scheduleUpdateTwin", "--status", "completed")])
+        later = world.new_id("j")
+        job = self.kyanite("job", "create-method", later, "--method", "m", "--payload", '{"x": 1}', "--start", world.iso_time(3600))
+        self.assertEqual((job["status"], job["cloudToDeviceMethod"]["payload"]), ("scheduled", {"x": 1}))
+        self.assertEqual(self.kyanite("job", "cancel", later)["status"], "cancelled")
+        self.assertIn("JobAlreadyExists", self.kyanite("job", "create-twin", name, "--tags", "{}", code=1))
+        self.assertIn("name what to change", self.kyanite("job", "create-twin", "x", code=1))
+
+    def test_configurations(self):
+        name, file = world.new_id("c"), world.folder("configuration") / "c.json"
+        file.write_text(json.dumps({"content": {"deviceContent": {"properties.desired.a": 1}}, "priority": 3}))
+        made = self.kyanite("configuration", "apply", name, str(file))
+        self.assertEqual((made["id"], made["priority"]), (name, 3))
+        file.write_text(json.dumps({"content": {"deviceContent": {"properties.desired.a": 1}}, "priority": 4}))
+        self.assertEqual(self.kyanite("configuration", "apply", name, str(file))["priority"], 4)
+        self.assertEqual(self.kyanite("configuration", "show", name)["systemMetrics"]["results"], {"targetedCount": 0, "appliedCount": 0})
+        self.assertIn(name, [c["id"] for c in self.kyanite("configuration", "list")])
+        self.kyanite("configuration", "delete", name)
+        self.assertIn("ConfigurationNotFound", self.kyanite("configuration", "show", name, code=1))
