@@ -6,10 +6,10 @@
 namespace kyanite::test {
 namespace {
 
-constexpr WallTime kNow{seconds{1'767'607'200}};  // 2026-01-05T10:00:00Z
+constexpr WallTime kJobNow{seconds{1'767'607'200}};  // 2026-01-05T10:00:00Z
 
 std::string fault(const std::string& body, const std::string& id = "j") {
-  const Result<JobRecord> job = parse_job(body, id, kNow);
+  const Result<JobRecord> job = parse_job(body, id, kJobNow);
   return job ? "accepted" : job.error().detail;
 }
 std::string twin_body(const std::string& more) {
@@ -26,13 +26,13 @@ TEST(JobBody, R103_names_and_types_ignore_case_and_the_etag_is_a_star_or_none) {
 
 TEST(JobBody, the_start_may_have_any_zone_or_none_and_is_at_most_a_week_ahead) {
   const auto start = [](const char* text) {
-    return parse_job(twin_body(std::string(R"(,"startTime":")") + text + '"'), "j", kNow)->start - kNow;
+    return parse_job(twin_body(std::string(R"(,"startTime":")") + text + '"'), "j", kJobNow)->start - kJobNow;
   };
   EXPECT_EQ(start("2026-01-05T12:00:00Z"), seconds(7200));
   EXPECT_EQ(start("2026-01-05T12:00:00.1234567Z"), milliseconds(7'200'123));
   EXPECT_EQ(start("2026-01-05T12:00:00+01:00"), seconds(3600));
   EXPECT_EQ(start("2026-01-05T12:00:00"), seconds(7200));
-  EXPECT_EQ(start("0001-01-01T00:00:00"), kNever - kNow);
+  EXPECT_EQ(start("0001-01-01T00:00:00"), kNever - kJobNow);
   EXPECT_EQ(fault(twin_body(R"(,"startTime":"2026-01-12T10:00:00Z")")), "accepted");
   EXPECT_EQ(fault(twin_body(R"(,"startTime":"2026-01-12T10:00:01Z")")),
             "startTime is more than 168 hours ahead");
@@ -40,7 +40,7 @@ TEST(JobBody, the_start_may_have_any_zone_or_none_and_is_at_most_a_week_ahead) {
 }
 
 TEST(JobBody, the_time_has_a_default) {
-  const auto time = [](const char* more) { return parse_job(twin_body(more), "j", kNow)->execution_max; };
+  const auto time = [](const char* more) { return parse_job(twin_body(more), "j", kJobNow)->execution_max; };
   EXPECT_EQ(time(""), seconds(3600));
   EXPECT_EQ(time(R"(,"maxExecutionTimeInSeconds":0)"), seconds(3600));
   EXPECT_EQ(time(R"(,"maxExecutionTimeInSeconds":5)"), seconds(5));
@@ -52,7 +52,7 @@ TEST(JobBody, the_payload_of_a_method_stays_as_it_was_written) {
   const Result<JobRecord> job =
       parse_job(R"({"type":"scheduleDeviceMethod","queryCondition":"*","cloudToDeviceMethod":)"
                 R"({"methodName":"m","payload":{"a": 1.50},"responseTimeoutInSeconds":7}})",
-                "j", kNow);
+                "j", kJobNow);
   ASSERT_TRUE(job);
   const auto& method = std::get<JobMethod>(job->work);
   EXPECT_EQ(method.payload, R"({"a": 1.50})");
