@@ -91,7 +91,7 @@ Result<void> QueryVisitor::look_at(ScannedIdentity& identity) {
   // Without parts of the document a row is small, whatever was read to choose it.
   const std::size_t bytes = plan_->row_parts().needs_twin() ? identity.bytes() : kSmallRowBytes;
   bytes_ += bytes;
-  rows.push_back({identity.id(), std::move(*row), bytes});
+  rows.push_back({identity.id(), std::move(*row), bytes, {}});
   return {};
 }
 

@@ -50,6 +50,7 @@ struct QueryRow {
   Identity id;
   Json row;
   std::size_t bytes = 0;  // read for it
+  std::string position;   // where it stands among rows that are no identities
 };
 
 // What a scan does for a query; see IdentityVisitor for its threads.

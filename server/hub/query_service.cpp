@@ -17,7 +17,8 @@ namespace {
 
 // A turn that asks owners: so many rows at once are no burden to a shard.
 constexpr std::size_t kLiveRowsMax = 500;
-constexpr seconds kPageTime{10};  // then a page ends with what it has
+constexpr milliseconds kSlice{2};  // of a shard's time, for judging rows
+constexpr seconds kPageTime{10};   // then a page ends with what it has
 
 QueryItemType item_type_of(const Query& query) {
   if (query.source == QuerySource::device_jobs) return QueryItemType::device_job;
@@ -82,6 +83,10 @@ struct QueryService::Run {
   std::string page_end;           // position of the last row, or of the group
   SteadyTime began;
 
+  std::vector<QueryRow> incoming;  // of this turn
+  std::size_t judged = 0;          // so many of them
+  bool at_end = false;             // there are no more behind them
+
   std::vector<Json> rows;
   std::vector<Identity> identities;  // of the rows, for find()
   std::size_t bytes = 0;
@@ -89,6 +94,11 @@ struct QueryService::Run {
 
   UniqueFunction<void(Result<void>, Run&, bool more)> done;
 
+  // What the scan did not decide.
+  bool passes(const Json& row) const {
+    const bool is_job = plan->query().source == QuerySource::device_jobs;
+    return is_job ? matches(plan->query(), row) : plan->passes_late(row);
+  }
   // Takes a row that passed everything, or notes that there is one more.
   void take(QueryRow row) {
     if (rows.size() >= wanted || (!rows.empty() && bytes + row.bytes > limits::kQueryPageBytes)) {
@@ -97,7 +107,7 @@ struct QueryService::Run {
     }
     bytes += row.bytes;
     rows.push_back(plan->query().selects_everything() ? std::move(row.row) : project(plan->query(), row.row));
-    page_end = position_of(row.id);
+    page_end = row.position.empty() ? position_of(row.id) : std::move(row.position);
     identities.push_back(std::move(row.id));
   }
   bool is_complete() const { return ends_by_top && rows.size() >= wanted; }
@@ -211,27 +221,37 @@ void QueryService::on_scanned(const RunPtr& run, Result<IdentityScanned> scanned
   if (visitor.error) return fail(run, *visitor.error);
   run->scanned = position_of(scanned->last);
   if (visitor.aggregation) run->aggregation = std::move(visitor.aggregation);
-  std::vector<QueryRow> rows = std::move(visitor.rows);
+  run->incoming = std::move(visitor.rows);
+  run->at_end = scanned->at_end;
   std::vector<Identity> asked;
   if (run->plan->needs_live()) {
-    for (const QueryRow& row : rows) asked.push_back(row.id);
+    for (const QueryRow& row : run->incoming) asked.push_back(row.id);
   }
   // Nobody is asked when there is nothing to ask: then this goes on at once.
-  ask_live_states(
-      executor_, router_, std::move(asked),
-      [this, run, rows = std::move(rows), at_end = scanned->at_end](std::vector<LiveState> states) mutable {
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-          QueryRow& row = rows[i];
-          if (i < states.size()) set_live_state(run->plan->row_parts(), states[i], row.row);
-          if (!run->plan->passes_late(row.row)) continue;
-          if (!run->aggregation) {
-            run->take(std::move(row));
-          } else if (const Result<void> added = run->aggregation->add(row.row); !added) {
-            return fail(run, added.error());
-          }
-        }
-        finish_turn(run, at_end);
-      });
+  ask_live_states(executor_, router_, std::move(asked), [this, run](std::vector<LiveState> states) {
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      set_live_state(run->plan->row_parts(), states[i], run->incoming[i].row);
+    }
+    judge(run);
+  });
+}
+
+// What the scan left open is decided row by row. Conditions may be dear: the shard gets its turn in between.
+void QueryService::judge(const RunPtr& run) {
+  const SteadyTime began = executor_.now();
+  while (run->judged < run->incoming.size() && !run->is_full && !run->is_complete()) {
+    QueryRow& row = run->incoming[run->judged++];
+    if (!run->passes(row.row)) {
+    } else if (!run->aggregation) {
+      run->take(std::move(row));
+    } else if (const Result<void> added = run->aggregation->add(row.row); !added) {
+      return fail(run, added.error());
+    }
+    if (executor_.now() - began > kSlice) return executor_.post([this, run] { judge(run); });
+  }
+  run->incoming.clear();
+  run->judged = 0;
+  finish_turn(run, run->at_end);
 }
 
 // The rows of devices.jobs are the stored outcomes (6.7), in the order of their keys.
@@ -244,13 +264,11 @@ void QueryService::scan_jobs(const RunPtr& run) {
         for (Document& outcome : *outcomes) {
           Result<Json> row = decode_job_device(outcome.value);
           if (!row) return fail(run, row.error());
-          run->scanned = std::move(outcome.key);
-          if (!matches(run->plan->query(), *row)) continue;
-          const std::size_t rows_so_far = run->rows.size();
-          run->take({{}, std::move(*row), outcome.value.size()});
-          if (run->rows.size() > rows_so_far) run->page_end = run->scanned;
+          run->scanned = outcome.key;
+          run->incoming.push_back({{}, std::move(*row), outcome.value.size(), std::move(outcome.key)});
         }
-        finish_turn(run, outcomes->empty());
+        run->at_end = outcomes->empty();
+        judge(run);
       }));
 }
 

@@ -71,6 +71,7 @@ class QueryService {
   void scan(const RunPtr& run);
   void on_scanned(const RunPtr& run, Result<IdentityScanned> scanned);
   void scan_jobs(const RunPtr& run);
+  void judge(const RunPtr& run);
   void finish_turn(const RunPtr& run, bool at_end);
   void finish(const RunPtr& run, bool more);
   void fail(const RunPtr& run, const Error& error);
