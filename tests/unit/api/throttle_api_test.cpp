@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/api/rest_hub.h"
 
 namespace kyanite::test {
@@ -104,6 +106,43 @@ TEST(ThrottleApi, without_a_tier_nothing_is_refused) {
   RestHub rest;
   for (int i = 0; i < 500; ++i) ASSERT_EQ(rest.get("/devices").status, 200);
   EXPECT_EQ(rest.get("/kyanite/v1/status").json["limits"], Json({{"tier", "off"}}));
+}
+
+TEST_F(ThrottleApiTest, telemetry_over_https_waits_its_turn_and_is_then_refused) {
+  const IdentityRecord d1 = rest.hub.add(device("d1"));
+  const HttpRequest request =
+      rest.parse({"POST", "/devices/d1/messages/events", "hello", {}, rest.hub.token_of(d1)});
+  const auto statuses = std::make_shared<std::vector<int>>();
+  const auto send = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      rest.router.handle(request,
+                         Reply<HttpResponse>(rest.hub.executor(0), [statuses](Result<HttpResponse> answer) {
+                           statuses->push_back(answer ? answer->status : 0);
+                         }));
+    }
+    rest.hub.loop.run();
+    return statuses->size();
+  };
+  const std::size_t at_once = send(200);
+  EXPECT_GE(at_once, 100u);
+  EXPECT_LT(at_once, 200u);
+  rest.hub.loop.advance(2s);
+  EXPECT_EQ(*statuses, std::vector<int>(200, 204));
+  send(3000);
+  EXPECT_GT(std::count(statuses->begin(), statuses->end(), 429), 0) << "more than 20 s away";
+  rest.hub.loop.advance(21s);
+  EXPECT_EQ(statuses->size(), 3200u);
+}
+
+TEST_F(ThrottleApiTest, telemetry_over_https_counts_for_the_quota) {
+  const IdentityRecord d1 = rest.hub.add(device("d1"));
+  const WallTime now = rest.hub.loop.wall_now();
+  const std::uint64_t before = rest.hub.throttles().messages_today(now);
+  EXPECT_EQ(
+      rest.ask({"POST", "/devices/d1/messages/events", std::string(1000, 'x'), {}, rest.hub.token_of(d1)})
+          .status,
+      204);
+  EXPECT_EQ(rest.hub.throttles().messages_today(now) - before, 2u);  // of 512 bytes
 }
 
 }  // namespace

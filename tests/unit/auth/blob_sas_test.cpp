@@ -10,9 +10,9 @@ namespace {
 
 using testing::HasSubstr;
 
-const BlobAccount kAccount{"acct",
-                           "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U=", "acct.blob.core.windows.net", "c"};
-const WallTime kNow = *parse_iso_time("2026-01-05T10:00:00Z");
+const BlobAccount kTestAccount{
+    "acct", "a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2V5a2U=", "acct.blob.core.windows.net", "c"};
+const WallTime kSignedAt = *parse_iso_time("2026-01-05T10:00:00Z");
 
 // As the endpoint reads it from a query.
 BlobSas parsed(std::string text) {
@@ -34,46 +34,47 @@ BlobSas parsed(std::string text) {
 }
 
 TEST(BlobSasTest, has_the_form_that_the_service_gives_to_devices) {
-  const std::string sas = make_blob_sas(kAccount, "d1/a.log", "rw", kNow);
+  const std::string sas = make_blob_sas(kTestAccount, "d1/a.log", "rw", kSignedAt);
   EXPECT_TRUE(sas.starts_with("?sv=2018-03-28&sr=b&sig=")) << sas;
   EXPECT_TRUE(sas.ends_with("&se=2026-01-05T10%3A00%3A00Z&sp=rw")) << sas;
 }
 
 TEST(BlobSasTest, opens_its_blob_in_its_time_with_its_rights) {
-  const BlobSas sas = parsed(make_blob_sas(kAccount, "d1/a", "rw", kNow + seconds{10}));
-  EXPECT_TRUE(check_blob_sas(kAccount, "d1/a", sas, 'w', kNow));
-  EXPECT_TRUE(check_blob_sas(kAccount, "d1/a", sas, 'r', kNow + seconds{9}));
-  EXPECT_FALSE(check_blob_sas(kAccount, "d1/a", sas, 'r', kNow + seconds{10}));
-  EXPECT_FALSE(check_blob_sas(kAccount, "d1/b", sas, 'w', kNow));
-  EXPECT_FALSE(check_blob_sas(kAccount, "d1/a", sas, 'd', kNow));
-  BlobAccount other = kAccount;
+  const BlobSas sas = parsed(make_blob_sas(kTestAccount, "d1/a", "rw", kSignedAt + seconds{10}));
+  EXPECT_TRUE(check_blob_sas(kTestAccount, "d1/a", sas, 'w', kSignedAt));
+  EXPECT_TRUE(check_blob_sas(kTestAccount, "d1/a", sas, 'r', kSignedAt + seconds{9}));
+  EXPECT_FALSE(check_blob_sas(kTestAccount, "d1/a", sas, 'r', kSignedAt + seconds{10}));
+  EXPECT_FALSE(check_blob_sas(kTestAccount, "d1/b", sas, 'w', kSignedAt));
+  EXPECT_FALSE(check_blob_sas(kTestAccount, "d1/a", sas, 'd', kSignedAt));
+  BlobAccount other = kTestAccount;
   other.container = "e";
-  EXPECT_FALSE(check_blob_sas(other, "d1/a", sas, 'w', kNow));
+  EXPECT_FALSE(check_blob_sas(other, "d1/a", sas, 'w', kSignedAt));
 }
 
 TEST(BlobSasTest, nothing_signed_can_be_changed) {
-  const BlobSas good = parsed(make_blob_sas(kAccount, "d1/a", "r", kNow + seconds{10}));
+  const BlobSas good = parsed(make_blob_sas(kTestAccount, "d1/a", "r", kSignedAt + seconds{10}));
   for (std::string BlobSas::*member : {&BlobSas::permissions, &BlobSas::expiry, &BlobSas::start, &BlobSas::ip,
                                        &BlobSas::protocol, &BlobSas::identifier, &BlobSas::type}) {
     BlobSas bad = good;
     bad.*member = member == &BlobSas::expiry ? "2027-01-05T10:00:00Z" : "w";
-    EXPECT_FALSE(check_blob_sas(kAccount, "d1/a", bad, 'r', kNow));
+    EXPECT_FALSE(check_blob_sas(kTestAccount, "d1/a", bad, 'r', kSignedAt));
   }
   BlobSas none;
-  EXPECT_THAT(check_blob_sas(kAccount, "d1/a", none, 'r', kNow).error().detail, HasSubstr("no signature"));
+  EXPECT_THAT(check_blob_sas(kTestAccount, "d1/a", none, 'r', kSignedAt).error().detail,
+              HasSubstr("no signature"));
 }
 
 TEST(StorageConnectionString, forms) {
-  const std::string key = ";AccountKey=" + kAccount.key;
+  const std::string key = ";AccountKey=" + kTestAccount.key;
   const auto cloud = parse_storage_connection_string("DefaultEndpointsProtocol=https;AccountName=a" + key +
                                                      ";EndpointSuffix=core.windows.net\n");
   ASSERT_TRUE(cloud);
   EXPECT_EQ(cloud->host, "a.blob.core.windows.net");
-  EXPECT_EQ(cloud->key, kAccount.key);
+  EXPECT_EQ(cloud->key, kTestAccount.key);
   EXPECT_EQ(parse_storage_connection_string("AccountName=a" + key + ";BlobEndpoint=https://h:10000/")->host,
             "h:10000");
-  for (const std::string& bad : {std::string("AccountName=a"), "AccountKey=" + kAccount.key, std::string("x"),
-                                 "AccountName=a" + key + ";BlobEndpoint=http://h",
+  for (const std::string& bad : {std::string("AccountName=a"), "AccountKey=" + kTestAccount.key,
+                                 std::string("x"), "AccountName=a" + key + ";BlobEndpoint=http://h",
                                  "AccountName=a" + key + ";BlobEndpoint=https://h/devstoreaccount1"}) {
     EXPECT_FALSE(parse_storage_connection_string(bad)) << bad;
   }
