@@ -76,6 +76,7 @@ struct Settings {
   struct Auth {
     bool strict_host = true;
     seconds sas_grace{300};
+    bool disable_local_auth = false;  // no device connects by a key of the hub's, whoever's it is
     bool disable_device_sas = false;
     bool disable_module_sas = false;
     bool disconnect_on_key_change = false;
@@ -116,7 +117,10 @@ struct Settings {
     bool device_lifecycle = false;
     bool twin_changes = false;
     bool connection_state = false;
-    OperationsLevel connections = OperationsLevel::none;  // operations monitoring of connections (10.1)
+    // Operations monitoring (10.1), by category. The last two have errors only.
+    OperationsLevel connections = OperationsLevel::none;
+    OperationsLevel device_telemetry = OperationsLevel::none;
+    OperationsLevel c2d_commands = OperationsLevel::none;
   } events;
 
   // The service's rate limits, for tests of retry code (9.3); sizes are always enforced.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "protocol/base/reply.h"
+#include "storage/activity.h"
 #include "storage/records.h"
 #include "storage/telemetry_log.h"
 
@@ -19,6 +20,7 @@ struct DeviceRecords {
   std::vector<SessionRecord> sessions;  // of the device and of its modules
   std::vector<C2dHeader> c2d;           // the device's queue, by sequence
   std::uint64_t next_c2d_sequence = 1;
+  std::vector<ActivityRecord> activity;  // of the device and of its modules, as far as there is any
 };
 
 // Exact numbers of committed state; modules are not devices.
@@ -29,8 +31,8 @@ struct IdentityCounts {
 };
 
 // One step of registry work, committed as a whole: identities written (with their twin when they are new) and
-// erased. Erasing an identity erases every row of it: twin, session, queued messages; erasing a device erases
-// its modules too.
+// erased. Erasing an identity erases every row of it: twin, session, queued messages, activity; erasing a
+// device erases its modules too.
 struct IdentityChange {
   struct Write {
     IdentityRecord record;

@@ -38,8 +38,10 @@ std::optional<ThrottleClass> class_of(Operation operation) {
   }
 }
 
-// Only a part of what these carry is metered, which is known when the operation has read it.
-bool admits_itself(Operation operation) { return operation == Operation::invoke_method; }
+// Of these the operation knows better what is metered, or has something to tell of a refusal.
+bool admits_itself(Operation operation) {
+  return operation == Operation::invoke_method || operation == Operation::send_c2d;
+}
 
 // Registry operations and queries are no messages.
 bool counts_as_message(ThrottleClass of) {
@@ -69,6 +71,10 @@ Result<void> take(HubServices& services, Operation operation, std::size_t metere
 Result<void> admit_by_rate(HubServices& services, Operation operation, std::size_t body_bytes) {
   if (admits_itself(operation)) return {};
   return take(services, operation, body_bytes);
+}
+
+Result<void> admit_c2d_by_rate(HubServices& services, std::size_t body_bytes) {
+  return take(services, Operation::send_c2d, body_bytes);
 }
 
 Result<void> admit_call_by_rate(HubServices& services, std::size_t payload_bytes) {

@@ -15,6 +15,8 @@ Result<void> admit_by_rate(HubServices& services, Operation operation, std::size
 // After it succeeded: what the answer adds.
 void meter_answer(HubServices& services, Operation operation, std::size_t body_bytes);
 
+// The same for a cloud-to-device message, whose operation tells of the refusal.
+Result<void> admit_c2d_by_rate(HubServices& services, std::size_t body_bytes);
 // The same for direct methods, which are metered by what the device gets and answers (9.3).
 Result<void> admit_call_by_rate(HubServices& services, std::size_t payload_bytes);
 void meter_call_answer(HubServices& services, std::size_t payload_bytes);

@@ -5,8 +5,10 @@
 #include "protocol/base/iso_time.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/api/api_response.h"
+#include "server/api/api_throttle.h"
 #include "server/api/c2d_request.h"
 #include "server/hub/feedback_queue.h"
+#include "server/hub/hub_events.h"
 #include "server/hub/registry_service.h"
 
 namespace kyanite {
@@ -53,7 +55,15 @@ HttpResponse batch_response(const std::optional<FeedbackBatch>& batch) {
 }
 
 void send(HubServices& hub, C2dMessage message, Reply<HttpResponse> reply) {
-  hub.router.send(SendC2d{std::move(message), answer_with<void>(hub.executor, std::move(reply), no_content)});
+  C2dRefusal facts{message.device, message.header.ack, message.header.bytes, Errc::internal};
+  hub.router.send(SendC2d{std::move(message),
+                          Reply<void>(hub.executor, [&hub, facts = std::move(facts),
+                                                     reply = std::move(reply)](Result<void> sent) mutable {
+                            if (sent) return reply(no_content());
+                            facts.error = sent.error();
+                            hub.events.c2d_refused(facts);
+                            reply(sent.error());
+                          })});
 }
 
 }  // namespace
@@ -63,8 +73,16 @@ void send(HubServices& hub, C2dMessage message, Reply<HttpResponse> reply) {
 void send_c2d(const ApiCall& call, Reply<HttpResponse> reply) {
   HubServices& hub = call.context.services;
   const std::string device = call.identity().device;
+  const std::size_t body_bytes = call.request.body.size();
+  const auto refuse = [&](const Error& error) {
+    hub.events.c2d_refused({percent_decode(device), AckRequest::none, body_bytes, error});
+    reply(error);
+  };
+  if (const Result<void> admitted = admit_c2d_by_rate(hub, body_bytes); !admitted) {
+    return refuse(admitted.error());
+  }
   Result<C2dMessage> message = parse_c2d_request(call.request, device, hub.executor.wall_now());
-  if (!message) return reply(message.error());
+  if (!message) return refuse(message.error());
   std::string decoded = percent_decode(device);
   if (decoded == device) return send(hub, std::move(*message), std::move(reply));
   // The send itself does not tell: a disabled device answers as if nobody had the id (8.3).

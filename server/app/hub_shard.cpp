@@ -11,11 +11,10 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
   queries_ = std::make_unique<QueryService>(shard_, hub.router, hub.stores);
   services_ = std::make_unique<HubServices>(HubServices{
       shard_, index, hub.router, hub.stores, *registry_, hub.administration, hub.clock, hub.throttles,
-      hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_, hub.uploads});
-  if (hub.settings.events.connections != OperationsLevel::none) {
-    monitor_ =
-        std::make_unique<OperationsMonitor>(observer, shard_, hub.stores.telemetry(),
-                                            hub.settings.events.connections, security->host_names.front());
+      hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_, hub.uploads, events_});
+  if (OperationsMonitor::is_wanted(hub.settings.events)) {
+    monitor_ = std::make_unique<OperationsMonitor>(observer, shard_, hub.stores.telemetry(),
+                                                   hub.settings.events, security->host_names.front());
   }
   HubObserver& told = monitor_ ? static_cast<HubObserver&>(*monitor_) : observer;
   mqtt_ = std::make_unique<MqttShard>(*services_, security, told);

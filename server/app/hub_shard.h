@@ -60,8 +60,11 @@ class HubShard {
   void set_https_port(std::uint16_t port) { api_->set_https_port(port); }
   void set_security(const HubSecurityPtr& security);
   void on_clock_shift(milliseconds shift);
-  // What devices that were here last told goes to the log: no turn may follow.
-  void flush_events() { events_.flush(); }
+  // What devices that were here last told goes to the store: no turn may follow.
+  void flush_events() {
+    events_.flush();
+    directory_.flush_activity();
+  }
 
  private:
   Shard& shard_;

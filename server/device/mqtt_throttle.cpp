@@ -30,11 +30,13 @@ bool MqttConnection::admit_telemetry(std::size_t bytes) {
   if (!throttles.is_on()) return true;
   const WallTime wall = executor().wall_now();
   if (const Result<void> quota = throttles.check_quota(wall); !quota) {
+    shard_.observer_.on_telemetry_refused(facts(), quota.error(), bytes);
     end(EndReason::quota_exceeded, "403002 " + quota.error().detail);
     return false;
   }
   const Result<milliseconds> wait = throttles.reserve(ThrottleClass::d2c_sends, executor().now());
   if (!wait) {
+    shard_.observer_.on_telemetry_refused(facts(), wait.error(), bytes);
     end(EndReason::throttled, "429001 " + wait.error().detail);
     return false;
   }

@@ -46,6 +46,7 @@ Result<AuthScope> check_own_token(const SasToken& token, const SasResource& reso
 Result<AuthVerdict> check_sas(const IdentityRecord& identity, const Credentials& credentials,
                               const HubSecurity& security, WallTime now) {
   if (!credentials.sas_token || credentials.sas_token->empty()) return refused("no password");
+  if (security.rules.disable_local_auth) return refused("tokens are switched off for all connections");
   const Result<SasToken> token = parse_sas_token(*credentials.sas_token);
   if (!token) return token.error();
   if (is_expired(token->expiry, security.rules.sas_grace, now)) return refused("token expired");

@@ -54,6 +54,7 @@ bool DeviceActor::unload() {
   loaded_ = false;
   records_.reset();
   sessions_.clear();
+  presence_.unload();
   c2d_.unload();
   twins_.clear();
   erased_twins_.clear();
@@ -112,6 +113,7 @@ void DeviceActor::on_loaded(Result<DeviceRecords> records) {
   if (records) {
     loaded_ = true;
     sessions_.load(records->sessions);
+    presence_.load(std::exchange(records->activity, {}));
     c2d_.load(std::exchange(records->c2d, {}), records->next_c2d_sequence);
     records_ = std::move(*records);
   } else if (records.error().code == Errc::device_not_found) {
@@ -302,6 +304,10 @@ void DeviceActor::on_unbound(const std::string& module) {
 
 void DeviceActor::on_connected_changed(const std::string& module, bool connected) {
   if (module.empty()) directory_.on_device_presence(connected);
+}
+
+void DeviceActor::on_heard(const std::string& module, bool ended) {
+  directory_.activity().note({device_, module}, ended ? ActivityBook::When::soon : ActivityBook::When::later);
 }
 
 void DeviceActor::on_takeover_timeout(const std::string& module) {

@@ -57,6 +57,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on_bound(const std::string& module) override;
   void on_unbound(const std::string& module) override;
   void on_connected_changed(const std::string& module, bool connected) override;
+  void on_heard(const std::string& module, bool ended) override;
   void on_takeover_timeout(const std::string& module) override;
   // DeviceHost
   const std::string& device() const override { return device_; }

@@ -8,7 +8,10 @@
 namespace kyanite {
 
 DeviceDirectory::DeviceDirectory(const Services& services, HubSecurityPtr security)
-    : services_(services), security_(std::move(security)) {}
+    : services_(services),
+      security_(std::move(security)),
+      activity_(services.executor, services.stores.documents(),
+                [this](const Identity& id) { return last_heard_of(id); }) {}
 
 DeviceDirectory::~DeviceDirectory() = default;
 
@@ -55,6 +58,14 @@ void DeviceDirectory::answer(ShardQuery query) {
 void DeviceDirectory::set_security(HubSecurityPtr security) {
   shard_check_.check();
   security_ = std::move(security);
+}
+
+std::optional<ActivityRecord> DeviceDirectory::last_heard_of(const Identity& id) const {
+  const auto it = actors_.find(id.device);
+  if (it == actors_.end()) return std::nullopt;
+  const LiveState live = it->second->live(id.module);
+  if (live.connection_state_updated == kNever) return std::nullopt;
+  return ActivityRecord{id, live.connection_state_updated, live.last_activity};
 }
 
 void DeviceDirectory::on_clock_shift() { each_actor(&DeviceActor::on_clock_shift); }

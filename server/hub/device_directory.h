@@ -3,12 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "config/settings.h"
 #include "protocol/base/executor.h"
 #include "protocol/base/shard_check.h"
+#include "server/hub/activity_book.h"
 #include "server/hub/device_messages.h"
 #include "server/hub/hub_security.h"
 #include "storage/stores.h"
@@ -51,6 +53,9 @@ class DeviceDirectory {
   // The wall clock was shifted: what ends by it is looked at again.
   void on_clock_shift();
 
+  // Hands over what was not written down yet of when devices were heard of; for the end of the hub.
+  void flush_activity() { activity_.flush(); }
+
   std::size_t actors() const { return actors_.size(); }
   const ConfigurationSet* configurations() const { return configurations_.get(); }
   std::uint64_t connected_devices() const { return connected_devices_; }
@@ -66,6 +71,7 @@ class DeviceDirectory {
   Stores& stores() { return services_.stores; }
   const Settings& settings() const { return services_.settings; }
   HubEvents& events() { return services_.events; }
+  ActivityBook& activity() { return activity_; }
   const HubSecurity& security() const { return *security_; }
   DeviceRouter& router();
   void on_device_presence(bool connected);
@@ -77,6 +83,9 @@ class DeviceDirectory {
   std::function<void(const std::string&)> on_deployment_changed_;
   DeviceRouter* router_ = nullptr;
   ShardCheck shard_check_;
+  std::optional<ActivityRecord> last_heard_of(const Identity& id) const;
+
+  ActivityBook activity_;  // outlives the actors
   std::unordered_map<std::string, std::unique_ptr<DeviceActor>> actors_;
   std::uint64_t connected_devices_ = 0;
   bool draining_ = false;

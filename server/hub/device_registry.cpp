@@ -132,6 +132,7 @@ void DeviceActor::forget_module(const std::string& module) {
   erase_twin(module);
   sessions_.erase(module);
   presence_.forget(module);
+  directory_.activity().forget({device_, module});
   methods_.on_erased(module);
   std::erase_if(records_->modules, [&module](const IdentityRecord& m) { return m.id.module == module; });
 }

@@ -6,6 +6,7 @@
 #include "protocol/auth/symmetric_key.h"
 #include "protocol/base/iso_time.h"
 #include "protocol/twin/twin_json.h"
+#include "server/hub/hub_observer.h"
 #include "storage/record_codec.h"
 
 namespace kyanite {
@@ -56,6 +57,22 @@ TelemetryAppend make_hub_event(const TelemetryLog& log, const std::string& hub_n
           false};
 }
 
+void add_operation_error(Json& record, int status_type, std::string_view description) {
+  constexpr std::size_t kDescriptionBytesMax = 256;
+  record["level"] = "Error";
+  record["statusCode"] = status_type / 1000;
+  record["statusType"] = status_type;
+  record["statusDescription"] = description.substr(0, kDescriptionBytesMax);
+}
+
+void add_operation_place(Json& record, const Identity& about, const TelemetryLog& log, std::string_view now) {
+  record["deviceId"] = about.device;
+  if (about.is_module()) record["moduleId"] = about.module;
+  record["EventProcessedUtcTime"] = now;
+  record["PartitionId"] = partition_of(about.device, log.partitions()).value;
+  record["EventEnqueuedUtcTime"] = now;
+}
+
 HubEvents::HubEvents(Executor& executor, TelemetryLog& log, const Settings& settings, std::string hub_name,
                      std::uint64_t starts)
     : executor_(executor), log_(log), settings_(settings), hub_name_(std::move(hub_name)), starts_(starts) {}
@@ -93,12 +110,34 @@ void HubEvents::connection_changed(const IdentityRecord& record, bool connected)
   shard_check_.check();
   if (!settings_.events.connection_state) return;
   const std::string body = R"({"sequenceNumber":")" + next_sequence_number() + R"("})";
-  // What the turn still brings was appended before a posted task runs.
+  append(notification(record.id,
+                      {MessageSource::connection_state, "deviceConnectionStateNotification",
+                       connected ? "deviceConnected" : "deviceDisconnected"},
+                      body));
+}
+
+void HubEvents::c2d_refused(const C2dRefusal& refusal) {
+  shard_check_.check();
+  if (settings_.events.c2d_commands == OperationsLevel::none || !is_valid_id(refusal.device)) return;
+  const Identity about{refusal.device, {}};
+  const std::string now = to_iso_time(executor_.wall_now());
+  Json json;
+  json["messageSizeInBytes"] = refusal.bytes;
+  json["authType"] = auth_type_json(AuthScope::hub, AuthKind::sas);
+  json["deliveryAcknowledgement"] = static_cast<int>(refusal.ack);
+  json["protocol"] = "Https";
+  json["time"] = now;
+  json["operationName"] = "ingress";
+  json["category"] = "C2DCommands";
+  add_operation_error(json, refusal_status_type(refusal.error), refusal_description(refusal.error));
+  add_operation_place(json, about, log_, now);
+  append(make_hub_event(log_, hub_name_, MessageSource::operations_monitoring, about, {}, dump_json(json)));
+}
+
+// What the turn still brings was appended before a posted task runs.
+void HubEvents::append(TelemetryAppend event) {
   if (batch_.appends.empty()) executor_.post([this] { flush(); });
-  batch_.appends.push_back(notification(record.id,
-                                        {MessageSource::connection_state, "deviceConnectionStateNotification",
-                                         connected ? "deviceConnected" : "deviceDisconnected"},
-                                        body));
+  batch_.appends.push_back(std::move(event));
 }
 
 void HubEvents::flush() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,6 +20,19 @@ namespace kyanite {
 TelemetryAppend make_hub_event(const TelemetryLog& log, const std::string& hub_name, MessageSource source,
                                const Identity& about, std::vector<Property> application,
                                std::string_view body);
+
+// What records of operations monitoring share (spec device-mqtt.md 10.1): the error, and where the event
+// lies.
+void add_operation_error(Json& record, int status_type, std::string_view description);
+void add_operation_place(Json& record, const Identity& about, const TelemetryLog& log, std::string_view now);
+
+// A cloud-to-device message that was not taken from its sender.
+struct C2dRefusal {
+  std::string device;
+  AckRequest ack = AckRequest::none;
+  std::size_t bytes = 0;
+  Error error;
+};
 
 // HubEvents makes the events that the hub itself puts into the telemetry log (spec device-mqtt.md 10,
 // routing-and-events.md 5), for the devices of one shard. A source that is switched off makes none.
@@ -45,6 +59,8 @@ class HubEvents {
 
   // Appended with what else the turn brings, when switched on (10.2).
   void connection_changed(const IdentityRecord& record, bool connected);
+  // An operations monitoring record of category C2DCommands, likewise (10.1).
+  void c2d_refused(const C2dRefusal& refusal);
   // Hands over at once what was not appended yet; for the end of the hub.
   void flush();
 
@@ -56,6 +72,7 @@ class HubEvents {
   };
   TelemetryAppend notification(const Identity& about, const Notification& what, std::string_view body) const;
   std::string next_sequence_number();
+  void append(TelemetryAppend event);
 
   Executor& executor_;
   TelemetryLog& log_;

@@ -21,6 +21,7 @@ class JobService;
 class ConfigurationService;
 class QueryService;
 class FileUploads;
+class HubEvents;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -38,6 +39,7 @@ struct HubServices {
   ConfigurationService& configurations;
   QueryService& queries;  // this shard's front of queries
   FileUploads& uploads;
+  HubEvents& events;  // of this shard
 };
 
 }  // namespace kyanite

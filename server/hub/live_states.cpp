@@ -2,7 +2,10 @@
 
 #include <map>
 #include <memory>
+#include <string>
 #include <utility>
+
+#include "server/hub/activity_book.h"
 
 namespace kyanite {
 namespace {
@@ -14,15 +17,12 @@ struct LiveAnswers {
   AfterLiveStates then;
 };
 
-}  // namespace
-
-void ask_live_states(Executor& home, DeviceRouter& router, std::vector<Identity> identities,
-                     AfterLiveStates then) {
+void ask_owners(Executor& home, DeviceRouter& router, std::vector<Identity> identities,
+                AfterLiveStates then) {
   std::map<ShardIndex, std::vector<std::size_t>> by_owner;
   for (std::size_t i = 0; i < identities.size(); ++i) {
     by_owner[router.owner_of(identities[i].device)].push_back(i);
   }
-  if (by_owner.empty()) return then({});
   auto answers = std::make_shared<LiveAnswers>();
   answers->states.resize(identities.size());
   answers->missing = by_owner.size();
@@ -41,6 +41,42 @@ void ask_live_states(Executor& home, DeviceRouter& router, std::vector<Identity>
                                if (--answers->missing == 0) answers->then(std::move(answers->states));
                              })});
   }
+}
+
+// Takes the times of those who were not heard of since the start.
+void add_activity(const std::vector<Identity>& identities, const std::vector<ActivityRecord>& stored,
+                  std::vector<LiveState>& states) {
+  auto record = stored.begin();  // both are in order
+  for (std::size_t i = 0; i < identities.size(); ++i) {
+    while (record != stored.end() && record->id < identities[i]) ++record;
+    if (record == stored.end()) return;
+    if (record->id != identities[i] || states[i].connection_state_updated != kNever) continue;
+    states[i].connection_state_updated = record->connection_state_updated;
+    states[i].last_activity = record->last_activity;
+  }
+}
+
+}  // namespace
+
+void ask_live_states(Executor& home, DeviceRouter& router, DocumentStore& documents,
+                     std::vector<Identity> identities, AfterLiveStates then) {
+  if (identities.empty()) return then({});
+  const std::string first = identities.front().device;
+  const std::string last = identities.back().device;
+  read_activity(documents, home, first, last,
+                Reply<std::vector<ActivityRecord>>(
+                    home, [&home, &router, identities = std::move(identities),
+                           then = std::move(then)](Result<std::vector<ActivityRecord>> read) mutable {
+                      std::vector<ActivityRecord> stored;
+                      if (read) stored = std::move(*read);
+                      std::vector<Identity> asked = identities;
+                      ask_owners(home, router, std::move(asked),
+                                 [identities = std::move(identities), stored = std::move(stored),
+                                  then = std::move(then)](std::vector<LiveState> states) mutable {
+                                   add_activity(identities, stored, states);
+                                   then(std::move(states));
+                                 });
+                    }));
 }
 
 }  // namespace kyanite

@@ -10,8 +10,6 @@
 namespace kyanite {
 namespace {
 
-constexpr std::size_t kDescriptionBytesMax = 256;
-
 // What a client claimed to be called, as something that could be an id.
 std::string possible_id(std::string_view claimed) {
   std::string id(claimed.substr(0, limits::kIdBytesMax));
@@ -34,8 +32,8 @@ Identity possible_identity(const Identity& claimed) {
 }  // namespace
 
 OperationsMonitor::OperationsMonitor(HubObserver& next, Executor& executor, TelemetryLog& log,
-                                     OperationsLevel level, std::string hub_name)
-    : next_(next), executor_(executor), log_(log), level_(level), hub_name_(std::move(hub_name)) {}
+                                     const Settings::Events& events, std::string hub_name)
+    : next_(next), executor_(executor), log_(log), events_(events), hub_name_(std::move(hub_name)) {}
 
 void OperationsMonitor::on_connected(const ConnectionFacts& connection) {
   next_.on_connected(connection);
@@ -44,7 +42,8 @@ void OperationsMonitor::on_connected(const ConnectionFacts& connection) {
 
 void OperationsMonitor::on_refused(const ConnectionFacts& connection, const Error& error) {
   next_.on_refused(connection, error);
-  if (connection.identity.device.empty() || !has_room_for_refusal()) return;
+  if (events_.connections == OperationsLevel::none || connection.identity.device.empty()) return;
+  if (!has_room_for_refusal()) return;
   record(connection,
          {"deviceConnect", connection.connect_took, refusal_status_type(error), refusal_description(error)});
 }
@@ -59,6 +58,19 @@ void OperationsMonitor::on_disconnected(const ConnectionFacts& connection, EndRe
 void OperationsMonitor::on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
                                              std::size_t bytes) {
   next_.on_telemetry_refused(connection, error, bytes);
+  if (events_.device_telemetry == OperationsLevel::none) return;
+  const std::string now = to_iso_time(executor_.wall_now());
+  Json json;
+  json["messageSizeInBytes"] = bytes;
+  json["batching"] = 0;
+  json["authType"] = auth_type_json(connection.scope, connection.kind);
+  json["protocol"] = "Mqtt";
+  json["time"] = now;
+  json["operationName"] = "ingress";
+  json["category"] = "DeviceTelemetry";
+  add_operation_error(json, refusal_status_type(error), refusal_description(error));
+  add_operation_place(json, connection.identity, log_, now);
+  append(connection.identity, json);
 }
 
 void OperationsMonitor::on_will_unusable(const ConnectionFacts& connection, std::string_view topic) {
@@ -69,7 +81,8 @@ void OperationsMonitor::on_refusals_unrecorded(std::uint64_t count) { next_.on_r
 
 void OperationsMonitor::record(const ConnectionFacts& connection, const Operation& operation) {
   const bool is_error = operation.status_type != 0;
-  if (!is_error && level_ != OperationsLevel::information) return;
+  if (events_.connections == OperationsLevel::none) return;
+  if (!is_error && events_.connections != OperationsLevel::information) return;
   const Identity about = possible_identity(connection.identity);
   Json json;
   json["durationMs"] = operation.duration.count();
@@ -78,17 +91,20 @@ void OperationsMonitor::record(const ConnectionFacts& connection, const Operatio
   json["time"] = to_iso_time(executor_.wall_now());
   json["operationName"] = operation.name;
   json["category"] = "Connections";
-  json["level"] = is_error ? "Error" : "Information";
   if (is_error) {
-    json["statusCode"] = operation.status_type / 1000;
-    json["statusType"] = operation.status_type;
-    json["statusDescription"] = operation.description.substr(0, kDescriptionBytesMax);
+    add_operation_error(json, operation.status_type, operation.description);
+  } else {
+    json["level"] = "Information";
   }
   json["deviceId"] = about.device;
   if (about.is_module()) json["moduleId"] = about.module;
+  append(about, json);
+}
+
+void OperationsMonitor::append(const Identity& about, const Json& record) {
   if (batch_.appends.empty()) executor_.post([this] { flush(); });
   batch_.appends.push_back(
-      make_hub_event(log_, hub_name_, MessageSource::operations_monitoring, about, {}, dump_json(json)));
+      make_hub_event(log_, hub_name_, MessageSource::operations_monitoring, about, {}, dump_json(record)));
 }
 
 bool OperationsMonitor::has_room_for_refusal() {

@@ -11,19 +11,22 @@
 
 namespace kyanite {
 
-// OperationsMonitor writes the service's operations monitoring records of connections into the telemetry log
-// (spec device-mqtt.md 10.1) and passes everything on to the observer behind it. One record for each CONNECT,
-// accepted or refused, and one for each end of an accepted connection; with OperationsLevel::error only those
-// with an error. A refused client is recorded under the id it claimed, with what no id can hold replaced; one
-// that claimed none is not.
+// OperationsMonitor writes the service's operations monitoring records of connections and of telemetry that
+// was not taken into the telemetry log (spec device-mqtt.md 10.1) and passes everything on to the observer
+// behind it. One record for each CONNECT, accepted or refused, one for each end of an accepted connection,
+// and one for each message refused; with OperationsLevel::error only those with an error. A refused client is
+// recorded under the id it claimed, with what no id can hold replaced; one that claimed none is not.
 //
 // Owner: its shard; all calls there. Records wait until the end of the turn, and nobody for their commit.
 // Bound: whoever is refused proved nothing, so only limits::kRefusalRecordsPerSecond of them are recorded;
 // how many were left out is told to the observer.
 class OperationsMonitor final : public HubObserver {
  public:
-  // `level` is not none: then there is nothing to monitor, and the observer is used alone.
-  OperationsMonitor(HubObserver& next, Executor& executor, TelemetryLog& log, OperationsLevel level,
+  // Whether there is anything to monitor; else the observer is used alone.
+  static bool is_wanted(const Settings::Events& events) {
+    return events.connections != OperationsLevel::none || events.device_telemetry != OperationsLevel::none;
+  }
+  OperationsMonitor(HubObserver& next, Executor& executor, TelemetryLog& log, const Settings::Events& events,
                     std::string hub_name);
 
   void on_connected(const ConnectionFacts& connection) override;
@@ -44,12 +47,13 @@ class OperationsMonitor final : public HubObserver {
   };
   void record(const ConnectionFacts& connection, const Operation& operation);
   bool has_room_for_refusal();
+  void append(const Identity& about, const Json& record);
   void flush();
 
   HubObserver& next_;
   Executor& executor_;
   TelemetryLog& log_;
-  OperationsLevel level_;
+  const Settings::Events events_;
   std::string hub_name_;
   TelemetryBatch batch_;
   SteadyTime second_began_{};

@@ -6,6 +6,12 @@
 #include "protocol/base/limits.h"
 
 namespace kyanite {
+namespace {
+
+// Activity of a connection that goes on is told so often: no write per message.
+constexpr milliseconds kTellActivityEvery{60'000};
+
+}  // namespace
 
 Presence::~Presence() {
   for (auto& [module, entry] : entries_) refuse_waiting(entry, Error(Errc::shutting_down));
@@ -42,6 +48,7 @@ void Presence::bind(const std::string& module, Entry& entry, Attach message, con
   entry.state_updated = host_.executor().wall_now();
   entry.last_activity = entry.state_updated;
   if (!was_connected) host_.on_connected_changed(module, true);
+  tell(module, entry, false);
   message.reply(Attachment{epoch, generation_id, verdict.scope, verdict.kind, verdict.expiry,
                            !entry.link.filters.empty(), entry.link.filters});
   host_.on_bound(module);
@@ -76,12 +83,20 @@ void Presence::end(const std::string& module, Entry& entry) {
   entry.link.filters.clear();
   entry.state_updated = host_.executor().wall_now();
   host_.on_connected_changed(module, false);
+  tell(module, entry, true);
+}
+
+void Presence::tell(const std::string& module, Entry& entry, bool ended) {
+  entry.told_activity = entry.last_activity;
+  host_.on_heard(module, ended);
 }
 
 void Presence::active(const Active& message) {
   const auto it = entries_.find(message.identity.module);
   if (it == entries_.end() || it->second.link.epoch != message.epoch) return;
-  if (message.when > it->second.last_activity) it->second.last_activity = message.when;
+  Entry& entry = it->second;
+  if (message.when > entry.last_activity) entry.last_activity = message.when;
+  if (entry.last_activity - entry.told_activity >= kTellActivityEvery) tell(it->first, entry, false);
 }
 
 void Presence::touch(const std::string& module) {
@@ -114,15 +129,27 @@ void Presence::forget(const std::string& module) {
   close(module, CloseReason::identity_deleted,
         Error(module.empty() ? Errc::device_not_found : Errc::module_not_found, "deleted while connecting"));
   entries_.erase(module);
+  stored_.erase(module);
 }
 
 void Presence::forget_all() {
   while (!entries_.empty()) forget(std::string(entries_.begin()->first));
+  stored_.clear();
+}
+
+void Presence::load(const std::vector<ActivityRecord>& stored) {
+  stored_.clear();
+  for (const ActivityRecord& record : stored) {
+    stored_[record.id.module] = {false, record.connection_state_updated, record.last_activity, std::nullopt};
+  }
 }
 
 LiveState Presence::live(const std::string& module) const {
   const auto it = entries_.find(module);
-  if (it == entries_.end()) return {};
+  if (it == entries_.end() || it->second.state_updated == kNever) {
+    const auto stored = stored_.find(module);
+    return stored == stored_.end() ? LiveState{} : stored->second;
+  }
   return {static_cast<bool>(it->second.link.connection), it->second.state_updated, it->second.last_activity,
           std::nullopt};
 }

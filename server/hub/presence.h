@@ -7,6 +7,7 @@
 #include "protocol/base/executor.h"
 #include "server/hub/authenticator.h"
 #include "server/hub/device_host.h"
+#include "storage/activity.h"
 
 namespace kyanite {
 
@@ -23,6 +24,8 @@ class PresenceHost {
   // The connection that was let in is gone; link() still shows it during the call.
   virtual void on_unbound(const std::string& module) = 0;
   virtual void on_connected_changed(const std::string& module, bool connected) = 0;
+  // When the identity was last heard of has changed: worth to be written down, at once when `ended`.
+  virtual void on_heard(const std::string& module, bool ended) = 0;
   // The wait for a superseded connection took too long.
   virtual void on_takeover_timeout(const std::string& module) = 0;
 };
@@ -59,7 +62,10 @@ class Presence {
   void forget(const std::string& module);
   void forget_all();
 
+  // As live facts, or as an earlier start of the hub wrote them down.
   LiveState live(const std::string& module) const;
+  void load(const std::vector<ActivityRecord>& stored);
+  void unload() { stored_.clear(); }
   // Who is connected, with its subscriptions; nullptr when nobody is, and while it is being superseded: what
   // is for the device then waits for the new connection.
   const DeviceLink* link(const std::string& module) const;
@@ -88,15 +94,18 @@ class Presence {
     std::optional<Waiting> waiting;
     WallTime state_updated = kNever;
     WallTime last_activity = kNever;
+    WallTime told_activity = kNever;  // the host knows of
   };
 
   void bind(const std::string& module, Entry& entry, Attach message, const AuthVerdict& verdict,
             const std::string& generation_id);
   void end(const std::string& module, Entry& entry);
   void refuse_waiting(Entry& entry, const Error& refusal);
+  void tell(const std::string& module, Entry& entry, bool ended);
 
   PresenceHost& host_;
-  std::map<std::string, Entry> entries_;  // by module id, empty for the device itself
+  std::map<std::string, Entry> entries_;     // by module id, empty for the device itself
+  std::map<std::string, LiveState> stored_;  // of those without an entry; while the records are loaded
 };
 
 }  // namespace kyanite

@@ -228,12 +228,13 @@ void QueryService::on_scanned(const RunPtr& run, Result<IdentityScanned> scanned
     for (const QueryRow& row : run->incoming) asked.push_back(row.id);
   }
   // Nobody is asked when there is nothing to ask: then this goes on at once.
-  ask_live_states(executor_, router_, std::move(asked), [this, run](std::vector<LiveState> states) {
-    for (std::size_t i = 0; i < states.size(); ++i) {
-      set_live_state(run->plan->row_parts(), states[i], run->incoming[i].row);
-    }
-    judge(run);
-  });
+  ask_live_states(executor_, router_, documents_, std::move(asked),
+                  [this, run](std::vector<LiveState> states) {
+                    for (std::size_t i = 0; i < states.size(); ++i) {
+                      set_live_state(run->plan->row_parts(), states[i], run->incoming[i].row);
+                    }
+                    judge(run);
+                  });
 }
 
 // What the scan left open is decided row by row. Conditions may be dear: the shard gets its turn in between.

@@ -126,7 +126,11 @@ std::string identity_etag(const IdentityRecord& record) {
 }
 
 RegistryService::RegistryService(Executor& executor, DeviceRouter& router, Stores& stores)
-    : executor_(executor), router_(router), identities_(stores.identities()), twins_(stores.twins()) {}
+    : executor_(executor),
+      router_(router),
+      identities_(stores.identities()),
+      twins_(stores.twins()),
+      documents_(stores.documents()) {}
 
 void RegistryService::get(Identity id, Reply<IdentityView> reply) {
   router_.send(GetIdentity{std::move(id), std::move(reply)});
@@ -155,7 +159,8 @@ void RegistryService::erase(Identity id, std::optional<IfMatch> if_match, Reply<
   router_.send(DeleteIdentity{std::move(id), std::move(if_match), std::move(reply)});
 }
 
-// A list on its way: committed records first, then what each owner shard knows to be live.
+// A list on its way: committed records first, then when they were heard of in earlier starts, and what each
+// owner shard knows to be live.
 struct RegistryService::Listing {
   std::size_t limit = 0;
   std::vector<IdentityView> views;
@@ -190,16 +195,17 @@ void RegistryService::complete_list(std::shared_ptr<Listing> listing) {
   std::vector<Identity> identities;
   identities.reserve(listing->views.size());
   for (const IdentityView& view : listing->views) identities.push_back(view.record.id);
-  ask_live_states(executor_, router_, std::move(identities), [listing](std::vector<LiveState> states) {
-    for (std::size_t i = 0; i < states.size(); ++i) {
-      IdentityView& view = listing->views[i];
-      view.connected = states[i].connected;
-      view.connection_state_updated = states[i].connection_state_updated;
-      view.last_activity = states[i].last_activity;
-      view.c2d_messages = states[i].c2d_messages.value_or(view.c2d_messages);
-    }
-    listing->reply(std::move(listing->views));
-  });
+  ask_live_states(executor_, router_, documents_, std::move(identities),
+                  [listing](std::vector<LiveState> states) {
+                    for (std::size_t i = 0; i < states.size(); ++i) {
+                      IdentityView& view = listing->views[i];
+                      view.connected = states[i].connected;
+                      view.connection_state_updated = states[i].connection_state_updated;
+                      view.last_activity = states[i].last_activity;
+                      view.c2d_messages = states[i].c2d_messages.value_or(view.c2d_messages);
+                    }
+                    listing->reply(std::move(listing->views));
+                  });
 }
 
 void RegistryService::counts(Reply<IdentityCounts> reply) { identities_.counts(std::move(reply)); }

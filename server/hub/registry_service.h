@@ -47,6 +47,7 @@ class RegistryService {
   DeviceRouter& router_;
   IdentityStore& identities_;
   TwinStore& twins_;
+  DocumentStore& documents_;
 };
 
 // The rules of service-rest.md 4.1, 4.5 and 4.8 that need no stored state: ids, keys (both or none, base64 of

@@ -22,6 +22,15 @@ void MemoryIdentityStore::load(std::string device, Reply<DeviceRecords> reply) {
     records.next_c2d_sequence = queue->second.next;
     for (const auto& [sequence, message] : queue->second.messages) records.c2d.push_back(message.header);
   }
+  const std::string first = activity_key({device, ""});
+  for (auto row_of = state.documents.lower_bound({Collection::activity, first});
+       row_of != state.documents.end() && row_of->first.first == Collection::activity &&
+       row_of->first.second.starts_with(first);
+       ++row_of) {
+    if (auto activity = decode_activity(row_of->first.second, row_of->second)) {
+      records.activity.push_back(std::move(*activity));
+    }
+  }
   reply(std::move(records));
 }
 

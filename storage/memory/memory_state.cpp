@@ -33,6 +33,11 @@ Result<void> MemoryState::apply(const IdentityChange& change) {
     std::erase_if(identities, erased);
     std::erase_if(twins, erased);
     std::erase_if(sessions, erased);
+    const std::string key = activity_key(erase.id);
+    std::erase_if(documents, [&](const auto& row) {
+      return row.first.first == Collection::activity &&
+             (row.first.second == key || (!erase.id.is_module() && row.first.second.starts_with(key)));
+    });
     if (!erase.id.is_module()) c2d.erase(erase.id.device);
   }
   return {};

@@ -41,6 +41,24 @@ Result<std::vector<SessionRecord>> read_sessions(Database& database, const std::
   return sessions;
 }
 
+Result<std::vector<ActivityRecord>> read_activity(Database& database, const std::string& device,
+                                                  const rocksdb::Snapshot* snapshot) {
+  const std::string last = keys::of_document(Collection::activity, keys::after_device(device));
+  const rocksdb::Slice bound(last);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &bound;
+  options.snapshot = snapshot;
+  const std::unique_ptr<rocksdb::Iterator> row(database.db().NewIterator(options, database.document()));
+  std::vector<ActivityRecord> found;
+  for (row->Seek(keys::of_document(Collection::activity, activity_key({device, ""}))); row->Valid();
+       row->Next()) {
+    auto record = decode_activity(row->key().ToStringView().substr(1), row->value().ToStringView());
+    if (record) found.push_back(std::move(*record));
+  }
+  if (!row->status().ok()) return storage_error("reading the activity of a device", row->status());
+  return found;
+}
+
 Result<DeviceRecords> read_device(Database& database, const std::string& device) {
   const std::string last = keys::after_device(device);
   const rocksdb::Slice bound(last);
@@ -67,6 +85,9 @@ Result<DeviceRecords> read_device(Database& database, const std::string& device)
   if (!queue) return queue.error();
   records.c2d = std::move(queue->headers);
   records.next_c2d_sequence = queue->next_sequence;
+  Result<std::vector<ActivityRecord>> activity = read_activity(database, device, moment.snapshot());
+  if (!activity) return activity.error();
+  records.activity = std::move(*activity);
   return records;
 }
 

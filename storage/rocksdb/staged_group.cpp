@@ -68,6 +68,7 @@ void StagedGroup::erase(const std::string& key, const std::optional<Row>& before
   batch_.Delete(database_.identity(), key);
   batch_.Delete(database_.twin(), key);
   batch_.Delete(database_.session(), key);
+  batch_.Delete(database_.document(), keys::of_document(Collection::activity, key));
   rows_[key] = std::nullopt;
   twins_[key] = std::nullopt;
   count(key, before, std::nullopt);

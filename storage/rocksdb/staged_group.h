@@ -53,7 +53,7 @@ class StagedGroup {
   Result<std::vector<std::string>> keys_of_device(const std::string& device);
 
   void put(const std::string& key, const IdentityRecord& record, const std::optional<Row>& before);
-  // With twin and session.
+  // With twin, session and activity.
   void erase(const std::string& key, const std::optional<Row>& before);
 
   // The version of a twin in the same view; nothing when there is none.

@@ -279,5 +279,30 @@ TEST_P(IdentityContract, close_commits_and_answers_what_was_submitted_and_refuse
   EXPECT_FALSE(load("late"));
 }
 
+TEST_P(IdentityContract, activity_is_loaded_with_the_device_and_erased_with_its_identity) {
+  for (const char* id : {"d", "d1", "d10"}) ASSERT_TRUE(create(home(), stores(), make_identity(id)));
+  ASSERT_TRUE(create(home(), stores(), make_identity("d1", "m")));
+  const auto at = [](int second) { return WallTime(seconds{second}); };
+  const std::vector<ActivityRecord> all{{{"d", ""}, at(1), at(2)},
+                                        {{"d1", ""}, at(3), at(4)},
+                                        {{"d1", "m"}, at(5), at(6)},
+                                        {{"d10", ""}, at(7), at(8)}};
+  DocumentChange change;
+  for (const ActivityRecord& record : all) {
+    change.puts.push_back({Collection::activity, activity_key(record.id), encode_activity(record)});
+  }
+  change.puts.push_back({Collection::activity, activity_key({"d1", "damaged"}), "no record"});
+  ASSERT_TRUE(await<void>(
+      home(), [&](Reply<void> reply) { stores().documents().commit(std::move(change), std::move(reply)); }));
+  EXPECT_EQ(load("d1")->activity, (std::vector<ActivityRecord>{all[1], all[2]}));
+  ASSERT_TRUE(erase({"d1", "m"}));
+  EXPECT_EQ(load("d1")->activity, (std::vector<ActivityRecord>{all[1]}));
+  ASSERT_TRUE(erase({"d1", ""}));
+  ASSERT_TRUE(create(home(), stores(), make_identity("d1")));
+  EXPECT_TRUE(load("d1")->activity.empty());
+  EXPECT_EQ(load("d")->activity, (std::vector<ActivityRecord>{all[0]}));
+  EXPECT_EQ(load("d10")->activity, (std::vector<ActivityRecord>{all[3]}));
+}
+
 }  // namespace
 }  // namespace kyanite

@@ -98,9 +98,9 @@ SimHub::SimHub(Options options)
     shard.registry = std::make_unique<RegistryService>(shard.executor, *router_, stores);
     shard.queries = std::make_unique<QueryService>(shard.executor, *router_, stores);
     HubObserver& outer = options.observer ? *options.observer : static_cast<HubObserver&>(observer);
-    if (settings.events.connections != OperationsLevel::none) {
+    if (OperationsMonitor::is_wanted(settings.events)) {
       shard.monitor = std::make_unique<OperationsMonitor>(outer, shard.executor, stores.telemetry(),
-                                                          settings.events.connections, host());
+                                                          settings.events, host());
     }
     HubObserver& told = shard.monitor ? static_cast<HubObserver&>(*shard.monitor) : outer;
     shard.mqtt = std::make_unique<MqttShard>(services(i), security_, told);
@@ -136,9 +136,9 @@ SimHub::~SimHub() {
 }
 
 HubServices SimHub::services(std::uint16_t shard) {
-  return {executor(shard),  ShardIndex{shard}, *router_,       stores,   registry(shard),
-          *administration_, *clock_,           *throttles_,    settings, *feedback_,
-          *jobs_,           *configurations_,  queries(shard), *uploads_};
+  return {executor(shard),  ShardIndex{shard}, *router_,       stores,    registry(shard),
+          *administration_, *clock_,           *throttles_,    settings,  *feedback_,
+          *jobs_,           *configurations_,  queries(shard), *uploads_, *shards_[shard]->events};
 }
 
 void SimHub::publish(const HubSecurityPtr& security, Task published) {

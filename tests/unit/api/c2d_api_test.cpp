@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "protocol/base/limits.h"
@@ -129,6 +130,41 @@ TEST_F(C2dApiTest, R99_feedback_is_received_and_completed) {
   EXPECT_EQ(ask("DELETE", "/messages/serviceBound/feedback/" + again.substr(1, again.size() - 2)).status,
             204);
   EXPECT_EQ(ask("GET", "/messages/serviceBound/feedback").status, 204);
+}
+
+// Operations monitoring of the category C2DCommands (device-mqtt.md 10.1).
+TEST(C2dCommands, sends_that_are_refused_leave_a_record) {
+  SimHub::Options options;
+  options.settings.events.c2d_commands = OperationsLevel::error;
+  options.settings.limits.tier = Tier::f1;
+  RestHub rest(options);
+  rest.hub.add(device("d1"));
+  const auto post = [&rest](const std::string& id, const std::string& body) {
+    return rest.ask({"POST", "/devices/" + id + "/messages/deviceBound", body, {{"iothub-ack", "full"}}})
+        .status;
+  };
+  EXPECT_EQ(post("d1", "taken"), 204);
+  EXPECT_EQ(post("d1", std::string(65'537, 'x')), 413);
+  EXPECT_EQ(post("unknown", "y"), 404);
+  while (post("d1", "z") == 204) {
+  }
+  while (post("d1", "z") != 429) {
+  }
+  std::vector<std::string> told;
+  Json first;
+  for (const TelemetryRecord& record : rest.hub.telemetry()) {
+    const Json json = *parse_json(record.body);
+    const std::string line = record.sender.device + " " + json["statusType"].dump();
+    if (told.empty()) first = json;
+    if (told.empty() || told.back() != line) told.push_back(line);
+  }
+  EXPECT_THAT(told, ::testing::UnorderedElementsAre("d1 413001", "unknown 404001", "d1 403004", "d1 429001"));
+  ASSERT_FALSE(first.is_null());
+  EXPECT_EQ(first["category"], "C2DCommands");
+  EXPECT_EQ(first["protocol"], "Https");
+  EXPECT_EQ(first["operationName"], "ingress");
+  EXPECT_EQ(first["level"], "Error");
+  EXPECT_EQ(first["authType"], R"({"scope":"hub","type":"sas","issuer":"iothub"})");
 }
 
 }  // namespace

@@ -257,6 +257,17 @@ TEST_F(DeviceMqttConnect, device_sas_can_be_switched_off_and_policies_stay) {
   EXPECT_EQ(SimDevice::try_connect(strict, d2, {.password = strict.policy_token("device")}), kAccepted);
 }
 
+TEST_F(DeviceMqttConnect, without_local_auth_no_token_connects) {
+  SimHub::Options options;
+  options.settings.auth.disable_local_auth = true;
+  SimHub strict(options);
+  const IdentityRecord d2 = strict.add(device("d2"));
+  const IdentityRecord m1 = strict.add(module("d2", "m1"));
+  EXPECT_EQ(SimDevice::try_connect(strict, d2), kUnauthorized);
+  EXPECT_EQ(SimDevice::try_connect(strict, m1), kUnauthorized);
+  EXPECT_EQ(SimDevice::try_connect(strict, d2, {.password = strict.policy_token("device")}), kUnauthorized);
+}
+
 // X.509: these certificates are made in the real present, so the hub's clock stands there too.
 class DeviceCertificates : public testing::Test {
  protected:
@@ -278,6 +289,22 @@ class DeviceCertificates : public testing::Test {
   }
   SimHub hub{at_present()};
 };
+
+TEST(DeviceCertificatesOnly, without_local_auth_certificates_go_on) {
+  const TestCertificate own = make_self_signed("anything");
+  SimHub::Options options;
+  options.wall = std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
+  options.settings.auth.disable_local_auth = true;
+  SimHub hub(options);
+  IdentityRecord x = wanted(device("x"));
+  x.auth_type = AuthenticationType::self_signed;
+  x.primary_thumbprint = sha256_thumbprint(own.certificate_der);
+  ASSERT_TRUE(hub.put(x));
+  PeerInfo peer;
+  peer.certificate_chain = {own.certificate_der};
+  SimDevice client(hub, x, 0, peer);
+  EXPECT_EQ(client.connect(), kAccepted);
+}
 
 TEST_F(DeviceCertificates, B19_thumbprint_device_needs_its_certificate) {
   const TestCertificate own = make_self_signed("anything");

@@ -26,7 +26,9 @@ class HubEventsFlow : public testing::Test {
     options.settings.events = events;
     return options;
   }
-  explicit HubEventsFlow(Settings::Events events = {true, true, true, OperationsLevel::none})
+  explicit HubEventsFlow(Settings::Events events = {.device_lifecycle = true,
+                                                    .twin_changes = true,
+                                                    .connection_state = true})
       : hub(with(events)) {}
 
   // "opType who" of every event of the source so far.

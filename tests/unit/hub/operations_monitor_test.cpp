@@ -24,8 +24,20 @@ constexpr std::string_view kDeviceSas =
 class OperationsMonitorTest : public testing::Test {
  protected:
   explicit OperationsMonitorTest(OperationsLevel level = OperationsLevel::information)
-      : monitor(behind, executor, log, level, "hub.example.test") {
+      : OperationsMonitorTest(only_connections(level)) {}
+  explicit OperationsMonitorTest(const Settings::Events& events)
+      : monitor(behind, executor, log, events, "hub.example.test") {
     executor.set_wall(*parse_iso_time("2026-01-05T10:00:01.123Z"));
+  }
+  static Settings::Events only_connections(OperationsLevel level) {
+    Settings::Events events;
+    events.connections = level;
+    return events;
+  }
+  static Settings::Events only_telemetry() {
+    Settings::Events events;
+    events.device_telemetry = OperationsLevel::error;
+    return events;
   }
   ConnectionFacts facts(const Identity& identity) {
     ConnectionFacts made{{}, identity, "sdk/1", {}, "192.0.2.7", "TLSv1.3"};
@@ -138,6 +150,38 @@ TEST_F(OperationsMonitorTest, a_flood_of_refusals_is_cut_and_counted) {
   EXPECT_THAT(behind.take(), ElementsAre("unrecorded 7"));
   monitor.on_refused(facts(d1), Error(Errc::unauthorized));
   EXPECT_EQ(records().size(), limits::kRefusalRecordsPerSecond + 2);
+}
+
+struct TelemetryErrors : OperationsMonitorTest {
+  TelemetryErrors() : OperationsMonitorTest(only_telemetry()) {}
+};
+TEST_F(TelemetryErrors, a_message_that_was_not_taken_is_an_error_of_its_own_category) {
+  monitor.on_connected(facts(d1));
+  monitor.on_refused(facts(d1), Error(Errc::unauthorized));
+  monitor.on_disconnected(facts(d1), EndReason::message_too_large, "", milliseconds(1));
+  EXPECT_TRUE(records().empty());
+  monitor.on_telemetry_refused(facts(d1), Error(Errc::message_too_large), 262'145);
+  const std::vector<std::string> all = bodies();
+  ASSERT_EQ(all.size(), 1u);
+  const Json record = *parse_json(all[0]);
+  EXPECT_EQ(record["category"], "DeviceTelemetry");
+  EXPECT_EQ(record["operationName"], "ingress");
+  EXPECT_EQ(record["level"], "Error");
+  EXPECT_EQ(record["statusCode"], 413);
+  EXPECT_EQ(record["statusType"], 413001);
+  EXPECT_EQ(record["messageSizeInBytes"], 262'145);
+  EXPECT_EQ(record["batching"], 0);
+  EXPECT_EQ(record["deviceId"], "d1");
+  for (const char* time : {"time", "EventProcessedUtcTime", "EventEnqueuedUtcTime"}) {
+    EXPECT_EQ(record[time], "2026-01-05T10:00:01.1230000Z") << time;
+  }
+  EXPECT_TRUE(record["PartitionId"].is_number_unsigned());
+}
+
+TEST_F(OperationsMonitorTest, telemetry_is_not_monitored_unless_it_is_asked_for) {
+  monitor.on_telemetry_refused(facts(d1), Error(Errc::message_too_large), 262'145);
+  EXPECT_TRUE(records().empty());
+  EXPECT_EQ(behind.take().size(), 1u);
 }
 
 // The whole way.

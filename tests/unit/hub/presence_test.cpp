@@ -28,6 +28,7 @@ class PresenceTest : public testing::Test, public PresenceHost {
   void on_connected_changed(const std::string&, bool connected) override {
     lines_.push_back(connected ? "connected" : "disconnected");
   }
+  void on_heard(const std::string&, bool ended) override { ended ? ++ends_heard_ : ++others_heard_; }
   void on_takeover_timeout(const std::string& module) override { presence_.takeover_timeout(module); }
 
   void attach(std::uint32_t slot) {
@@ -52,6 +53,8 @@ class PresenceTest : public testing::Test, public PresenceHost {
   SimExecutor executor_{loop_};
   std::vector<std::string> lines_;
   std::vector<GrantedFilter> stored_;
+  int ends_heard_ = 0;
+  int others_heard_ = 0;
   Presence presence_{*this};
 };
 
@@ -102,6 +105,36 @@ TEST_F(PresenceTest, stale_epochs_and_references_are_ignored) {
   presence_.active({{"d", ""}, Epoch{1}, before + seconds(5)});
   presence_.active({{"d", ""}, Epoch{1}, before + seconds(3)});
   EXPECT_EQ(presence_.live("").last_activity, before + seconds(5));
+}
+
+TEST_F(PresenceTest, its_host_hears_of_connects_and_ends_and_of_activity_once_a_minute) {
+  attach(1);
+  lines();
+  EXPECT_EQ(others_heard_, 1);
+  const WallTime begun = presence_.live("").last_activity;
+  for (int second = 1; second <= 150; ++second) {
+    presence_.active({{"d", ""}, Epoch{1}, begun + seconds(second)});
+  }
+  EXPECT_EQ(others_heard_, 3);
+  detach(1, 1);
+  EXPECT_EQ(ends_heard_, 1);
+}
+
+TEST_F(PresenceTest, what_an_earlier_start_knew_counts_until_somebody_connects) {
+  const WallTime before{seconds{7}};
+  presence_.load({{{"d", ""}, before, before + seconds(1)}, {{"d", "m"}, before, before}});
+  EXPECT_FALSE(presence_.live("").connected);
+  EXPECT_EQ(presence_.live("").connection_state_updated, before);
+  EXPECT_EQ(presence_.live("").last_activity, before + seconds(1));
+  EXPECT_TRUE(presence_.is_empty());
+  attach(1);
+  lines();
+  EXPECT_TRUE(presence_.live("").connected);
+  EXPECT_GT(presence_.live("").last_activity, before + seconds(1));
+  presence_.forget("m");
+  EXPECT_EQ(presence_.live("m").last_activity, kNever);
+  presence_.unload();
+  EXPECT_TRUE(presence_.live("").connected);
 }
 
 TEST_F(PresenceTest, a_delete_closes_the_connected_one_and_refuses_the_waiting_one) {
