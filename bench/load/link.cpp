@@ -23,7 +23,9 @@ constexpr std::uint8_t kConnack = 0x20;
 constexpr std::uint8_t kPuback = 0x40;
 constexpr std::uint8_t kPingresp = 0xD0;
 constexpr std::uint8_t kSuback = 0x90;
-constexpr std::uint8_t kPublish = 0x30;  // QoS 0
+constexpr std::uint8_t kPublish = 0x30;  // with flags in the lower half
+constexpr std::uint8_t kDupFlag = 0x08;
+constexpr std::uint8_t kQosFlags = 0x06;
 
 // The fixed header at the front of bytes: its size and the length that remains; size 0 when it is incomplete.
 struct FixedHeader {
@@ -164,7 +166,7 @@ void Link::send_connect() {
   fields.username = username;
   fields.password = device_.token;
   fields.keep_alive_seconds = context_.keep_alive_seconds;
-  fields.clean_session = true;
+  fields.clean_session = context_.clean_session;
   mqtt::append_connect(output(), fields);
   state_ = State::greeting;
 }
@@ -244,6 +246,13 @@ bool Link::read_packets_of(std::string_view bytes) {
 
 bool Link::handle_packet(std::uint8_t first, std::string_view body) {
   const int generation_socket = socket_;
+  if ((first & 0xF0U) == kPublish) {
+    if (!handle_publish(first, body)) {
+      fail("an unexpected PUBLISH");
+      return false;
+    }
+    return state_ == State::ready && socket_ == generation_socket;
+  }
   switch (first) {
     case kConnack:
       if (state_ != State::greeting || body.size() != 2) {
@@ -271,24 +280,31 @@ bool Link::handle_packet(std::uint8_t first, std::string_view body) {
     case kSuback:
       context_.observer.on_suback(*this);
       break;
-    case kPublish: {
-      const std::size_t topic = body.size() < 2
-                                    ? 0
-                                    : static_cast<std::size_t>(static_cast<std::uint8_t>(body[0]) << 8 |
-                                                               static_cast<std::uint8_t>(body[1]));
-      if (body.size() < 2 + topic) {
-        fail("an unexpected PUBLISH");
-        return false;
-      }
-      context_.observer.on_publish(*this, body.substr(2, topic), body.substr(2 + topic));
-      break;
-    }
     default:
       fail("an unexpected packet of type " + std::to_string(first >> 4));
       return false;
   }
   // The observer may have closed this link, or even opened it again.
   return state_ == State::ready && socket_ == generation_socket;
+}
+
+// False when it is none.
+bool Link::handle_publish(std::uint8_t first, std::string_view body) {
+  const auto number_at = [body](std::size_t at) {
+    return static_cast<std::uint16_t>(static_cast<std::uint8_t>(body[at]) << 8 |
+                                      static_cast<std::uint8_t>(body[at + 1]));
+  };
+  const bool has_id = (first & kQosFlags) != 0;
+  if (state_ != State::ready || body.size() < 2) return false;
+  const std::size_t topic = number_at(0);
+  if (body.size() < 2 + topic + (has_id ? 2U : 0U)) return false;
+  if (has_id) {
+    context_.observer.on_message(*this,
+                                 {number_at(2 + topic), (first & kDupFlag) != 0, body.substr(2 + topic + 2)});
+  } else {
+    context_.observer.on_publish(*this, body.substr(2, topic), body.substr(2 + topic));
+  }
+  return true;
 }
 
 void Link::fail(std::string_view reason) {

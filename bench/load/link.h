@@ -14,6 +14,13 @@ namespace kyanite::load {
 
 class Link;
 
+// A PUBLISH of QoS 1; the view is valid during the call only.
+struct ReceivedMessage {
+  std::uint16_t packet_id = 0;
+  bool is_repetition = false;  // DUP
+  std::string_view body;
+};
+
 // What a scenario hears of its links. A link may be opened again from on_closed.
 class LinkObserver {
  public:
@@ -22,6 +29,7 @@ class LinkObserver {
   virtual void on_suback(Link&) {}
   // At QoS 0; the views are valid during the call only.
   virtual void on_publish(Link&, std::string_view /*topic*/, std::string_view /*body*/) {}
+  virtual void on_message(Link&, const ReceivedMessage&) {}
   // Not after close(). link.was_ready() tells whether it had been open.
   virtual void on_closed(Link& link, std::string_view reason) = 0;
 
@@ -38,6 +46,7 @@ struct LinkContext {
   std::uint16_t keep_alive_seconds;
   bool resume;     // offer the device's newest TLS session
   bool websocket;  // MQTT over WebSocket on the HTTPS address
+  bool clean_session = true;
 };
 
 // Link is one device's MQTT connection: TCP, TLS, maybe WebSocket, CONNECT, and then packets both ways.
@@ -77,6 +86,7 @@ class Link final : public Pollable {
   void read_packets();
   bool read_packets_of(std::string_view bytes);                   // false: the link was closed
   bool handle_packet(std::uint8_t first, std::string_view body);  // false: the link was closed
+  bool handle_publish(std::uint8_t first, std::string_view body);
   void fail(std::string_view reason);
   void release();
 

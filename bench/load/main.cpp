@@ -60,6 +60,8 @@ Report run(const Options& options, const TlsClient& tls, std::vector<Device>& de
       return run_idle(options, tls, devices);
     case Mode::methods:
       return run_methods(options, tls, devices);
+    case Mode::c2d:
+      return run_c2d(options, tls, devices);
     case Mode::demo:
       break;
   }

@@ -114,6 +114,22 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
   methods->add_option("--warmup", options.warmup_seconds, "Seconds left out of the figures")
       ->check(CLI::Range(0.0, 60.0));
 
+  static const std::map<std::string, C2dPart> parts{
+      {"all", C2dPart::all}, {"fill", C2dPart::fill}, {"drain", C2dPart::drain}};
+  CLI::App* c2d = app.add_subcommand(
+      "c2d", "Cloud-to-device messages from REST to the device, and full queues filled and drained");
+  c2d->add_option("--duration", options.duration_seconds, "Seconds of measuring latency")
+      ->check(CLI::Range(0.1, kDurationSecondsMax));
+  c2d->add_option("--warmup", options.warmup_seconds, "Seconds left out of the figures")
+      ->check(CLI::Range(0.0, 60.0));
+  c2d->add_option("--part", options.part, "all, or only to fill or to drain the queues")
+      ->transform(CLI::CheckedTransformer(parts));
+  c2d->add_option("--depth", options.depth, "Messages that a fill leaves for each device")
+      ->check(CLI::Range(1U, 50U));
+  c2d->add_option("--take", options.take, "Messages that each device of a drain takes")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{50}));
+  c2d->add_option("--first-sequence", options.first_sequence, "Number of the first message that waits");
+
   CLI::App* demo = app.add_subcommand("demo", "One simulated thermometer, until stopped");
   demo->add_option("--device-list", options.fleet.list_file,
                    "CSV file: deviceId,key; its first device is used");
@@ -122,7 +138,7 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
       ->check(CLI::Range(0.05, kDurationSecondsMax));
   demo->add_option("--count", options.demo_count, "Stop after so many acknowledged messages");
 
-  for (CLI::App* mode : {connect, publish, twin, idle, methods, demo}) {
+  for (CLI::App* mode : {connect, publish, twin, idle, methods, c2d, demo}) {
     add_target(*mode, flags);
     add_run(*mode, options);
     if (mode != demo) add_fleet(*mode, options);
@@ -132,6 +148,7 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
   twin->callback([&options] { options.mode = Mode::twin; });
   idle->callback([&options] { options.mode = Mode::idle; });
   methods->callback([&options] { options.mode = Mode::methods; });
+  c2d->callback([&options] { options.mode = Mode::c2d; });
   demo->callback([&options] { options.mode = Mode::demo; });
 }
 

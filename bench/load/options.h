@@ -8,7 +8,8 @@
 
 namespace kyanite::load {
 
-enum class Mode { connect, publish, twin, idle, methods, demo };
+enum class Mode { connect, publish, twin, idle, methods, c2d, demo };
+enum class C2dPart { all, fill, drain };
 enum class TlsVersion { any, v1_2, v1_3 };
 
 // Where the devices come from: a CSV file of `deviceId,key`, or a template whose devices are created over
@@ -46,6 +47,11 @@ struct Options {
   double warmup_seconds = 1;
   std::uint64_t first_sequence = 0;
   std::string ack_log;
+
+  // c2d
+  C2dPart part = C2dPart::all;
+  std::uint32_t depth = 50;  // messages that a fill leaves for each device
+  std::uint64_t take = 50;   // that each device of a drain acknowledges; the first is first_sequence
 
   // idle
   double hold_seconds = 5;

@@ -20,6 +20,7 @@ Report run_connect(const Options& options, const TlsClient& tls, std::span<Devic
 Report run_publish(const Options& options, const TlsClient& tls, std::span<Device> devices);
 Report run_idle(const Options& options, const TlsClient& tls, std::span<Device> devices);
 Report run_methods(const Options& options, const TlsClient& tls, std::span<Device> devices);
+Report run_c2d(const Options& options, const TlsClient& tls, std::span<Device> devices);
 Report run_demo(const Options& options, const TlsClient& tls, std::span<Device> devices);
 
 }  // namespace kyanite::load

@@ -17,7 +17,8 @@ Scenario::Scenario(const Options& options, const TlsClient& tls, std::span<Devic
                                                      *this,
                                                      options.keep_alive_seconds,
                                                      options.resume,
-                                                     options.websocket} {
+                                                     options.websocket,
+                                                     true} {
   links_.reserve(devices.size());
   for (std::size_t i = 0; i < devices.size(); ++i) {
     links_.push_back(std::make_unique<Link>(context_, devices[i], i));

@@ -6,6 +6,7 @@ import time
 import unittest
 import urllib.parse
 
+import mqtt_wire as wire
 import world
 from https_wire import request
 from world import policy_token, rest
@@ -129,6 +130,31 @@ class OperationsMonitoring(unittest.TestCase):
             self.assertGreaterEqual(record["durationMs"], 0)
 
 
+    def test_messages_that_are_not_taken_leave_records_of_their_own_categories(self):
+        settings = {"events": {"deviceTelemetry": "error", "c2dCommands": "error"}}
+        with world.new_hub("monitored", settings) as hub:
+            made = world.device(hub)
+            made.send("taken")
+            with made.session() as client:
+                client.send(wire.publish(made.events, b"x" * 262145))
+                client.expect_closed()
+            path = f"/devices/{made.device_id}/messages/deviceBound"
+            self.assertEqual(rest(hub, "POST", path, b"x" * 65537, headers={"iothub-ack": "full"}).status, 413)
+            for _ in range(50):
+                self.assertEqual(rest(hub, "POST", path, b"x").status, 204)
+            self.assertEqual(rest(hub, "POST", path, b"x", headers={"iothub-ack": "full"}).status, 403)
+            records = [json.loads(event["body"]) for event in events(made.device_id, "operationsMonitoringEvents", 3, hub)]
+        self.assertEqual([(r["category"], r["operationName"], r["level"], r["statusCode"], r["statusType"]) for r in records],
+                         [("DeviceTelemetry", "ingress", "Error", 413, 413001), ("C2DCommands", "ingress", "Error", 413, 413001),
+                          ("C2DCommands", "ingress", "Error", 403, 403004)])
+        self.assertEqual((records[0]["messageSizeInBytes"], records[0]["batching"], records[0]["protocol"]), (262145, 0, "Mqtt"))
+        self.assertEqual((records[2]["deliveryAcknowledgement"], records[2]["protocol"]), (3, "Https"))
+        for record in records:
+            self.assertEqual(record["deviceId"], made.device_id)
+            for time_ in ("time", "EventProcessedUtcTime", "EventEnqueuedUtcTime"):
+                self.assertRegex(record[time_], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z$")
+
+
 class Sources(unittest.TestCase):
     def test_routing_35_telemetry_and_events_have_their_own_source(self):
         made = world.device(talkative())
@@ -174,3 +200,30 @@ class LiveFields(unittest.TestCase):
             client.disconnect()
         gone = world.wait_for(lambda: (shown := made.show())["connectionState"] == "Disconnected" and shown, "disconnected")
         self.assertGreater(gone["connectionStateUpdatedTime"], connected["connectionStateUpdatedTime"])
+
+    def test_R48_the_times_survive_a_restart_and_go_with_the_identity(self):
+        fields = ("connectionState", "connectionStateUpdatedTime", "lastActivityTime", "etag")
+        with world.new_hub("activity") as hub:
+            made, other = world.device(hub), world.device(hub)
+            module = made.module("m")
+            made.send("x")
+            with module.session() as client:
+                client.disconnect()
+            link = other.link()
+            self.assertEqual(link.connect()[0], 0)  # still there when the hub stops
+            wanted = world.wait_for(lambda: (shown := made.show())["connectionState"] == "Disconnected" and shown, "disconnected")
+            self.assertEqual(hub.stop(), 0)
+            link.cut()
+            hub.start(timeout=60)
+            listed = {device["deviceId"]: device for device in rest(hub, "GET", "/devices").json}
+            for shown in (made.show(), listed[made.device_id]):
+                self.assertEqual([shown[name] for name in fields], [wanted[name] for name in fields])
+            self.assertEqual(other.show()["connectionState"], "Disconnected")
+            self.assertNotEqual(other.show()["lastActivityTime"], "0001-01-01T00:00:00")
+            twin = rest(hub, "GET", f"/twins/{made.device_id}").json
+            self.assertNotEqual(twin["lastActivityTime"], "0001-01-01T00:00:00Z")
+            shown = rest(hub, "GET", f"/devices/{made.device_id}/modules/m").json
+            self.assertNotEqual(shown["connectionStateUpdatedTime"], "0001-01-01T00:00:00")
+            made.delete()
+            again = world.device(hub, made.device_id)
+            self.assertEqual(again.show()["lastActivityTime"], "0001-01-01T00:00:00")

@@ -162,3 +162,14 @@ class X509(unittest.TestCase):
                 self.assertEqual(other.connack(link={"session": kept}, password=None), 5, version)
 
 
+class WithoutLocalAuth(unittest.TestCase):
+    def test_tokens_are_refused_and_certificates_go_on(self):
+        own = certificates.self_signed(world.folder("only-certificates"), "own")
+        with world.new_hub("only-certificates", {"auth": {"disableLocalAuth": True}}) as hub:
+            prints = {"primaryThumbprint": own.thumbprint(), "secondaryThumbprint": None}
+            certified = world.device(hub, authentication={"type": "selfSigned", "x509Thumbprint": prints})
+            self.assertEqual(certified.connack(link={"certificate": own}, password=None), 0)
+            device = world.device(hub)
+            self.assertEqual(device.connack(), 5)
+            self.assertEqual(device.module("m").connack(), 5)
+            self.assertEqual(device.connack(password=world.policy_token(hub, "iothubowner")), 5)

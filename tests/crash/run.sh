@@ -21,6 +21,7 @@ step() {
   step storage_faults_test.py $programs
   step dropped_connections_test.py $programs --connections "$connections"
   step job_crash_test.py --kyanite "$1" --rounds "$rounds"
+  step c2d_queues_test.py $programs
 }
-echo "crash tests: $((5 - failed)) passed, $failed failed"
+echo "crash tests: $((6 - failed)) passed, $failed failed"
 [ $failed -eq 0 ]

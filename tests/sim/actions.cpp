@@ -119,6 +119,11 @@ void patch_desired(World& world) {
   }
 }
 
+void replace_twin(World& world) {
+  Random& random = world.random();
+  world.service().replace_twin(world.any_identity(), any_key(random), random.chance(30));
+}
+
 void read_twin(World& world) { world.service().read_twin(world.any_identity()); }
 
 void invoke(World& world) {
@@ -150,15 +155,34 @@ struct Action {
   void (*take)(World&);
 };
 constexpr std::array kActions{
-    Action{90, connect},          Action{90, publish},     Action{40, subscribe},
-    Action{60, subscribe_to_all}, Action{15, unsubscribe}, Action{20, get_twin},
-    Action{60, patch_reported},   Action{40, answer_late}, Action{20, ping},
-    Action{15, disconnect},       Action{25, cut},         Action{15, stall},
-    Action{25, create},           Action{12, enable},      Action{8, erase},
-    Action{70, send_c2d},         Action{4, purge},        Action{60, patch_desired},
-    Action{15, read_twin},        Action{60, invoke},      Action{20, receive_feedback},
-    Action{12, delay_commits},    Action{8, hold_commits}, Action{2, fail_commit},
-    Action{4, step_clock},        Action{6, crash},        Action{3, drain},
+    Action{90, connect},
+    Action{90, publish},
+    Action{40, subscribe},
+    Action{60, subscribe_to_all},
+    Action{15, unsubscribe},
+    Action{20, get_twin},
+    Action{60, patch_reported},
+    Action{40, answer_late},
+    Action{20, ping},
+    Action{15, disconnect},
+    Action{25, cut},
+    Action{15, stall},
+    Action{25, create},
+    Action{12, enable},
+    Action{8, erase},
+    Action{70, send_c2d},
+    Action{4, purge},
+    Action{60, patch_desired},
+    Action{15, read_twin},
+    Action{60, invoke},
+    Action{20, receive_feedback},
+    Action{15, replace_twin},
+    Action{12, delay_commits},
+    Action{8, hold_commits},
+    Action{2, fail_commit},
+    Action{4, step_clock},
+    Action{6, crash},
+    Action{3, drain},
 };
 
 constexpr unsigned total_weight() {

@@ -142,9 +142,18 @@ void SimService::purge(const std::string& device) {
 
 void SimService::patch_twin(const Identity& identity, const std::string& key, bool removes,
                             bool conditional) {
-  const std::uint64_t number = checkers_.new_number();
+  update_twin({checkers_.new_number(), identity, Section::desired, key, removes, false}, conditional);
+}
+
+void SimService::replace_twin(const Identity& identity, const std::string& key, bool conditional) {
+  update_twin({checkers_.new_number(), identity, Section::desired, key, false, true}, conditional);
+}
+
+void SimService::update_twin(const TwinPatch& patch, bool conditional) {
+  const Identity& identity = patch.identity;
+  const std::uint64_t number = patch.number;
   Json body;
-  body["properties"]["desired"][key] = removes ? Json(nullptr) : Json(number);
+  body["properties"]["desired"][patch.key] = patch.removes ? Json(nullptr) : Json(number);
   Headers headers;
   std::string etag;
   if (const auto known = twin_etags_.find(identity); conditional && known != twin_etags_.end()) {
@@ -152,8 +161,8 @@ void SimService::patch_twin(const Identity& identity, const std::string& key, bo
     headers.emplace_back("if-match", "\"" + etag + "\"");
   }
   const std::string generation = checkers_.twins.generation_of(identity, state());
-  checkers_.twins.sent({number, identity, Section::desired, key, removes}, state());
-  ask("PATCH", path_of("/twins/", identity), dump_json(body), std::move(headers),
+  checkers_.twins.sent(patch, state());
+  ask(patch.replaces ? "PUT" : "PATCH", path_of("/twins/", identity), dump_json(body), std::move(headers),
       [this, identity, number, etag, generation](const Answer& answer) {
         if (answer.status != 200) return checkers_.twins.refused(number);
         twin_etags_[identity] = answer.etag;

@@ -29,6 +29,7 @@ class SimService {
   void send_c2d(const std::string& device, AckRequest ack, std::optional<seconds> time_to_live);
   void purge(const std::string& device);
   void patch_twin(const Identity& identity, const std::string& key, bool removes, bool conditional);
+  void replace_twin(const Identity& identity, const std::string& key, bool conditional);
   void read_twin(const Identity& identity);
   void invoke(const Identity& identity, seconds response_timeout, seconds connect_timeout);
   // Takes a batch, and completes or abandons it when it comes, or leaves it.
@@ -51,6 +52,7 @@ class SimService {
   void ask(const std::string& verb, const std::string& target, const std::string& body, Headers headers,
            Handler handler);
   void on_answer(std::uint64_t request, Result<HttpResponse> response);
+  void update_twin(const TwinPatch& patch, bool conditional);
   void settle_feedback(const std::string& token, const std::vector<std::string>& ids, Then then);
   static std::string path_of(const char* root, const Identity& identity);
   const MemoryState& state() const { return hub_->stores.committed(); }

@@ -115,13 +115,16 @@ void TwinChecker::check_section(const Identity& identity, Section section, const
   const std::uint64_t untold = version - 1 - numbers.size();
   std::size_t open = 0;
   std::map<std::string, std::uint64_t> last;  // accepted version by key
+  std::uint64_t replaced = 0;                 // by which accepted version last
   for (const auto& [number, patch] : patches_) {
     if (patch.patch.identity != identity || patch.patch.section != section) continue;
     if (patch.outcome == Outcome::open) ++open;
     if (patch.outcome == Outcome::accepted && patch.generation == generation) {
       last[patch.patch.key] = std::max(last[patch.patch.key], patch.version);
+      if (patch.patch.replaces) replaced = std::max(replaced, patch.version);
     }
   }
+  for (auto& [key, newest] : last) newest = std::max(newest, replaced);
   judge_.require(numbers.size() <= version - 1 && untold <= open,
                  name + " has a version for each patch only");
   const auto has_untold_after = [&](std::uint64_t after) {
@@ -143,7 +146,8 @@ void TwinChecker::check_section(const Identity& identity, Section section, const
     const Patch& patch = found->second;
     judge_.require(patch.outcome != Outcome::refused,
                    text_of(patch.patch) + " was refused and changed nothing");
-    const std::uint64_t newest = last[key];
+    const auto touched = last.find(key);
+    const std::uint64_t newest = touched == last.end() ? replaced : touched->second;
     if (patch.outcome == Outcome::accepted) {
       judge_.require(patch.version == newest || (patch.generation != generation),
                      text_of(patch.patch) + " was overwritten by version " + std::to_string(newest) +
@@ -156,7 +160,8 @@ void TwinChecker::check_section(const Identity& identity, Section section, const
   for (const auto& [key, newest] : last) {
     if (newest == 0 || document->contains(key)) continue;
     const Patch& patch = patches_.at(numbers.at(newest));
-    judge_.require(patch.patch.removes || has_untold_after(newest), text_of(patch.patch) + " is not lost");
+    const bool removed = patch.patch.removes || (patch.patch.replaces && patch.patch.key != key);
+    judge_.require(removed || has_untold_after(newest), text_of(patch.patch) + " is not lost");
   }
 }
 

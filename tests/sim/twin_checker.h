@@ -14,13 +14,15 @@ namespace kyanite::sim {
 
 enum class Section : std::uint8_t { reported, desired };
 
-// One change of a twin: sets a key to its own number, or removes the key.
+// One change of a twin: sets a key to its own number, or removes the key; one that replaces the section
+// removes all other keys.
 struct TwinPatch {
   std::uint64_t number = 0;
   Identity identity;
   Section section = Section::reported;
   std::string key;
   bool removes = false;
+  bool replaces = false;
 };
 
 // Twins: versions grow by one with each accepted patch, no accepted patch is lost, what is in a document was

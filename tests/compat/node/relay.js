@@ -9,6 +9,7 @@ class Relay {
   constructor() {
     this.links = new Set();
     this.opened = 0; // links so far
+    this.sides = new Set(); // sockets of links that are silent too
   }
 
   async start(...ports) {
@@ -24,13 +25,15 @@ class Relay {
     const hub = net.connect(port, HUB);
     const link = { device, hub, heard: true };
     this.links.add(link);
+    this.sides.add(device).add(hub);
     this.opened += 1;
-    device.on('data', (piece) => { if (link.heard) hub.write(piece); });
-    hub.on('data', (piece) => device.write(piece));
+    device.on('data', (piece) => { if (link.heard && !link.silent) hub.write(piece); });
+    hub.on('data', (piece) => { if (!link.silent) device.write(piece); });
     const end = () => {
+      this.links.delete(link);
+      if (link.silent) return; // the end does not come through either
       device.destroy();
       hub.destroy();
-      this.links.delete(link);
     };
     for (const side of [device, hub]) side.on('close', end).on('error', end);
   }
@@ -43,6 +46,11 @@ class Relay {
     }
   }
 
+  // Nothing comes through the links of now any more, and neither end is told.
+  silence() {
+    for (const link of this.links) link.silent = true;
+  }
+
   // On the links of now the device still hears the hub; the hub hears nothing.
   silenceDevices() {
     for (const link of this.links) link.heard = false;
@@ -50,7 +58,7 @@ class Relay {
 
   close() {
     for (const server of this.servers) server.close();
-    this.cut();
+    for (const side of this.sides) side.destroy();
   }
 }
 

@@ -4,7 +4,8 @@ const assert = require('node:assert');
 const { Client, ModuleClient } = require('azure-iot-device');
 const { makeSas, selfSigned } = require('./hub.js');
 const { RELAY, Relay } = require('./relay.js');
-const { hub, folder, begin, end, overBoth, connected, disconnected, eventually } = require('./suite.js');
+const { hub, folder, begin, end, overBoth, connected, disconnected, eventually,
+  sendToDevice } = require('./suite.js');
 const { Application } = require('./application.js');
 
 begin();
@@ -110,5 +111,21 @@ overBoth('everything survives cut connections', (transport, id) => withRelay(asy
   await application.expectWorking('third');
   await application.client.close();
 }));
+
+// The SDK pings every keep-alive and gives the network up when no answer comes before the next one.
+overBoth('everything survives a silent network', (transport, id) => withRelay(async (relay) => {
+  const device = await hub.createDevice(id('node-silent'));
+  const client = await connected(transport, device, { host: RELAY });
+  await client.setOptions({ ca: hub.ca, keepalive: 2 });
+  const application = await new Application(client, device).open();
+  await application.expectWorking('before');
+  const before = relay.opened;
+  relay.silence();
+  await sendToDevice(device.deviceId, 'sent into the silence');
+  await eventually(() => relay.opened > before, 'the new connection');
+  await application.expectMessage('sent into the silence');
+  await application.expectWorking('after');
+  await client.close();
+}), { timeout: 120000 });
 
 end();
