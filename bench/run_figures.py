@@ -39,6 +39,7 @@ CONNECTING = [
     ("TLS 1.2, resumed", ["--tls", "1.2", "--resume"]),
 ]
 METHODS = [1, 100, 1000]  # devices, each called once at a time
+C2D = [1, 100, 1000]  # devices that take messages
 STORM = 5000
 IDLE = [1000, 10000]
 
@@ -132,6 +133,18 @@ class Bench:
                 file = self.devices(hub, count)
                 flags = ["--device-list", file, "--devices", count, "--duration", seconds]
                 figures = file and self.load(f"methods, {count}", hub, "methods", *flags)
+                if figures:
+                    rows.append({"name": f"{count:,} device{'s' if count > 1 else ''}", **figures})
+        return rows
+
+    def messages(self):
+        seconds = 1 if self.chosen.quick else 6
+        rows = []
+        for count in [20] if self.chosen.quick else C2D:
+            with running(self.hub()) as hub:  # queues of another run would be in the way
+                file = self.devices(hub, count)
+                flags = ["--device-list", file, "--devices", count, "--duration", seconds]
+                figures = file and self.load(f"c2d, {count}", hub, "c2d", *flags)
                 if figures:
                     rows.append({"name": f"{count:,} device{'s' if count > 1 else ''}", **figures})
         return rows
@@ -323,6 +336,20 @@ def show(results):
             for r in results["methods"]
         ],
     )
+    print("Cloud-to-device messages, from the REST request to the device, and full queues of 50\n")
+    table(
+        ["devices", "messages/s", "p50 / p99 ms", "filled/s", "drained/s"],
+        [
+            [
+                r["name"],
+                f"{r['messagesPerSecond']:,.0f}",
+                f"{r['latency']['p50Ms']:.1f} / {r['latency']['p99Ms']:.1f}",
+                f"{r['filledPerSecond']:,.0f}",
+                f"{r['drainedPerSecond']:,.0f}",
+            ]
+            for r in results["messages"]
+        ],
+    )
     print("Connecting (TCP, TLS, CONNECT, CONNACK, close)\n")
     table(
         ["handshake", "connections/s", "hub ms CPU each", "generator", "p50 / p99 ms"],
@@ -383,6 +410,7 @@ def main():
             "starting": bench.starting(),
             "publishing": {mode: bench.publishing(mode) for mode in ("fsync", "os")},
             "methods": bench.methods(),
+            "messages": bench.messages(),
             "connecting": bench.connecting(),
             "idling": bench.idling(),
             "notMeasured": bench.not_measured,
