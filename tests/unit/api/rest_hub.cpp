@@ -24,9 +24,7 @@ void RestHub::Observer::on_answered(const RequestOutcome& outcome) {
 
 RestHub::RestHub(SimHub::Options options)
     : hub(std::move(options)),
-      services{hub.executor(0),      ShardIndex{0},        hub.router(),    hub.stores,   hub.registry(0),
-               hub.administration(), hub.clock(),          hub.throttles(), hub.settings, hub.feedback(),
-               hub.jobs(),           hub.configurations(), hub.queries(),   hub.uploads()},
+               hub.jobs(),           hub.configurations(), hub.queries(),   hub.uploads(), hub.events(0)},
       router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now()},
              std::make_shared<const HubSecurity>(hub.security()), observer) {
   hub.on_clock_shift = [this](milliseconds shift) { router.set_clock_shift(shift); };
