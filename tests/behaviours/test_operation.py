@@ -1,6 +1,7 @@
 """The program as an operator meets it: reload, restart, and everything that must be refused in clear words."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +22,9 @@ def crc32c_table():
     return table
 
 
+FORMAT = re.compile(rb'"version":[0-9]')  # the store's
+
+
 def crc32c(data):
     table, crc = crc32c_table(), 0xFFFFFFFF
     for byte in data:
@@ -31,7 +35,7 @@ def crc32c(data):
 def write_newer_format(log):
     """Rewrites the store's format number inside the write-ahead log's first record (CRC32C, masked, in front of it)."""
     data = bytearray(log.read_bytes())
-    at = data.index(b'"version":2')
+    at = FORMAT.search(data).start()
     data[at:at + 11] = b'"version":9'
     start = 0
     while True:
@@ -168,7 +172,7 @@ class Operation(unittest.TestCase):
     def test_a_store_of_a_newer_format(self):
         hub = self.hub()
         hub.kill()
-        log, = [file for file in (hub.data / "store").glob("*.log") if b'"version":2' in file.read_bytes()]
+        log, = [file for file in (hub.data / "store").glob("*.log") if FORMAT.search(file.read_bytes())]
         write_newer_format(log)
         result = self.serve("--data", hub.data, *self.ports())
         self.assert_refused(result, "format 9", "newer")
