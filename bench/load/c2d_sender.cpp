@@ -1,42 +1,24 @@
 #include "bench/load/c2d_sender.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
-#include <memory>
 
+#include "bench/load/curl_handles.h"
 #include "protocol/auth/connection_string.h"
 #include "protocol/auth/sas_token.h"
 
 namespace kyanite::load {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SendClock = std::chrono::steady_clock;
 
-constexpr std::int64_t kTokenSeconds = 7200;
+constexpr std::int64_t kSendTokenSeconds = 7200;
 constexpr long kNoContent = 204;
-
-struct EasyDelete {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct MultiDelete {
-  void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
-};
-struct ListDelete {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using ListPtr = std::unique_ptr<curl_slist, ListDelete>;
 
 std::size_t ignore_body(char*, std::size_t, std::size_t count, void*) { return count; }
 
-std::string address_of(const LoopbackAddress& address) {
-  const bool is_v6 = address.host.find(':') != std::string::npos;
-  return (is_v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
-}
-
 // One request at a time, for one device after another.
 struct Sender {
-  std::unique_ptr<CURL, EasyDelete> handle{curl_easy_init()};
+  EasyPtr handle{curl_easy_init()};
   std::size_t device = 0;
   std::uint32_t message = 0;
   std::string body;
@@ -55,7 +37,7 @@ class Sending {
   }
   void fill(Sender& sender) const {
     sender.body = std::to_string(plan_.per_device != 0 ? std::int64_t{sender.message}
-                                                       : Clock::now().time_since_epoch().count());
+                                                       : SendClock::now().time_since_epoch().count());
     curl_easy_setopt(sender.handle.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(sender.body.size()));
     curl_easy_setopt(sender.handle.get(), CURLOPT_POSTFIELDS, sender.body.c_str());
   }
@@ -90,13 +72,13 @@ Result<SendFigures> send_messages(const Target& target, const std::vector<std::s
   if (!login) return login.error();
   const auto now = std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch());
   const std::string token =
-      make_sas_token(target.host_name, login->key, now.count() + kTokenSeconds, login->policy);
+      make_sas_token(target.host_name, login->key, now.count() + kSendTokenSeconds, login->policy);
   ListPtr headers(curl_slist_append(nullptr, ("Authorization: " + token).c_str()));
   headers.reset(curl_slist_append(headers.release(), "Content-Type: text/plain"));
   headers.reset(curl_slist_append(headers.release(), "Expect:"));
-  const ListPtr connect_to(curl_slist_append(nullptr, ("::" + address_of(target.https)).c_str()));
+  const ListPtr connect_to = connect_to_list(target.https);
 
-  const std::unique_ptr<CURLM, MultiDelete> multi(curl_multi_init());
+  const MultiPtr multi(curl_multi_init());
   std::vector<Sender> senders(std::min(ids.size(), plan.at_once));
   curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(senders.size()));
   Sending sending(target, ids, plan);
@@ -116,8 +98,8 @@ Result<SendFigures> send_messages(const Target& target, const std::vector<std::s
     ++under_way;
   }
   SendFigures figures;
-  const auto began = Clock::now();
-  const auto until = began + std::chrono::duration_cast<Clock::duration>(plan.time);
+  const auto began = SendClock::now();
+  const auto until = began + std::chrono::duration_cast<SendClock::duration>(plan.time);
   while (under_way > 0) {
     int running = 0;
     curl_multi_perform(multi.get(), &running);
@@ -132,7 +114,7 @@ Result<SendFigures> send_messages(const Target& target, const std::vector<std::s
       const bool good = message->data.result == CURLE_OK && status == kNoContent;
       ++(good ? figures.sent : figures.failed);
       curl_multi_remove_handle(multi.get(), handle);
-      const bool is_over = plan.per_device == 0 && Clock::now() >= until;
+      const bool is_over = plan.per_device == 0 && SendClock::now() >= until;
       if (!is_over && sending.go_on(sender)) {
         curl_multi_add_handle(multi.get(), handle);
       } else {
@@ -141,7 +123,7 @@ Result<SendFigures> send_messages(const Target& target, const std::vector<std::s
     }
     curl_multi_poll(multi.get(), nullptr, 0, 10, nullptr);
   }
-  figures.seconds = std::chrono::duration<double>(Clock::now() - began).count();
+  figures.seconds = std::chrono::duration<double>(SendClock::now() - began).count();
   return figures;
 }
 

@@ -1,31 +1,18 @@
 #include "bench/load/method_caller.h"
 
-#include <curl/curl.h>
-
-#include <memory>
-
+#include "bench/load/curl_handles.h"
 #include "protocol/auth/connection_string.h"
 #include "protocol/auth/sas_token.h"
 
 namespace kyanite::load {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using CallClock = std::chrono::steady_clock;
 
-constexpr std::int64_t kTokenSeconds = 7200;
-constexpr const char* kBody = R"({"methodName":"echo","payload":{"t":21.5},"responseTimeoutInSeconds":30})";
-constexpr const char* kAnswer = R"({"status":200,"payload":{"t":21.5}})";
-
-struct EasyDelete {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct MultiDelete {
-  void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
-};
-struct ListDelete {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using ListPtr = std::unique_ptr<curl_slist, ListDelete>;
+constexpr std::int64_t kCallTokenSeconds = 7200;
+constexpr const char* kCallBody =
+    R"({"methodName":"echo","payload":{"t":21.5},"responseTimeoutInSeconds":30})";
+constexpr const char* kCallAnswer = R"({"status":200,"payload":{"t":21.5}})";
 
 std::size_t append_body(char* bytes, std::size_t, std::size_t count, void* body) {
   static_cast<std::string*>(body)->append(bytes, count);
@@ -34,15 +21,10 @@ std::size_t append_body(char* bytes, std::size_t, std::size_t count, void* body)
 
 // The calls to one device.
 struct Caller {
-  std::unique_ptr<CURL, EasyDelete> handle{curl_easy_init()};
+  EasyPtr handle{curl_easy_init()};
   std::string answer;
-  Clock::time_point began;
+  CallClock::time_point began;
 };
-
-std::string address_of(const LoopbackAddress& address) {
-  const bool is_v6 = address.host.find(':') != std::string::npos;
-  return (is_v6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
-}
 
 void prepare(Caller& caller, const Target& target, const std::string& url, curl_slist* connect_to,
              curl_slist* headers) {
@@ -52,7 +34,7 @@ void prepare(Caller& caller, const Target& target, const std::string& url, curl_
   curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(curl, CURLOPT_CAINFO, target.ca_file.c_str());
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, kBody);
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, kCallBody);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &caller.answer);
@@ -69,26 +51,26 @@ Result<MethodFigures> call_methods(const Target& target, const std::vector<std::
   if (!login) return login.error();
   const auto now = std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch());
   const std::string token =
-      make_sas_token(target.host_name, login->key, now.count() + kTokenSeconds, login->policy);
+      make_sas_token(target.host_name, login->key, now.count() + kCallTokenSeconds, login->policy);
   ListPtr headers(curl_slist_append(nullptr, ("Authorization: " + token).c_str()));
   headers.reset(curl_slist_append(headers.release(), "Content-Type: application/json"));
   headers.reset(curl_slist_append(headers.release(), "Expect:"));
-  const ListPtr connect_to(curl_slist_append(nullptr, ("::" + address_of(target.https)).c_str()));
+  const ListPtr connect_to = connect_to_list(target.https);
 
-  const std::unique_ptr<CURLM, MultiDelete> multi(curl_multi_init());
+  const MultiPtr multi(curl_multi_init());
   curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(ids.size()));
   std::vector<Caller> callers(ids.size());
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const std::string url = "https://" + target.host_name + ":" + std::to_string(target.https.port) +
                             "/twins/" + ids[i] + "/methods?api-version=2021-04-12";
     prepare(callers[i], target, url, connect_to.get(), headers.get());
-    callers[i].began = Clock::now();
+    callers[i].began = CallClock::now();
     curl_multi_add_handle(multi.get(), callers[i].handle.get());
   }
   MethodFigures figures;
-  const auto measure_from = Clock::now() + std::chrono::duration_cast<Clock::duration>(warmup);
-  const auto until = measure_from + std::chrono::duration_cast<Clock::duration>(time);
-  while (Clock::now() < until) {
+  const auto measure_from = CallClock::now() + std::chrono::duration_cast<CallClock::duration>(warmup);
+  const auto until = measure_from + std::chrono::duration_cast<CallClock::duration>(time);
+  while (CallClock::now() < until) {
     int running = 0;
     curl_multi_perform(multi.get(), &running);
     int left = 0;
@@ -97,8 +79,8 @@ Result<MethodFigures> call_methods(const Target& target, const std::vector<std::
       char* owner = nullptr;
       curl_easy_getinfo(handle, CURLINFO_PRIVATE, &owner);
       Caller& caller = *static_cast<Caller*>(static_cast<void*>(owner));
-      const bool good = message->data.result == CURLE_OK && caller.answer == kAnswer;
-      const auto ended = Clock::now();
+      const bool good = message->data.result == CURLE_OK && caller.answer == kCallAnswer;
+      const auto ended = CallClock::now();
       if (!good) ++figures.failed;
       if (good && caller.began >= measure_from) {
         ++figures.completed;

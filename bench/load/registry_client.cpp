@@ -1,12 +1,11 @@
 #include "bench/load/registry_client.h"
 
-#include <curl/curl.h>
-
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "bench/load/curl_handles.h"
 #include "protocol/auth/connection_string.h"
 #include "protocol/auth/sas_token.h"
 #include "protocol/auth/symmetric_key.h"
@@ -17,25 +16,14 @@ namespace {
 constexpr std::size_t kRequestsAtOnce = 16;
 constexpr int kAttemptsMax = 5;
 constexpr long kRequestSeconds = 30;
-constexpr std::int64_t kTokenSeconds = 3600;
+constexpr std::int64_t kRegistryTokenSeconds = 3600;
 constexpr const char* kQuery = "?api-version=2021-04-12";
 
-// CURL and CURLM are both void, so each has a deleter of its own.
-struct EasyDelete {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct MultiDelete {
-  void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
-};
-struct ListDelete {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
 struct TextDelete {
   void operator()(char* text) const { curl_free(text); }
 };
-using ListPtr = std::unique_ptr<curl_slist, ListDelete>;
 
-std::size_t append_body(char* bytes, std::size_t, std::size_t count, void* body) {
+std::size_t append_answer(char* bytes, std::size_t, std::size_t count, void* body) {
   static_cast<std::string*>(body)->append(bytes, count);
   return count;
 }
@@ -47,18 +35,13 @@ class DeviceCreation {
   DeviceCreation(const Target& target, curl_slist* headers, std::string base_url)
       : base_url_(std::move(base_url)), handle_(curl_easy_init()) {
     CURL* curl = handle_.get();
-    const std::string to =
-        "::" +
-        (target.https.host.find(':') == std::string::npos ? target.https.host
-                                                          : "[" + target.https.host + "]") +
-        ":" + std::to_string(target.https.port);
-    connect_to_.reset(curl_slist_append(nullptr, to.c_str()));
+    connect_to_ = connect_to_list(target.https);
     curl_easy_setopt(curl, CURLOPT_CONNECT_TO, connect_to_.get());
     curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_CAINFO, target.ca_file.c_str());
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, kRequestSeconds);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, append_answer);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer_);
     curl_easy_setopt(curl, CURLOPT_PRIVATE, this);
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
@@ -191,7 +174,8 @@ Result<std::vector<std::string>> create_devices(const Target& target, const std:
   const Result<ConnectionString> login = parse_connection_string(target.service_connection_string);
   if (!login) return login.error();
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const std::int64_t expiry = std::chrono::duration_cast<std::chrono::seconds>(now).count() + kTokenSeconds;
+  const std::int64_t expiry =
+      std::chrono::duration_cast<std::chrono::seconds>(now).count() + kRegistryTokenSeconds;
   const std::string token = make_sas_token(target.host_name, login->key, expiry, login->policy);
 
   curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -203,7 +187,7 @@ Result<std::vector<std::string>> create_devices(const Target& target, const std:
   for (std::size_t i = 0; i < std::min(kRequestsAtOnce, ids.size()); ++i) {
     flows.push_back(std::make_unique<DeviceCreation>(target, headers.get(), base_url));
   }
-  const std::unique_ptr<CURLM, MultiDelete> multi(curl_multi_init());
+  const MultiPtr multi(curl_multi_init());
   Result<std::vector<std::string>> keys = run_all(multi.get(), flows, ids);
   for (const auto& flow : flows) curl_multi_remove_handle(multi.get(), flow->handle());
   return keys;
