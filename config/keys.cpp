@@ -72,6 +72,21 @@ Fault apply_host_names(Settings& settings, const json& value) {
   return std::nullopt;
 }
 
+Fault apply_folders(Settings& settings, const json& value) {
+  std::vector<std::string> folders;
+  for (const json& entry : value) {
+    const auto folder = std::filesystem::path(entry.get<std::string>()).lexically_normal();
+    if (!folder.is_absolute()) {
+      return KeyFault{
+          "has " + entry.dump(-1, ' ', false, json::error_handler_t::replace) + ", which is no absolute path",
+          "write the folder's whole path, for example /var/lib/kyanite-exchange"};
+    }
+    folders.push_back(folder.string());
+  }
+  settings.import_export.folders = std::move(folders);
+  return std::nullopt;
+}
+
 // The three kinds of rows that need no judgement beyond the schema.
 #define KYANITE_PLAIN(path, flag, environment, member, type)                                        \
   {                                                                                                 \
@@ -163,6 +178,9 @@ const std::vector<SettingKey> kKeys{
     KYANITE_TIME("storage.commitPaceMilliseconds", storage.commit_pace, milliseconds),
     KYANITE_PLAIN("log.level", "--log-level", "", log.level, std::string),
     KYANITE_CHOICE("log.format", "--log-format", log.format, kFormats),
+    KYANITE_FILE("seedFile", "--seed", "", seed_file),
+    {"importExport.folders", "", "", apply_folders,
+     [](const Settings& s) -> json { return s.import_export.folders; }},
     KYANITE_PLAIN("testControl", "--test-control", "", test_control, bool),
     KYANITE_TIME("drainTimeoutSeconds", drain_timeout, seconds),
 };

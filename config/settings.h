@@ -129,6 +129,14 @@ struct Settings {
     std::uint32_t units = 1;
   } limits;
 
+  std::filesystem::path seed_file;  // identities to be there at the start; empty: none
+
+  // Import and export jobs (service-rest.md 4.11).
+  struct ImportExport {
+    std::vector<std::string>
+        folders;  // containers that file:// may name, with all below them; none by default
+  } import_export;
+
   // Routes under /kyanite/v1/ that change time and make faults; never on in production.
   bool test_control = false;
 

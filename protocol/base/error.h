@@ -30,6 +30,13 @@ enum class Errc {
   request_too_large,
   too_many_devices,
   too_many_modules,
+  device_listed_twice,      // in one bulk request
+  bulk_failed,              // some item of a bulk request was refused
+  key_regeneration_failed,  // of every identity of the request
+  policy_key_invalid,       // which of the keys is to be replaced
+  system_module,            // the hub makes and removes it itself
+  job_quota_exceeded,       // one job at a time
+  blob_container_invalid,   // cannot be reached, or not be written or read
   not_implemented,
   throttled,
   quota_exceeded,

@@ -53,7 +53,49 @@ class ValidJson {
   std::size_t at_ = 0;
 };
 
+// Notes where the library's parser gives up.
+struct FaultFinder : nlohmann::json_sax<nlohmann::json> {
+  std::size_t at = 0;
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(std::int64_t) override { return true; }
+  bool number_unsigned(std::uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(nlohmann::json::binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return true; }
+  bool key(std::string&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
+    at = position;
+    return false;
+  }
+};
+
 }  // namespace
+
+std::optional<std::size_t> find_json_fault(std::string_view text) {
+  FaultFinder finder;
+  if (nlohmann::json::sax_parse(text.begin(), text.end(), &finder)) return std::nullopt;
+  return finder.at > 0 ? finder.at - 1 : 0;  // the library counts from one
+}
+
+Result<std::vector<std::string_view>> split_json_array(std::string_view text) {
+  text = without_byte_order_mark(text);
+  if (const Result<void> checked = check_json(text); !checked) return checked.error();
+  ValidJson json(text);
+  if (json.next() != '[') return Error(Errc::format_error, "not a JSON array");
+  json.skip();
+  std::vector<std::string_view> elements;
+  while (json.next() != ']') {
+    elements.push_back(json.value());
+    if (json.next() == ',') json.skip();
+  }
+  return elements;
+}
 
 Result<void> check_json(std::string_view text) {
   text = without_byte_order_mark(text);

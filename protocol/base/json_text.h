@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,12 @@ struct JsonMember {
 // The members of the object `text`, in order, which is valid JSON as a whole. Views point into the text.
 // Errors: Errc::format_error when it is no JSON or another value than an object.
 Result<std::vector<JsonMember>> split_json_object(std::string_view text);
+
+// The elements of the array `text`, in order; views point into the text. Errors as above.
+Result<std::vector<std::string_view>> split_json_array(std::string_view text);
+
+// Where the text stops being JSON: the offset of the byte that does not fit. Nothing when it is one value.
+std::optional<std::size_t> find_json_fault(std::string_view text);
 
 std::string_view without_byte_order_mark(std::string_view text);
 

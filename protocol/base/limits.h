@@ -31,6 +31,7 @@ inline constexpr std::int64_t kTwinIntegerMin = -(1LL << 52);   // [6.7]
 inline constexpr std::int64_t kTwinIntegerMax = (1LL << 52) - 1;
 inline constexpr std::size_t kModulesPerDeviceMax = 50;         // [service-rest.md 4.8]
 inline constexpr std::size_t kListDevicesMax = 1000;            // [service-rest.md 4.3]
+inline constexpr std::size_t kBulkItemsMax = 100;               // [service-rest.md 4.9, 4.10]
 inline constexpr std::size_t kStatusReasonCharactersMax = 128;  // [service-rest.md 4.2]
 inline constexpr std::size_t kPolicyNameBytesMax = 64;          // [service-rest.md 2.1]
 inline constexpr std::size_t kPoliciesMax = 16;                 // [service-rest.md 2.1]
@@ -87,15 +88,18 @@ inline constexpr std::size_t kMethodWaitingBytesMax = 8 * 1024 * 1024;  // paylo
 inline constexpr std::size_t kDeviceRequestsMax = 64;  // of one connection, waiting for their owner
 inline constexpr std::size_t kScopeBytesMax = 512;     // deviceScope, each of parentScopes, managedBy
 inline constexpr std::size_t kParentScopesMax = 10;
-inline constexpr std::size_t kAdministrationQueueMax = 64;           // hub-wide changes that wait
-inline constexpr seconds kTakeoverWait{2};                           // for the old connection to say it ended
-inline constexpr std::size_t kRefusalRecordsPerSecond = 100;         // of operations monitoring, per shard
-inline constexpr std::size_t kQueryDepthMax = 64;                    // of a query's parentheses and operators
-inline constexpr std::size_t kQueryTextBytesMax = 64 * 1024;         // that CONCAT makes
-inline constexpr std::size_t kQueryScanRows = 2048;                  // looked at in one turn of a reader
-inline constexpr std::size_t kQueryScanBytes = 1024 * 1024;          // of the same; one row at least
-inline constexpr std::size_t kQueryPageBytes = 1024 * 1024;          // stored bytes behind the rows of a page
-inline constexpr std::size_t kQueryGroupsMax = 10'000;               // of one GROUP BY
+inline constexpr std::size_t kRegistryJobsKept = 50;          // import and export jobs, the oldest go first
+inline constexpr std::size_t kRegistryJobCallsMax = 64;       // that wait for the start
+inline constexpr std::size_t kExportStreamsMax = 4;           // open /kyanite/v1/registry readers per shard
+inline constexpr std::size_t kAdministrationQueueMax = 64;    // hub-wide changes that wait
+inline constexpr seconds kTakeoverWait{2};                    // for the old connection to say it ended
+inline constexpr std::size_t kRefusalRecordsPerSecond = 100;  // of operations monitoring, per shard
+inline constexpr std::size_t kQueryDepthMax = 64;             // of a query's parentheses and operators
+inline constexpr std::size_t kQueryTextBytesMax = 64 * 1024;  // that CONCAT makes
+inline constexpr std::size_t kQueryScanRows = 2048;           // looked at in one turn of a reader
+inline constexpr std::size_t kQueryScanBytes = 1024 * 1024;   // of the same; one row at least
+inline constexpr std::size_t kQueryPageBytes = 1024 * 1024;   // stored bytes behind the rows of a page
+inline constexpr std::size_t kQueryGroupsMax = 10'000;        // of one GROUP BY
 inline constexpr std::size_t kQueryGroupBytesMax = 8 * 1024 * 1024;  // their keys and texts
 inline constexpr std::size_t kQueriesMax = 8;                        // under way per shard
 inline constexpr seconds kQueryTimeMax{60};                          // a query looks at rows so long at most

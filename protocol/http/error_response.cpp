@@ -33,6 +33,8 @@ bool may_show_detail(Errc code) {
     case Errc::configuration_condition_invalid:
     case Errc::configuration_content_invalid:
     case Errc::configuration_metrics_invalid:
+    case Errc::policy_key_invalid:
+    case Errc::blob_container_invalid:
       return true;
     default:
       return false;

@@ -23,6 +23,9 @@ constexpr NeededRights kConfigurationRead =
     NeededRights::any_of(Rights(Right::registry_read) | Right::registry_write | Right::service_connect);
 constexpr NeededRights kConfigurationWrite =
     NeededRights::any_of(Rights(Right::registry_write) | Right::service_connect);
+// Keys of the identities and their twins.
+constexpr NeededRights kRegistryAndTwins =
+    NeededRights::all_of(Rights(Right::registry_read) | Right::service_connect);
 // The keys of the policies open everything, so only who may do everything gets to see them.
 constexpr NeededRights kEverything = NeededRights::all_of(kAllRights);
 
@@ -40,6 +43,12 @@ constexpr std::array kRoutes{
     Route{HttpVerb::get, "devices/{}", Operation::get_device, kRegistryRead},
     Route{HttpVerb::put, "devices/{}", Operation::put_device, kRegistryWrite},
     Route{HttpVerb::del, "devices/{}", Operation::delete_device, kRegistryWrite},
+    Route{HttpVerb::post, "devices", Operation::bulk_registry, kRegistryWrite},
+    Route{HttpVerb::post, "devices/keys/regenerate", Operation::regenerate_identity_keys, kRegistryWrite},
+    Route{HttpVerb::post, "jobs/create", Operation::create_registry_job, kRegistryWrite},
+    Route{HttpVerb::get, "jobs", Operation::list_registry_jobs, kRegistryWrite},
+    Route{HttpVerb::get, "jobs/{}", Operation::get_registry_job, kRegistryWrite},
+    Route{HttpVerb::del, "jobs/{}", Operation::cancel_registry_job, kRegistryWrite},
     Route{HttpVerb::get, "devices/{}/modules", Operation::list_modules, kRegistryRead},
     Route{HttpVerb::get, "devices/{}/modules/{}", Operation::get_module, kRegistryRead},
     Route{HttpVerb::put, "devices/{}/modules/{}", Operation::put_module, kRegistryWrite},
@@ -93,6 +102,7 @@ constexpr std::array kRoutes{
     Route{HttpVerb::del, "kyanite/v1/file-notifications/{}", Operation::delete_file_notification,
           kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/events", Operation::stream_events, kServiceConnect},
+    Route{HttpVerb::get, "kyanite/v1/registry", Operation::stream_registry, kRegistryAndTwins},
     Route{HttpVerb::get, "kyanite/v1/status", Operation::hub_status, kReadOrService},
     Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},
     Route{HttpVerb::put, "kyanite/v1/ca-certificates/{}", Operation::add_ca_certificate, kRegistryWrite},

@@ -28,9 +28,10 @@ struct ApiContext {
   HubServices& services;
   TelemetryRequests& telemetry;
   HubFacts facts;
-  HubSecurityPtr security;             // the present snapshot
-  milliseconds clock_shift{0};         // of the wall clock against the real one
-  std::size_t event_streams_open = 0;  // bound: limits::kEventStreamsMax
+  HubSecurityPtr security;              // the present snapshot
+  milliseconds clock_shift{0};          // of the wall clock against the real one
+  std::size_t event_streams_open = 0;   // bound: limits::kEventStreamsMax
+  std::size_t export_streams_open = 0;  // bound: limits::kExportStreamsMax
 };
 
 // One authorised request on its way to an operation; valid during the call only.

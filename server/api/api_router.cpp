@@ -6,6 +6,7 @@
 #include "protocol/base/limits.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/api/api_throttle.h"
+#include "server/api/bulk_api.h"
 #include "server/api/c2d_api.h"
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
@@ -14,12 +15,14 @@
 #include "server/api/device_telemetry_api.h"
 #include "server/api/digital_twin_api.h"
 #include "server/api/event_stream.h"
+#include "server/api/export_stream.h"
 #include "server/api/file_upload_api.h"
 #include "server/api/job_api.h"
 #include "server/api/method_api.h"
 #include "server/api/policy_api.h"
 #include "server/api/query_api.h"
 #include "server/api/registry_api.h"
+#include "server/api/registry_job_api.h"
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
 #include "server/api/twin_api.h"
@@ -47,6 +50,18 @@ Handler handler_of(Operation operation) {
       return delete_identity;
     case Operation::list_modules:
       return list_modules;
+    case Operation::bulk_registry:
+      return bulk_registry;
+    case Operation::regenerate_identity_keys:
+      return regenerate_identity_keys;
+    case Operation::create_registry_job:
+      return create_registry_job;
+    case Operation::list_registry_jobs:
+      return list_registry_jobs;
+    case Operation::get_registry_job:
+      return get_registry_job;
+    case Operation::cancel_registry_job:
+      return cancel_registry_job;
     case Operation::device_statistics:
       return device_statistics;
     case Operation::service_statistics:
@@ -117,6 +132,8 @@ Handler handler_of(Operation operation) {
       return delete_file_notification;
     case Operation::stream_events:
       return stream_events;
+    case Operation::stream_registry:
+      return stream_registry;
     case Operation::hub_status:
       return hub_status;
     case Operation::get_clock:

@@ -18,6 +18,12 @@ std::optional<ThrottleClass> class_of(Operation operation) {
     case Operation::put_module:
     case Operation::delete_module:
     case Operation::list_modules:
+    case Operation::bulk_registry:
+    case Operation::regenerate_identity_keys:
+    case Operation::create_registry_job:
+    case Operation::list_registry_jobs:
+    case Operation::get_registry_job:
+    case Operation::cancel_registry_job:
       return ThrottleClass::registry;
     case Operation::get_twin:
     case Operation::get_digital_twin:

@@ -10,16 +10,6 @@
 namespace kyanite {
 namespace {
 
-// `type` comes last: the C# SDK changes it as a side effect of setting the others (service-rest.md 4.2).
-Json authentication_to_json(const IdentityRecord& record) {
-  Json json;
-  json["symmetricKey"] = {{"primaryKey", text_or_null(record.primary_key)},
-                          {"secondaryKey", text_or_null(record.secondary_key)}};
-  json["x509Thumbprint"] = thumbprints_to_json(record);
-  json["type"] = authentication_type_text(record.auth_type);
-  return json;
-}
-
 Error invalid(std::string sentence) { return Error(Errc::argument_invalid, std::move(sentence)); }
 
 // The member unless it is absent or null, which mean the same in requests.
@@ -137,6 +127,16 @@ Result<void> read_device_fields(const Json& body, IdentityRecord& into) {
 
 }  // namespace
 
+Json authentication_to_json(const IdentityRecord& record, bool with_keys) {
+  const auto key = [with_keys](const std::string& text) { return with_keys ? text_or_null(text) : Json(); };
+  Json json;
+  json["symmetricKey"] = {{"primaryKey", key(record.primary_key)},
+                          {"secondaryKey", key(record.secondary_key)}};
+  json["x509Thumbprint"] = thumbprints_to_json(record);
+  json["type"] = authentication_type_text(record.auth_type);
+  return json;
+}
+
 Json device_to_json(const IdentityView& view) {
   const IdentityRecord& record = view.record;
   Json json;
@@ -173,6 +173,12 @@ Json module_to_json(const IdentityView& view) {
   return json;
 }
 
+Result<void> read_identity_members(const Json& object, IdentityRecord& into) {
+  if (auto read = read_authentication(object, into); !read) return read;
+  if (into.id.is_module()) return read_text(object, "managedBy", into.managed_by);
+  return read_device_fields(object, into);
+}
+
 Result<IdentityRecord> parse_identity_body(std::string_view body, const Identity& path) {
   const Result<Json> parsed = parse_json(body);
   if (!parsed) return parsed.error();
@@ -180,13 +186,10 @@ Result<IdentityRecord> parse_identity_body(std::string_view body, const Identity
   IdentityRecord record;
   record.id = path;
   if (auto same = check_same_id(*parsed, "deviceId", path.device); !same) return same.error();
-  if (auto read = read_authentication(*parsed, record); !read) return read.error();
   if (path.is_module()) {
     if (auto same = check_same_id(*parsed, "moduleId", path.module); !same) return same.error();
-    if (auto read = read_text(*parsed, "managedBy", record.managed_by); !read) return read.error();
-  } else if (auto read = read_device_fields(*parsed, record); !read) {
-    return read.error();
   }
+  if (auto read = read_identity_members(*parsed, record); !read) return read.error();
   return record;
 }
 

@@ -82,6 +82,7 @@ Result<std::unique_ptr<Application>> Application::start(Options options, DataDir
   if (auto done = app->open_blobs(); !done) return done.error();
   if (auto done = app->load_certificate(); !done) return done.error();
   app->build_shards();
+  if (auto done = app->apply_seed(); !done) return done.error();
   if (auto done = app->open_listeners(); !done) return done.error();
   if (auto done = app->announce(); !done) return done.error();
   return app;
@@ -210,6 +211,7 @@ void Application::build_shards() {
                         *clock_control_, *throttles_, options_.settings},
                        facts, security, observer_);
   }
+  build_registry_jobs();
   tell_of_low_disk();
   tell_of_test_control();
   c2d_sweep_->start();
@@ -220,6 +222,25 @@ void Application::build_shards() {
     jobs_->on_clock_shift();
   });
   shards_->start();
+}
+
+void Application::build_registry_jobs() {
+  const Settings& settings = options_.settings;
+  blobs_ =
+      std::make_unique<BlobWorker>(BlobWorker::Rules{.spool_folder = directory_.path(),
+                                                     .folders = settings.import_export.folders,
+                                                     .free_bytes_floor = settings.storage.free_bytes_floor});
+  registry_jobs_ =
+      std::make_unique<RegistryJobs>(shards_->shard(0), hub_shards_.front()->registry(), *stores_, *blobs_);
+  for (const auto& hub_shard : hub_shards_) hub_shard->set_registry_jobs(*registry_jobs_);
+  registry_jobs_->start();
+}
+
+// Before anybody is served, so that whoever finds the hub ready finds the identities.
+Result<void> Application::apply_seed() {
+  if (options_.seed.empty()) return {};
+  return apply_seed_at_start(*hub_shards_.front(), options_.settings.seed_file,
+                             std::exchange(options_.seed, {}));
 }
 
 // A hub whose clock anybody with the owner's key may move must not be mistaken for one to rely on.
@@ -450,6 +471,7 @@ void Application::flush_events(SteadyTime deadline) {
 void Application::stop_engine() {
   if (mqtts_) mqtts_->stop();
   if (https_) https_->stop();
+  if (blobs_) blobs_->stop();
   if (stores_) stores_->close();
   if (shards_) {
     shards_->stop();
@@ -459,7 +481,9 @@ void Application::stop_engine() {
   https_.reset();
   administration_.reset();
   clock_control_.reset();
+  registry_jobs_.reset();
   hub_shards_.clear();
+  blobs_.reset();
   // Receivers that still wait are answered on their shards, which must be there for it.
   configurations_.reset();
   jobs_.reset();

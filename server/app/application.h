@@ -7,11 +7,14 @@
 #include <vector>
 
 #include "config/load.h"
+#include "server/api/registry_jobs.h"
+#include "server/app/blob_worker.h"
 #include "server/app/first_start/data_directory.h"
 #include "server/app/first_start/hub_file_keeper.h"
 #include "server/app/first_start/pki_store.h"
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
+#include "server/app/seed_start.h"
 #include "server/blobs/blob_files.h"
 #include "server/hub/c2d_sweep.h"
 #include "server/hub/configuration_service.h"
@@ -36,6 +39,7 @@ class Application {
   struct Options {
     Settings settings;
     std::function<LoadedSettings()> reload_settings;  // read again on SIGHUP
+    std::vector<SeedItem> seed;                       // of settings.seed_file
     SteadyTime started{};                             // when the process began, for start_ms
     bool print_block = true;
   };
@@ -58,8 +62,10 @@ class Application {
   Result<void> open_blobs();
   Result<void> load_certificate();
   void build_shards();
+  void build_registry_jobs();
   void tell_of_low_disk();
   void tell_of_test_control();
+  Result<void> apply_seed();
   Result<void> open_listeners();
   Result<void> announce();
 
@@ -102,6 +108,8 @@ class Application {
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;
   std::unique_ptr<ConfigurationService> configurations_;
+  std::unique_ptr<BlobWorker> blobs_;
+  std::unique_ptr<RegistryJobs> registry_jobs_;
   std::unique_ptr<Listener> mqtts_;
   std::unique_ptr<Listener> https_;
 };

@@ -53,8 +53,12 @@ class HubShard {
 
   Shard& shard() { return shard_; }
   DeviceDirectory& directory() { return directory_; }
+  RegistryService& registry() { return *registry_; }
   MqttShard& mqtt() { return *mqtt_; }
   HttpShard& http() { return *http_; }
+
+  // Before the shards start; the jobs work with a shard's registry.
+  void set_registry_jobs(RegistryJobs& jobs) { services_->registry_jobs = &jobs; }
 
   // On the shard.
   void set_https_port(std::uint16_t port) { api_->set_https_port(port); }

@@ -102,6 +102,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on(GetIdentity message);
   void on(ListModules message);
   void on(PutIdentity message);
+  void on(RotateKeys message);
   void on(DeleteIdentity message);
 
   // Nothing when the store had it; else what to answer.

@@ -111,6 +111,7 @@ struct IdentityView {
   WallTime connection_state_updated = kNever;
   WallTime last_activity = kNever;
   std::uint64_t c2d_messages = 0;  // queued and in flight; 0 for modules
+  bool created = false;            // by the PutIdentity this answers
 };
 
 struct GetIdentity {
@@ -121,11 +122,30 @@ struct ListModules {
   std::string device;
   Reply<std::vector<IdentityView>> reply;
 };
+// The sections a twin is born with: patches of {} that passed check_section().
+struct InitialTwin {
+  Json tags = Json::object();
+  Json desired = Json::object();
+  Json reported = Json::object();
+};
 // Creates (no if_match) or replaces; `wanted` holds the writable fields already validated, empty keys are
 // minted.
 struct PutIdentity {
   IdentityRecord wanted;
   std::optional<IfMatch> if_match;
+  bool or_create = false;  // with if_match: an identity that is absent is created
+  // The scope that `wanted` names for an edge device to be created is its own, of an earlier registration or
+  // another hub (4.9); else the hub makes one.
+  bool keep_scope = false;
+  std::optional<InitialTwin> twin;  // of an identity that is created
+  Reply<IdentityView> reply;
+};
+// Random keys take the place of the chosen ones. Errors: argument_invalid for an identity without symmetric
+// keys.
+struct RotateKeys {
+  enum class Which : std::uint8_t { primary, secondary, both };
+  Identity identity;
+  Which which = Which::primary;
   Reply<IdentityView> reply;
 };
 struct DeleteIdentity {
@@ -238,10 +258,10 @@ struct AnswerMethod {
   std::int32_t status = 0;
   std::string body;
 };
-using DeviceMessage =
-    std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules, PutIdentity,
-                 DeleteIdentity, GetTwin, PatchReported, UpdateTwin, ApplyConfigurations, SendC2d, SettleC2d,
-                 PurgeC2d, ExpireC2d, InvokeMethod, AnswerMethod, AdmitRequest, LeaseC2d, SettleLease>;
+using DeviceMessage = std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules,
+                                   PutIdentity, DeleteIdentity, GetTwin, PatchReported, UpdateTwin,
+                                   ApplyConfigurations, SendC2d, SettleC2d, PurgeC2d, ExpireC2d, InvokeMethod,
+                                   AnswerMethod, AdmitRequest, LeaseC2d, SettleLease, RotateKeys>;
 
 // The device a message is for: its owner shard follows from it.
 const std::string& device_of(const DeviceMessage& message);

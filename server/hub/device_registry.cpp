@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol/auth/symmetric_key.h"
 #include "protocol/base/limits.h"
 #include "server/hub/authenticator.h"
 #include "server/hub/device_actor.h"
@@ -8,6 +9,7 @@
 #include "server/hub/hub_events.h"
 #include "server/hub/identity_rules.h"
 #include "server/hub/registry_service.h"
+#include "server/hub/twin_record.h"
 
 // The actor's side of the registry: identities read, created, replaced and deleted.
 namespace kyanite {
@@ -51,15 +53,32 @@ void DeviceActor::on(PutIdentity message) {
   commit_put(std::move(change), std::move(message.reply));
 }
 
+void DeviceActor::on(RotateKeys message) {
+  const IdentityRecord* current = find(message.identity);
+  if (!current) return message.reply(absent(message.identity));
+  if (current->auth_type != AuthenticationType::sas) {
+    return message.reply(Error(Errc::argument_invalid, "the identity has no symmetric keys"));
+  }
+  IdentityRecord record = *current;
+  if (message.which != RotateKeys::Which::secondary) record.primary_key = make_symmetric_key();
+  if (message.which != RotateKeys::Which::primary) record.secondary_key = make_symmetric_key();
+  ++record.etag_counter;
+  IdentityChange change;
+  change.writes.push_back({std::move(record), std::nullopt, current->etag_counter});
+  commit_change(std::move(change), std::move(message.reply));
+}
+
 Result<void> DeviceActor::create(const PutIdentity& message, IdentityChange& change) {
   const Identity& id = message.wanted.id;
-  if (message.if_match || (id.is_module() && !records_)) return absent(id);
+  if ((message.if_match && !message.or_create) || (id.is_module() && !records_)) return absent(id);
   if (id.is_module() && records_->modules.size() >= limits::kModulesPerDeviceMax)
     return Errc::too_many_modules;
   const WallTime now = executor().wall_now();
-  IdentityRecord record = create_record(message.wanted, now);
+  const Result<TwinRecord> twin = message.twin ? initial_twin(*message.twin, now) : new_twin(now);
+  if (!twin) return twin.error();
+  IdentityRecord record = create_record(message.wanted, now, message.keep_scope);
   const bool edge = record.iot_edge;
-  change.writes.push_back({std::move(record), new_twin(now), std::nullopt});
+  change.writes.push_back({std::move(record), *twin, std::nullopt});
   if (edge) {
     for (IdentityRecord& module : system_modules(id.device, now)) {
       change.writes.push_back({std::move(module), new_twin(now), std::nullopt});
@@ -119,7 +138,9 @@ void DeviceActor::commit_change(IdentityChange change, Reply<IdentityView> reply
         in_flight_ = false;
         if (committed) {
           apply(applied);
-          reply(view(*find(applied.writes.front().record.id)));
+          IdentityView written = view(*find(applied.writes.front().record.id));
+          written.created = applied.writes.front().new_twin.has_value();
+          reply(std::move(written));
         } else {
           loaded_ = false;
           reply(committed.error());

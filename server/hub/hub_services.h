@@ -22,6 +22,7 @@ class ConfigurationService;
 class QueryService;
 class FileUploads;
 class HubEvents;
+class RegistryJobs;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -39,7 +40,8 @@ struct HubServices {
   ConfigurationService& configurations;
   QueryService& queries;  // this shard's front of queries
   FileUploads& uploads;
-  HubEvents& events;  // of this shard
+  HubEvents& events;                      // of this shard
+  RegistryJobs* registry_jobs = nullptr;  // import and export; where there is a REST API
 };
 
 }  // namespace kyanite

@@ -29,8 +29,19 @@ std::string ticks(WallTime now) {
 // Etags of a re-created identity must not meet those of the former one, hence a random start.
 std::uint64_t first_etag() { return 100'000'000 + random_below(900'000'000); }
 
-std::string new_scope(const IdentityRecord& record, WallTime now) {
-  return "ms-azure-iot-edge://" + record.id.device + "-" + ticks(now);
+std::string scope_stem(const IdentityRecord& record) {
+  return "ms-azure-iot-edge://" + record.id.device + "-";
+}
+
+std::string new_scope(const IdentityRecord& record, WallTime now) { return scope_stem(record) + ticks(now); }
+
+bool names_own_scope(const IdentityRecord& record) {
+  constexpr std::size_t kTicksDigitsMax = 19;
+  const std::string stem = scope_stem(record);
+  if (!record.device_scope.starts_with(stem)) return false;
+  const std::string_view number = std::string_view(record.device_scope).substr(stem.size());
+  return !number.empty() && number.size() <= kTicksDigitsMax &&
+         number.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
 // Keeps what belongs to the type and mints keys where none were given (4.5).
@@ -74,7 +85,7 @@ bool is_system_module(const Identity& id) {
   return false;
 }
 
-IdentityRecord create_record(const IdentityRecord& wanted, WallTime now) {
+IdentityRecord create_record(const IdentityRecord& wanted, WallTime now, bool keep_scope) {
   IdentityRecord record = wanted;
   record.generation_id = ticks(now);
   record.etag_counter = first_etag();
@@ -84,10 +95,10 @@ IdentityRecord create_record(const IdentityRecord& wanted, WallTime now) {
     settle_module(record);
   } else {
     record.managed_by.clear();
-    if (record.iot_edge) {
-      record.device_scope = new_scope(record, now);  // whatever the caller sent
-    } else {
+    if (!record.iot_edge) {
       settle_leaf_scope(record);
+    } else if (!keep_scope || !names_own_scope(record)) {
+      record.device_scope = new_scope(record, now);  // whatever the caller sent
     }
   }
   return record;

@@ -10,8 +10,9 @@
 // random numbers in keys, generation ids and first etags. `wanted` has passed validate_identity().
 namespace kyanite {
 
-// A new identity: generation, first etag, keys where none were given, the scope of an edge device.
-IdentityRecord create_record(const IdentityRecord& wanted, WallTime now);
+// A new identity: generation, first etag, keys where none were given, the scope of an edge device. With
+// `keep_scope` a scope that carries the device's own id stays.
+IdentityRecord create_record(const IdentityRecord& wanted, WallTime now, bool keep_scope = false);
 
 // A full replacement of the writable fields. Errors: Errc::device_scope_invalid (the scope of an edge device
 // is immutable and must be repeated).

@@ -141,19 +141,30 @@ void RegistryService::list_modules(std::string device, Reply<std::vector<Identit
 }
 
 void RegistryService::put(IdentityRecord wanted, std::optional<IfMatch> if_match, Reply<IdentityView> reply) {
-  Result<void> valid = validate_identity(wanted);
-  if (valid && !if_match && is_made_by_hub(wanted.id))
-    valid = invalid("module ids that begin with '$' are reserved");
-  if (!valid) {
-    reply(valid.error());
-    return;
+  PutIdentity put;
+  put.wanted = std::move(wanted);
+  put.if_match = std::move(if_match);
+  put.reply = std::move(reply);
+  this->put(std::move(put));
+}
+
+void RegistryService::put(PutIdentity put) {
+  Result<void> valid = validate_identity(put.wanted);
+  if (valid && is_made_by_hub(put.wanted.id)) {
+    valid =
+        put.if_match ? Error(Errc::system_module) : invalid("module ids that begin with '$' are reserved");
   }
-  router_.send(PutIdentity{std::move(wanted), std::move(if_match), std::move(reply)});
+  if (!valid) return put.reply(valid.error());
+  router_.send(std::move(put));
+}
+
+void RegistryService::rotate_keys(Identity id, RotateKeys::Which which, Reply<IdentityView> reply) {
+  router_.send(RotateKeys{std::move(id), which, std::move(reply)});
 }
 
 void RegistryService::erase(Identity id, std::optional<IfMatch> if_match, Reply<void> reply) {
   if (is_made_by_hub(id)) {
-    reply(invalid("system modules go with the edge capability of their device"));
+    reply(Error(Errc::system_module));
     return;
   }
   router_.send(DeleteIdentity{std::move(id), std::move(if_match), std::move(reply)});

@@ -29,6 +29,10 @@ class RegistryService {
   void list_modules(std::string device, Reply<std::vector<IdentityView>> reply);
   // `wanted` is validated here by validate_identity() before it travels.
   void put(IdentityRecord wanted, std::optional<IfMatch> if_match, Reply<IdentityView> reply);
+  // The same for every kind of put.
+  void put(PutIdentity put);
+  // System modules have no keys: argument_invalid.
+  void rotate_keys(Identity id, RotateKeys::Which which, Reply<IdentityView> reply);
   void erase(Identity id, std::optional<IfMatch> if_match, Reply<void> reply);
   void list(std::string after, std::size_t limit, Reply<std::vector<IdentityView>> reply);
   void counts(Reply<IdentityCounts> reply);

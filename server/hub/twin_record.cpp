@@ -1,5 +1,8 @@
 #include "server/hub/twin_record.h"
 
+#include "protocol/twin/twin_limits.h"
+#include "protocol/twin/twin_merge.h"
+
 namespace kyanite {
 namespace {
 
@@ -12,6 +15,22 @@ Result<Json> stored_object(const std::string& text) {
 void encode_section(const TwinProperties& section, std::string& values, std::string& metadata) {
   values = dump_json(section.values);
   metadata = section.metadata ? section.metadata->encode() : std::string();
+}
+
+// Fills an empty section from a patch; its version stays that of a new twin.
+Result<void> begin_section(Json& values, const Json& patch, TwinSection section) {
+  merge_patch(values, patch);
+  const Result<void> fits = check_size(values, section);
+  if (!fits) return Error(Errc::argument_invalid, fits.error().detail);
+  return {};
+}
+
+Result<void> begin_section(TwinProperties& properties, const Json& patch, TwinSection section,
+                           TwinStamp stamp) {
+  if (patch.empty()) return {};
+  const Result<void> begun = begin_section(properties.values, patch, section);
+  if (begun) properties.metadata.emplace().touch(patch, stamp);
+  return begun;
 }
 
 }  // namespace
@@ -29,6 +48,20 @@ Result<TwinProperties> decode_twin_section(const std::string& values, const std:
     section.metadata = std::move(*decoded);
   }
   return section;
+}
+
+Result<TwinRecord> initial_twin(InitialTwin sections, WallTime now) {
+  TwinDocument twin;
+  Result<void> begun = begin_section(twin.tags, sections.tags, TwinSection::tags);
+  if (begun) {
+    begun = begin_section(twin.desired, sections.desired, TwinSection::desired, {now, twin.desired.version});
+  }
+  if (begun) begun = begin_section(twin.reported, sections.reported, TwinSection::reported, {now, 0});
+  if (!begun) return begun.error();
+  TwinRecord record;
+  record.created = now;
+  encode_twin(twin, {.tags = true, .desired = true, .reported = true}, record);
+  return record;
 }
 
 Result<TwinDocument> decode_twin(const TwinRecord& record) {

@@ -2,6 +2,7 @@
 
 #include "protocol/base/result.h"
 #include "protocol/twin/twin_document.h"
+#include "server/hub/device_messages.h"
 #include "storage/records.h"
 
 // Between a twin as it is stored, in texts, and as it is worked on.
@@ -14,6 +15,10 @@ Result<TwinDocument> decode_twin(const TwinRecord& record);
 Result<Json> decode_twin_tags(const TwinRecord& record);
 Result<TwinProperties> decode_twin_section(const std::string& values, const std::string& metadata,
                                            std::uint64_t version);
+
+// The twin of an identity that is created with sections of its own: the counters of any new twin. What is
+// null in them is left out. Errors: Errc::argument_invalid when a section is over its limit.
+Result<TwinRecord> initial_twin(InitialTwin sections, WallTime now);
 
 // Which texts of a record no longer say what the document says.
 struct TwinSectionsChanged {

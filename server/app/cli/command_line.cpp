@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
   add_c2d_commands(app, exit_code);
   add_certificate_commands(app, exit_code);
   add_policy_commands(app, exit_code);
+  add_transfer_commands(app, exit_code);
   add_clock_commands(app, exit_code);
   add_file_commands(app, exit_code);
   add_hub_commands(app, exit_code);

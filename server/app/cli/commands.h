@@ -25,6 +25,7 @@ void add_event_commands(CLI::App& app, int& exit_code);
 void add_c2d_commands(CLI::App& app, int& exit_code);
 void add_certificate_commands(CLI::App& app, int& exit_code);
 void add_policy_commands(CLI::App& app, int& exit_code);
+void add_transfer_commands(CLI::App& app, int& exit_code);  // export, import
 void add_clock_commands(CLI::App& app, int& exit_code);
 void add_file_commands(CLI::App& app, int& exit_code);
 void add_hub_commands(CLI::App& app, int& exit_code);  // ca, status, version

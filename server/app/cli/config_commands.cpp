@@ -4,12 +4,14 @@
 #include "server/app/cli/commands.h"
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/settings_flags.h"
+#include "server/app/seed_start.h"
 
 namespace kyanite::cli {
 namespace {
 
 int check(const SettingsFlags& flags, bool print) {
-  const LoadedSettings loaded = load_from_process(flags);
+  LoadedSettings loaded = load_from_process(flags);
+  if (const auto& seed = loaded.settings.seed_file; !seed.empty()) read_seed_file(seed, loaded.problems);
   if (!loaded.problems.empty()) {
     std::fprintf(stderr, "%s", to_text(loaded.problems).c_str());
     return kFailed;

@@ -9,6 +9,7 @@
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/settings_flags.h"
 #include "server/app/listen_check.h"
+#include "server/app/seed_start.h"
 #include "server/app/signals.h"
 #include "server/observe/log.h"
 
@@ -37,6 +38,9 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   }
   for (Problem& problem : check_listen_addresses(loaded.settings.listen))
     loaded.problems.push_back(std::move(problem));
+  std::vector<SeedItem> seed;
+  if (const auto& file = loaded.settings.seed_file; !file.empty())
+    seed = read_seed_file(file, loaded.problems);
   if (!loaded.problems.empty()) {
     report(loaded.problems);
     return kFailed;
@@ -50,6 +54,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   log::debug("settings", {{"effective", show_settings(loaded.settings).dump()}});
   Application::Options options{.settings = loaded.settings,
                                .reload_settings = [flags] { return load_from_process(flags); },
+                               .seed = std::move(seed),
                                .started = started,
                                .print_block = !quiet};
   int exit_code = kFailed;

@@ -268,11 +268,14 @@ TEST_F(RegistryApi, R50_an_edge_device_gets_a_scope_and_its_system_modules) {
   EXPECT_EQ(modules[0]["authentication"]["type"], "none");
 }
 
-TEST_F(RegistryApi, R50_a_system_module_written_back_as_it_was_read_gets_no_keys) {
+TEST_F(RegistryApi, R50_system_modules_are_written_and_deleted_by_nobody) {
   rest.put("/devices/e1", R"({"capabilities":{"iotEdge":true}})");
   const Json read = rest.get("/devices/e1/modules/$edgeAgent").json;
-  const Json written = rest.put("/devices/e1/modules/$edgeAgent", read.dump(), "*").json;
-  EXPECT_EQ(written["authentication"], read["authentication"]);
+  const RestAnswer written = rest.put("/devices/e1/modules/$edgeAgent", read.dump(), "*");
+  EXPECT_EQ(written.status, 401);
+  EXPECT_EQ(written.error_name(), "SystemModuleModifyUnauthorizedAccess");
+  EXPECT_EQ(rest.del("/devices/e1/modules/$edgeHub").error_name(), "SystemModuleModifyUnauthorizedAccess");
+  EXPECT_EQ(rest.get("/devices/e1/modules/$edgeAgent").json, read);
 }
 
 TEST_F(RegistryApi, R51_an_edge_device_keeps_its_scope) {

@@ -24,7 +24,7 @@ void RestHub::Observer::on_answered(const RequestOutcome& outcome) {
 
 RestHub::RestHub(SimHub::Options options)
     : hub(std::move(options)),
-               hub.jobs(),           hub.configurations(), hub.queries(),   hub.uploads(), hub.events(0)},
+      services(hub.services(0)),
       router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now()},
              std::make_shared<const HubSecurity>(hub.security()), observer) {
   hub.on_clock_shift = [this](milliseconds shift) { router.set_clock_shift(shift); };

@@ -49,6 +49,23 @@ TEST(JsonText, anything_but_an_object_is_refused) {
   }
 }
 
+TEST(JsonText, the_elements_of_an_array) {
+  const std::string_view text = "[ 1, {\"a\":[2]} ,\"]\", [] ]";
+  const auto elements = split_json_array(text);
+  ASSERT_TRUE(elements);
+  EXPECT_EQ(*elements, (std::vector<std::string_view>{"1", "{\"a\":[2]}", "\"]\"", "[]"}));
+  EXPECT_TRUE(split_json_array("[]")->empty());
+  EXPECT_FALSE(split_json_array("{}"));
+  EXPECT_FALSE(split_json_array("[1,]"));
+}
+
+TEST(JsonText, where_it_breaks) {
+  EXPECT_EQ(find_json_fault("[1,2]"), std::nullopt);
+  EXPECT_EQ(find_json_fault("[1\n2]"), 3u);
+  EXPECT_EQ(find_json_fault("{} {}"), 3u);
+  EXPECT_EQ(find_json_fault("[1"), 2u);
+}
+
 TEST(JsonText, nesting_costs_no_stack) {
   const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
   EXPECT_TRUE(check_json(deep));

@@ -39,6 +39,8 @@ TEST(Routes, every_operation_has_its_path_verb_and_ids) {
       {HttpVerb::get, "/devices/d1", Operation::get_device, {"d1"}},
       {HttpVerb::put, "/devices/d1", Operation::put_device, {"d1"}},
       {HttpVerb::del, "/devices/d1", Operation::delete_device, {"d1"}},
+      {HttpVerb::post, "/devices/", Operation::bulk_registry, {}},
+      {HttpVerb::post, "/devices/keys/regenerate", Operation::regenerate_identity_keys, {}},
       {HttpVerb::get, "/devices/d1/modules", Operation::list_modules, {"d1"}},
       {HttpVerb::get, "/devices/d1/modules/m1", Operation::get_module, {"d1", "m1"}},
       {HttpVerb::put, "/devices/d1/modules/m1", Operation::put_module, {"d1", "m1"}},

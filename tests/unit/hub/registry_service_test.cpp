@@ -267,7 +267,7 @@ TEST_F(Registry, R53_a_second_create_of_a_module_conflicts_and_reserved_names_ar
   EXPECT_EQ(refusal(wanted(module("d", "m"))), Errc::module_already_exists);
   EXPECT_EQ(refusal(wanted(module("d", "$x"))), Errc::argument_invalid);
   EXPECT_EQ(refusal(wanted(module("d", "$edgeAgent"))), Errc::argument_invalid);
-  EXPECT_EQ(hub.erase(module("d", "$edgeAgent")).error().code, Errc::argument_invalid);
+  EXPECT_EQ(hub.erase(module("d", "$edgeAgent")).error().code, Errc::system_module);
 }
 
 TEST_F(Registry, R54_modules_of_a_missing_device_are_not_found) {
