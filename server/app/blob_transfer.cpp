@@ -19,7 +19,7 @@ constexpr std::size_t kErrorNameBytesMax = 100;
 
 Error unusable(std::string sentence) { return Error(Errc::blob_container_invalid, std::move(sentence)); }
 
-struct Download {
+struct BlobDownload {
   CURL* handle;
   int file;  // -1: probing
   const FileRoom* room = nullptr;
@@ -28,15 +28,15 @@ struct Download {
   std::string fault{};  // why the rest is not taken
 };
 
-struct Upload {
+struct BlobUpload {
   int file;
   std::uint64_t size;
   std::uint64_t sent = 0;
 };
 
-class Exchange {
+class BlobRequest {
  public:
-  Exchange(const std::string& url, const TransferStop& stop) : stop_(stop) {
+  BlobRequest(const std::string& url, const TransferStop& stop) : stop_(stop) {
     if (!handle()) return;
     add_header("x-ms-version: 2021-08-06");
     add_header("Expect:");
@@ -55,12 +55,12 @@ class Exchange {
     set(CURLOPT_HEADERDATA, this);
     set(CURLOPT_WRITEFUNCTION, ignore);
   }
-  ~Exchange() {
+  ~BlobRequest() {
     curl_slist_free_all(headers_);
     curl_easy_cleanup(handle_);
   }
-  Exchange(const Exchange&) = delete;
-  Exchange& operator=(const Exchange&) = delete;
+  BlobRequest(const BlobRequest&) = delete;
+  BlobRequest& operator=(const BlobRequest&) = delete;
 
   CURL* handle() const { return handle_; }
   void add_header(const char* line) { headers_ = curl_slist_append(headers_, line); }
@@ -85,14 +85,14 @@ class Exchange {
  private:
   static std::size_t ignore(char*, std::size_t, std::size_t size, void*) { return size; }
   static int is_to_stop(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-    return static_cast<Exchange*>(self)->stop_() ? 1 : 0;
+    return static_cast<BlobRequest*>(self)->stop_() ? 1 : 0;
   }
   // The service says in a header what is wrong.
   static std::size_t take_header(char* data, std::size_t, std::size_t size, void* self) {
     constexpr std::string_view kName = "x-ms-error-code:";
     const std::string_view line(data, size);
     if (!equals_ignoring_case(line.substr(0, kName.size()), kName)) return size;
-    std::string& name = static_cast<Exchange*>(self)->error_name_;
+    std::string& name = static_cast<BlobRequest*>(self)->error_name_;
     name.clear();
     for (const char c : line.substr(kName.size(), kErrorNameBytesMax)) {
       if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) name += c;
@@ -109,8 +109,8 @@ class Exchange {
   std::string error_name_;
 };
 
-std::size_t send_file(char* into, std::size_t size, std::size_t count, void* self) {
-  auto& upload = *static_cast<Upload*>(self);
+std::size_t send_blob_file(char* into, std::size_t size, std::size_t count, void* self) {
+  auto& upload = *static_cast<BlobUpload*>(self);
   const auto wanted =
       static_cast<std::size_t>(std::min<std::uint64_t>(size * count, upload.size - upload.sent));
   const ssize_t got = ::pread(upload.file, into, wanted, static_cast<off_t>(upload.sent));
@@ -119,14 +119,14 @@ std::size_t send_file(char* into, std::size_t size, std::size_t count, void* sel
   return static_cast<std::size_t>(got);
 }
 
-int rewind_file(void* self, curl_off_t offset, int origin) {
+int rewind_blob_file(void* self, curl_off_t offset, int origin) {
   if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
-  static_cast<Upload*>(self)->sent = static_cast<std::uint64_t>(offset);
+  static_cast<BlobUpload*>(self)->sent = static_cast<std::uint64_t>(offset);
   return CURL_SEEKFUNC_OK;
 }
 
-std::size_t receive(char* data, std::size_t, std::size_t size, void* self) {
-  auto& download = *static_cast<Download*>(self);
+std::size_t receive_blob(char* data, std::size_t, std::size_t size, void* self) {
+  auto& download = *static_cast<BlobDownload*>(self);
   long status = 0;
   curl_easy_getinfo(download.handle, CURLINFO_RESPONSE_CODE, &status);
   if (status / 100 != 2) return size;  // the sentence comes from the status
@@ -178,39 +178,39 @@ Result<std::string> blob_url(std::string_view container, std::string_view name) 
 
 Result<void> put_blob(const std::string& url, int file, std::uint64_t size, const TransferStop& stop) {
   if (size > kBlobBytesMax) return unusable("the blob would be larger than a blob may be");
-  Exchange exchange(url, stop);
-  Upload upload{file, size};
-  exchange.add_header("x-ms-blob-type: BlockBlob");
-  exchange.add_header("Content-Type: application/octet-stream");
-  exchange.set(CURLOPT_UPLOAD, 1L);
-  exchange.set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(size));
-  exchange.set(CURLOPT_READFUNCTION, send_file);
-  exchange.set(CURLOPT_READDATA, &upload);
-  exchange.set(CURLOPT_SEEKFUNCTION, rewind_file);
-  exchange.set(CURLOPT_SEEKDATA, &upload);
-  if (size == 0) exchange.set(CURLOPT_TIMEOUT, kBlobProbeSeconds);
-  return exchange.perform();
+  BlobRequest request(url, stop);
+  BlobUpload upload{file, size};
+  request.add_header("x-ms-blob-type: BlockBlob");
+  request.add_header("Content-Type: application/octet-stream");
+  request.set(CURLOPT_UPLOAD, 1L);
+  request.set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(size));
+  request.set(CURLOPT_READFUNCTION, send_blob_file);
+  request.set(CURLOPT_READDATA, &upload);
+  request.set(CURLOPT_SEEKFUNCTION, rewind_blob_file);
+  request.set(CURLOPT_SEEKDATA, &upload);
+  if (size == 0) request.set(CURLOPT_TIMEOUT, kBlobProbeSeconds);
+  return request.perform();
 }
 
 Result<std::uint64_t> get_blob(const std::string& url, int file, const FileRoom& room,
                                const TransferStop& stop) {
-  Exchange exchange(url, stop);
-  Download download{exchange.handle(), file, &room};
-  exchange.set(CURLOPT_WRITEFUNCTION, receive);
-  exchange.set(CURLOPT_WRITEDATA, &download);
-  if (const Result<void> done = exchange.perform(); !done) {
+  BlobRequest request(url, stop);
+  BlobDownload download{request.handle(), file, &room};
+  request.set(CURLOPT_WRITEFUNCTION, receive_blob);
+  request.set(CURLOPT_WRITEDATA, &download);
+  if (const Result<void> done = request.perform(); !done) {
     return download.fault.empty() ? done.error() : unusable(download.fault);
   }
   return download.size;
 }
 
 Result<void> probe_blob(const std::string& url, const TransferStop& stop) {
-  Exchange exchange(url, stop);
-  Download download{exchange.handle(), -1};
-  exchange.set(CURLOPT_TIMEOUT, kBlobProbeSeconds);
-  exchange.set(CURLOPT_WRITEFUNCTION, receive);
-  exchange.set(CURLOPT_WRITEDATA, &download);
-  return exchange.perform(&download.probed);
+  BlobRequest request(url, stop);
+  BlobDownload download{request.handle(), -1};
+  request.set(CURLOPT_TIMEOUT, kBlobProbeSeconds);
+  request.set(CURLOPT_WRITEFUNCTION, receive_blob);
+  request.set(CURLOPT_WRITEDATA, &download);
+  return request.perform(&download.probed);
 }
 
 }  // namespace kyanite
