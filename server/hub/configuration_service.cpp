@@ -71,6 +71,10 @@ void ConfigurationService::start() {
   shard0_.post([this] { load({}); });
 }
 
+void ConfigurationService::stop() {
+  shard0_.post([this] { stopping_ = true; });
+}
+
 void ConfigurationService::load(std::string after) {
   stores_.documents().scan(Collection::configurations, "", std::move(after), kConfigurationsPage,
                            Reply<std::vector<Document>>(shard0_, [this](Result<std::vector<Document>> page) {

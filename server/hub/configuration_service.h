@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -54,7 +53,7 @@ class ConfigurationService {
   // From any thread: reads what is stored; operations wait for it.
   void start();
   // From any thread: the hub goes down, no pass over the twins goes on.
-  void stop() { stopping_ = true; }
+  void stop();
 
   // `wanted` is validated; of an update the content counts as it was (it cannot change). Errors:
   // configuration_already_exists, configuration_not_found, precondition_failed, too_many_configurations,
@@ -112,7 +111,7 @@ class ConfigurationService {
   std::map<std::string, ConfigurationRecord> records_;
   std::deque<Task> waiting_;
   bool busy_ = true;  // until what is stored was read
-  std::atomic<bool> stopping_ = false;
+  bool stopping_ = false;
 
   bool sweeping_ = false;
   bool sweep_again_ = false;  // the set changed meanwhile

@@ -41,6 +41,11 @@ void JobService::start() {
   shard0_.post([this] { load({}); });
 }
 
+// What other shards send after they were told to drain comes behind it.
+void JobService::stop() {
+  shard0_.post([this] { stopping_ = true; });
+}
+
 void JobService::load(std::string after) {
   stores_.documents().scan(Collection::jobs, "", std::move(after), kJobsPage,
                            Reply<std::vector<Document>>(shard0_, [this](Result<std::vector<Document>> page) {

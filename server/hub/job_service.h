@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -58,9 +57,9 @@ class JobService {
   void start();
   // On shard 0: the wall clock was shifted.
   void on_clock_shift();
-  // From any thread, before devices are disconnected because the hub goes down: what happens to them from
-  // then on is no outcome of a job.
-  void stop() { stopping_ = true; }
+  // From any thread, before owners are told that devices are disconnected because the hub goes down: what
+  // happens to them from then on is no outcome of a job.
+  void stop();
 
   // `wanted` has id, work, condition, execution_max and, if asked for, start; the rest is the service's.
   // Answered when it is committed. Errors: job_already_exists, too_many_jobs, busy.
@@ -113,7 +112,7 @@ class JobService {
   const TargetScan::RowOf row_of_;
   Entries jobs_;
   std::deque<Task> waiting_;  // for the stored jobs
-  std::atomic<bool> stopping_ = false;
+  bool stopping_ = false;
   bool loaded_ = false;
   bool expiring_ = false;
   std::size_t active_ = 0;   // not over
