@@ -87,6 +87,20 @@ Fault apply_folders(Settings& settings, const json& value) {
   return std::nullopt;
 }
 
+// "NAME=POLICY", a name that may hold '=' itself.
+Fault apply_grants(std::vector<std::string>& into, const json& value) {
+  std::vector<std::string> grants;
+  for (const json& entry : value) {
+    auto text = entry.get<std::string>();
+    const std::size_t sign = text.rfind('=');
+    if (sign == std::string::npos || sign == 0 || sign + 1 == text.size())
+      return KeyFault{"has an entry that is not NAME=POLICY", "write for example hub-admin=iothubowner"};
+    grants.push_back(std::move(text));
+  }
+  into = std::move(grants);
+  return std::nullopt;
+}
+
 // The three kinds of rows that need no judgement beyond the schema.
 #define KYANITE_PLAIN(path, flag, environment, member, type)                                        \
   {                                                                                                 \
@@ -145,6 +159,21 @@ const std::vector<SettingKey> kKeys{
     KYANITE_PLAIN("auth.disableModuleSas", "", "", auth.disable_module_sas, bool),
     KYANITE_PLAIN("auth.disconnectOnKeyChange", "", "", auth.disconnect_on_key_change, bool),
     KYANITE_PLAIN("auth.requireDeleteEtag", "", "", auth.require_delete_etag, bool),
+    KYANITE_PLAIN("auth.bearerIssuer", "", "", auth.bearer_issuer, std::string),
+    KYANITE_PLAIN("auth.bearerAudience", "", "", auth.bearer_audience, std::string),
+    KYANITE_FILE("auth.bearerJwksFile", "", "", auth.bearer_jwks_file),
+    KYANITE_PLAIN("auth.bearerClaim", "", "", auth.bearer_claim, std::string),
+    {"auth.bearerRights", "", "",
+     [](Settings& s, const json& v) { return apply_grants(s.auth.bearer_rights, v); },
+     [](const Settings& s) -> json { return s.auth.bearer_rights; }},
+    {"auth.testTokens", "", "",
+     [](Settings& s, const json& v) { return apply_grants(s.auth.test_tokens, v); },
+     [](const Settings& s) -> json {
+       json shown = json::array();  // what opens the hub is not shown
+       for (const std::string& grant : s.auth.test_tokens)
+         shown.push_back("***" + grant.substr(grant.rfind('=')));
+       return shown;
+     }},
     KYANITE_CHOICE("limits.tier", "--limits", limits.tier, kTiers),
     KYANITE_PLAIN("limits.units", "--limits-units", "", limits.units, std::uint32_t),
     KYANITE_CHOICE("c2d.preSubscription", "", c2d.pre_subscription, kPreSubscription),

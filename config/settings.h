@@ -81,6 +81,13 @@ struct Settings {
     bool disable_module_sas = false;
     bool disconnect_on_key_change = false;
     bool require_delete_etag = true;  // strict form of service-rest.md 4.6
+    // Bearer tokens of one issuer (service-rest.md 2.6); none are accepted without it.
+    std::string bearer_issuer;
+    std::string bearer_audience;
+    std::filesystem::path bearer_jwks_file;
+    std::string bearer_claim = "roles";
+    std::vector<std::string> bearer_rights;  // VALUE=POLICY
+    std::vector<std::string> test_tokens;    // TOKEN=POLICY; with test_control only
   } auth;
 
   // Cloud-to-device messages (spec device-mqtt.md 5.4 to 5.6).

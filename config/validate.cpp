@@ -85,6 +85,18 @@ Problems check_settings(const Settings& settings) {
     out.push_back({"limits.units", "is " + std::to_string(settings.limits.units) + " with the tier F1",
                    "leave it out: the service sells F1 as one unit"});
   }
+  const auto& auth = settings.auth;
+  const bool has_bearer = !auth.bearer_issuer.empty() || !auth.bearer_audience.empty() ||
+                          !auth.bearer_jwks_file.empty() || !auth.bearer_rights.empty();
+  if (has_bearer && (auth.bearer_issuer.empty() || auth.bearer_audience.empty() ||
+                     auth.bearer_jwks_file.empty() || auth.bearer_rights.empty())) {
+    out.push_back({"auth.bearerIssuer", "goes together with bearerAudience, bearerJwksFile and bearerRights",
+                   "give all four, or none to accept no bearer tokens"});
+  }
+  if (!auth.test_tokens.empty() && !settings.test_control) {
+    out.push_back(
+        {"auth.testTokens", "is given without testControl", "leave it out: fixed tokens are for tests only"});
+  }
   if (same_socket(settings.listen.mqtts, settings.listen.https)) {
     out.push_back({"listen.https",
                    "uses port " + std::to_string(settings.listen.https.port) + " like listen.mqtts",

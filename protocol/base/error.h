@@ -63,6 +63,7 @@ enum class Errc {
   upload_id_expired,
   upload_blob_missing,  // a success was reported and there is no blob
   too_many_uploads,     // open file uploads of one device
+  wait_over,            // what was waited for did not happen in time
   // the hub
   busy,  // back-pressure: the caller may try again later
   shutting_down,

@@ -98,6 +98,7 @@ constexpr std::array kRows{
              "The storage has no such blob"},
     ErrorRow{Errc::too_many_uploads, "DeviceMaximumActiveFileUploadLimitExceeded", 403006, 403,
              "The device has its maximum number of file uploads open"},
+    ErrorRow{Errc::wait_over, "GenericTimeout", 408000, 408, "It did not happen in time"},
     ErrorRow{Errc::busy, "ServerBusy", 503005, 503, "The hub is busy; try again shortly"},
     ErrorRow{Errc::shutting_down, "ServiceUnavailable", 503001, 503, "The hub is shutting down"},
     ErrorRow{Errc::storage_failed, "ServiceUnavailable", 503001, 503, "The hub cannot store data at present"},

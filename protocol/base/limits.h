@@ -119,5 +119,14 @@ inline constexpr std::size_t kJobsKeptMax = 1000;           // beyond it the old
 inline constexpr std::size_t kTargetPageMax = 256;          // devices that are looked at in one step
 inline constexpr std::size_t kJobConcurrencyMax = 256;      // devices of a job that are worked on at a time
 inline constexpr std::size_t kJobConditionBytesMax = 8192;  // also of a configuration
+inline constexpr std::size_t kFaultRulesMax = 64;           // of test control
+inline constexpr std::size_t kFaultRoutesMax = 16;          // of one rule
+inline constexpr std::size_t kFaultRouteBytesMax = 512;
+inline constexpr seconds kFaultDuration{300};      // of a rule that gives none
+inline constexpr seconds kFaultDurationMax{3600};  // and before it begins
+inline constexpr seconds kFaultDelayMax{60};
+inline constexpr std::size_t kWaitsMax = 256;  // of test control, per shard
+inline constexpr seconds kWaitMax{300};
+inline constexpr std::size_t kSnapshotsMax = 16;
 
 }  // namespace kyanite::limits

@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::string_view kParameter = "{}";
 constexpr std::string_view kClockPath = "kyanite/v1/clock";
+constexpr std::string_view kFaultsPath = "kyanite/v1/faults";
+constexpr std::string_view kWaitPath = "kyanite/v1/wait";
+constexpr std::string_view kResetPath = "kyanite/v1/reset";
+constexpr std::string_view kSnapshotsPath = "kyanite/v1/snapshots";
+constexpr std::string_view kFaultPath = "kyanite/v1/faults/{}";
 
 constexpr NeededRights kRegistryRead = NeededRights::any_of(Right::registry_read);
 constexpr NeededRights kRegistryWrite = NeededRights::any_of(Right::registry_write);
@@ -28,14 +33,6 @@ constexpr NeededRights kRegistryAndTwins =
     NeededRights::all_of(Rights(Right::registry_read) | Right::service_connect);
 // The keys of the policies open everything, so only who may do everything gets to see them.
 constexpr NeededRights kEverything = NeededRights::all_of(kAllRights);
-
-// A path without its leading slash; "{}" stands for one id.
-struct Route {
-  HttpVerb verb;
-  std::string_view path;
-  Operation operation;
-  NeededRights needed;
-};
 
 // Rights as in service-rest.md 2.3 and 13. Literals stand before parameters where both could match.
 constexpr std::array kRoutes{
@@ -104,6 +101,7 @@ constexpr std::array kRoutes{
     Route{HttpVerb::get, "kyanite/v1/events", Operation::stream_events, kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/registry", Operation::stream_registry, kRegistryAndTwins},
     Route{HttpVerb::get, "kyanite/v1/status", Operation::hub_status, kReadOrService},
+    Route{HttpVerb::get, "kyanite/v1/openapi.json", Operation::get_openapi, kReadOrService},
     Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},
     Route{HttpVerb::put, "kyanite/v1/ca-certificates/{}", Operation::add_ca_certificate, kRegistryWrite},
     Route{HttpVerb::del, "kyanite/v1/ca-certificates/{}", Operation::delete_ca_certificate, kRegistryWrite},
@@ -115,6 +113,16 @@ constexpr std::array kRoutes{
     Route{HttpVerb::put, kClockPath, Operation::set_clock, kEverything},
     Route{HttpVerb::post, kClockPath, Operation::set_clock, kEverything},
     Route{HttpVerb::del, kClockPath, Operation::reset_clock, kEverything},
+    Route{HttpVerb::get, kFaultsPath, Operation::list_faults, kEverything},
+    Route{HttpVerb::post, kFaultsPath, Operation::add_fault, kEverything},
+    Route{HttpVerb::del, kFaultsPath, Operation::clear_faults, kEverything},
+    Route{HttpVerb::get, kWaitPath, Operation::wait_until, kEverything},
+    Route{HttpVerb::post, kResetPath, Operation::reset_hub, kEverything},
+    Route{HttpVerb::get, kSnapshotsPath, Operation::list_snapshots, kEverything},
+    Route{HttpVerb::put, "kyanite/v1/snapshots/{}", Operation::put_snapshot, kEverything},
+    Route{HttpVerb::del, "kyanite/v1/snapshots/{}", Operation::delete_snapshot, kEverything},
+    Route{HttpVerb::post, "kyanite/v1/snapshots/{}/restore", Operation::restore_snapshot, kEverything},
+    Route{HttpVerb::del, kFaultPath, Operation::delete_fault, kEverything},
 };
 
 constexpr bool is_devices_own(Operation operation) {
@@ -152,12 +160,19 @@ std::optional<std::vector<std::string>> match_path(std::string_view pattern,
 
 }  // namespace
 
+std::span<const Route> all_routes() { return kRoutes; }
+
+bool is_only_for_tests(const Route& route) {
+  return route.path == kClockPath || route.path.starts_with(kFaultsPath) || route.path == kWaitPath ||
+         route.path == kResetPath || route.path.starts_with(kSnapshotsPath);
+}
+
 Result<RouteMatch> match_route(const HttpRequest& request, bool test_control) {
   bool path_known = false;
   for (const Route& route : kRoutes) {
     auto parameters = match_path(route.path, request.segments);
     if (!parameters) continue;
-    const bool only_for_tests = route.path == kClockPath;
+    const bool only_for_tests = is_only_for_tests(route);
     if (only_for_tests && !test_control) continue;
     path_known = true;
     if (route.verb != request.verb) continue;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "protocol/auth/access_policy.h"
@@ -73,7 +75,29 @@ enum class Operation {
   get_clock,
   set_clock,
   reset_clock,
+  list_faults,
+  add_fault,
+  delete_fault,
+  clear_faults,
+  wait_until,
+  reset_hub,
+  list_snapshots,
+  put_snapshot,
+  delete_snapshot,
+  restore_snapshot,
+  get_openapi,
 };
+
+// One row of the route table. A path is without its leading slash; "{}" stands for one id.
+struct Route {
+  HttpVerb verb;
+  std::string_view path;
+  Operation operation;
+  NeededRights needed;
+};
+std::span<const Route> all_routes();
+// There with the setting testControl only.
+bool is_only_for_tests(const Route& route);
 
 struct RouteMatch {
   Operation operation;

@@ -12,18 +12,23 @@ constexpr std::size_t kAckEntriesKept = 16;
 }  // namespace
 
 AckSequence AckWindow::add(PacketId packet_id, std::uint32_t bytes) {
-  entries_.push_back({bytes, packet_id, false});
+  entries_.push_back({bytes, packet_id, false, false});
   bytes_ += bytes;
   return AckSequence{first_sequence_ + size() - 1};
 }
 
-void AckWindow::acknowledge(std::string& out, AckSequence sequence) {
+void AckWindow::acknowledge(std::string& out, AckSequence sequence) { settle(out, sequence, false); }
+
+void AckWindow::lose(std::string& out, AckSequence sequence) { settle(out, sequence, true); }
+
+void AckWindow::settle(std::string& out, AckSequence sequence, bool lost) {
   KYANITE_ASSERT(sequence.value >= first_sequence_ && sequence.value - first_sequence_ < size());
   Entry& entry = entries_[first_ + static_cast<std::size_t>(sequence.value - first_sequence_)];
   KYANITE_ASSERT(!entry.acknowledged);
   entry.acknowledged = true;
+  entry.lost = lost;
   while (first_ < entries_.size() && entries_[first_].acknowledged) {
-    append_puback(out, entries_[first_].packet_id);
+    if (!entries_[first_].lost) append_puback(out, entries_[first_].packet_id);
     bytes_ -= entries_[first_].bytes;
     ++first_;
     ++first_sequence_;

@@ -26,6 +26,9 @@ class AckWindow {
   // belief.
   void acknowledge(std::string& out, AckSequence sequence);
 
+  // The same without its PUBACK, which is lost on purpose: those behind it go on.
+  void lose(std::string& out, AckSequence sequence);
+
   // Publishes whose PUBACK has not left, and the sum of their bytes.
   std::size_t size() const { return entries_.size() - first_; }
   std::size_t bytes() const { return bytes_; }
@@ -35,8 +38,10 @@ class AckWindow {
     std::uint32_t bytes = 0;
     PacketId packet_id{};
     bool acknowledged = false;
+    bool lost = false;
   };
 
+  void settle(std::string& out, AckSequence sequence, bool lost);
   void drop_finished();
 
   std::vector<Entry> entries_;  // those before first_ have left

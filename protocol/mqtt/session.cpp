@@ -93,6 +93,10 @@ void MqttSession::acknowledge(std::string& out, AckSequence sequence) {
   if (state_ != SessionState::closed) window_.acknowledge(out, sequence);
 }
 
+void MqttSession::lose_acknowledgement(std::string& out, AckSequence sequence) {
+  if (state_ != SessionState::closed) window_.lose(out, sequence);
+}
+
 bool MqttSession::is_withholding() const {
   if (state_ == SessionState::connected) {
     return !peer_left_ &&

@@ -125,6 +125,9 @@ class MqttSession {
   // again.
   void acknowledge(std::string& out, AckSequence sequence);
 
+  // The same for a PUBACK that a test wants lost: it never leaves.
+  void lose_acknowledgement(std::string& out, AckSequence sequence);
+
   // True while next() gives nothing although packets may be at hand: CONNECT has no verdict yet, or too much
   // is unacknowledged. The caller stops reading from the peer.
   bool is_withholding() const;

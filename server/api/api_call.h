@@ -13,12 +13,15 @@
 
 namespace kyanite {
 
+class WaitRoom;
+
 // What the hub says about itself; fixed once it is ready.
 struct HubFacts {
   std::string version;
   SteadyTime started{};
   WallTime started_at{};
   std::uint16_t https_port = 443;
+  std::uint64_t incarnation = 1;  // of test control
 };
 
 // What the operations of one shard share.
@@ -28,9 +31,10 @@ struct ApiContext {
   HubServices& services;
   TelemetryRequests& telemetry;
   HubFacts facts;
-  HubSecurityPtr security;              // the present snapshot
-  milliseconds clock_shift{0};          // of the wall clock against the real one
-  std::size_t event_streams_open = 0;   // bound: limits::kEventStreamsMax
+  HubSecurityPtr security;             // the present snapshot
+  milliseconds clock_shift{0};         // of the wall clock against the real one
+  std::size_t event_streams_open = 0;  // bound: limits::kEventStreamsMax
+  WaitRoom* waits = nullptr;
   std::size_t export_streams_open = 0;  // bound: limits::kExportStreamsMax
 };
 

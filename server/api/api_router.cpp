@@ -16,13 +16,16 @@
 #include "server/api/digital_twin_api.h"
 #include "server/api/event_stream.h"
 #include "server/api/export_stream.h"
+#include "server/api/fault_api.h"
 #include "server/api/file_upload_api.h"
 #include "server/api/job_api.h"
 #include "server/api/method_api.h"
+#include "server/api/openapi_api.h"
 #include "server/api/policy_api.h"
 #include "server/api/query_api.h"
 #include "server/api/registry_api.h"
 #include "server/api/registry_job_api.h"
+#include "server/api/snapshot_api.h"
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
 #include "server/api/twin_api.h"
@@ -142,6 +145,28 @@ Handler handler_of(Operation operation) {
       return set_clock;
     case Operation::reset_clock:
       return reset_clock;
+    case Operation::list_faults:
+      return list_faults;
+    case Operation::add_fault:
+      return add_fault;
+    case Operation::delete_fault:
+      return delete_fault;
+    case Operation::wait_until:
+      return wait_until;
+    case Operation::reset_hub:
+      return reset_hub;
+    case Operation::list_snapshots:
+      return list_snapshots;
+    case Operation::put_snapshot:
+      return put_snapshot;
+    case Operation::delete_snapshot:
+      return delete_snapshot;
+    case Operation::restore_snapshot:
+      return restore_snapshot;
+    case Operation::clear_faults:
+      return clear_faults;
+    case Operation::get_openapi:
+      return get_openapi;
     case Operation::list_ca_certificates:
       return list_ca_certificates;
     case Operation::add_ca_certificate:
@@ -211,7 +236,9 @@ ApiRouter::ApiRouter(HubServices& services, HubFacts facts, HubSecurityPtr secur
     : telemetry_(services),
       blobs_(services),
       context_{services, telemetry_, std::move(facts), std::move(security)},
-      observer_(observer) {}
+      observer_(observer) {
+  context_.waits = &waits_;
+}
 
 Result<ApiRouter::Admitted> ApiRouter::admit(const HttpRequest& request) const {
   Result<RouteMatch> route = match_route(request, context_.services.settings.test_control);
@@ -336,6 +363,30 @@ void ApiRouter::handle_blob(const HttpRequest& request, Reply<HttpResponse> repl
   blobs_.handle(request, noted(request, std::move(reply)));
 }
 
+Reply<HttpResponse> ApiRouter::with_faults(const HttpRequest& request, ErrorForm form,
+                                           Reply<HttpResponse> reply) {
+  Executor& executor = context_.services.executor;
+  if (const Fault* delay = faults_->take_request(FaultKind::delay, request.verb, request.segments)) {
+    reply = Reply<HttpResponse>(executor, [&executor, wait = delay->rule.wait,
+                                           reply = std::move(reply)](Result<HttpResponse> result) mutable {
+      executor.after(wait, [reply = std::move(reply), result = std::move(result)]() mutable {
+        reply(std::move(result));
+      });
+    });
+  }
+  const Fault* failure = faults_->take_request(FaultKind::http_error, request.verb, request.segments);
+  if (!failure) return reply;
+  if (failure->rule.after_operation) {
+    return Reply<HttpResponse>(
+        executor, [this, form, error = error_of(failure->rule), tracking_id = request.tracking_id,
+                   reply = std::move(reply)](const Result<HttpResponse>&) mutable {
+          reply(refusal(error, tracking_id, form));
+        });
+  }
+  reply(reject(request, error_of(failure->rule), form));
+  return {};
+}
+
 void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
   if (blobs_.owns(request)) return handle_blob(request, std::move(reply));
   Result<Admitted> admitted = admit(request);
@@ -346,6 +397,10 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
   const ErrorForm form = calls_device ? ErrorForm::nested : ErrorForm::plain;
   if (auto in_rate = admit_by_rate(context_.services, operation, request.body.size()); !in_rate) {
     return reply(reject(request, in_rate.error(), form));
+  }
+  if (faults_ && !route.only_for_tests) {
+    reply = with_faults(request, form, std::move(reply));
+    if (!reply) return;
   }
   Executor& executor = context_.services.executor;
   Reply<HttpResponse> finished(executor, [this, operation, form, note = RequestNote(request, executor.now()),

@@ -4,6 +4,8 @@
 #include "server/api/api_call.h"
 #include "server/api/api_observer.h"
 #include "server/api/blob_endpoint.h"
+#include "server/api/wait.h"
+#include "server/hub/active_faults.h"
 #include "server/hub/authenticator.h"
 
 namespace kyanite {
@@ -21,6 +23,12 @@ class ApiRouter final : public HttpRequestHandler {
 
   // The wall clock was shifted.
   void set_clock_shift(milliseconds shift) { context_.clock_shift = shift; }
+
+  // The faults that tests asked for; null without any.
+  void set_faults(ActiveFaultsPtr faults) { faults_ = std::move(faults); }
+
+  // The hub is going down: those who wait are answered, so that they do not hold up the stop.
+  void drain() { waits_.refuse_all(Error(Errc::shutting_down, "the hub is shutting down")); }
 
   // The port clients dial, known once it is bound; before that the configured one.
   void set_https_port(std::uint16_t port) { context_.facts.https_port = port; }
@@ -48,9 +56,14 @@ class ApiRouter final : public HttpRequestHandler {
   HttpResponse reject(const HttpRequest& request, const Error& error, ErrorForm form);
   HttpResponse refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const;
 
+  // The reply with what a test asked for instead; the request is answered already when there is none left.
+  Reply<HttpResponse> with_faults(const HttpRequest& request, ErrorForm form, Reply<HttpResponse> reply);
+
+  WaitRoom waits_;
   TelemetryRequests telemetry_;
   BlobEndpoint blobs_;
   ApiContext context_;
+  ActiveFaultsPtr faults_;
   ApiObserver& observer_;
 };
 

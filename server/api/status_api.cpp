@@ -100,6 +100,7 @@ class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
                        {"connected", connected->connected_devices}};
     json["telemetry"] = {{"partitions", partitions_to_json(hub.stores.telemetry())}};
     json["testControl"] = hub.settings.test_control;
+    if (hub.settings.test_control) json["incarnation"] = context_.facts.incarnation;
     json["limits"] = limits_to_json(hub);
     json["store"] = {{"pressure", pressure_text(hub.stores.pressure())}};
     reply_(json_response(json));

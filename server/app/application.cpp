@@ -81,6 +81,7 @@ Result<std::unique_ptr<Application>> Application::start(Options options, DataDir
   if (auto done = app->open_store(); !done) return done.error();
   if (auto done = app->open_blobs(); !done) return done.error();
   if (auto done = app->load_certificate(); !done) return done.error();
+  if (auto done = app->load_bearer_keys(); !done) return done.error();
   app->build_shards();
   if (auto done = app->apply_seed(); !done) return done.error();
   if (auto done = app->open_listeners(); !done) return done.error();
@@ -169,12 +170,24 @@ Result<void> Application::make_contexts(const ServerCertificate& certificate) {
   return {};
 }
 
+Result<void> Application::load_bearer_keys() {
+  const std::filesystem::path& file = options_.settings.auth.bearer_jwks_file;
+  if (file.empty()) return {};
+  const Result<std::string> text = read_file(file);
+  if (!text) return text.error();
+  Result<BearerKeys> keys = BearerKeys::parse(*text);
+  if (!keys) return Error(keys.error().code, file.string() + ": " + keys.error().detail);
+  bearer_keys_ = std::make_shared<const BearerKeys>(std::move(*keys));
+  return {};
+}
+
 void Application::build_shards() {
   shards_ = std::make_unique<ShardGroup>(options_.settings.hub.shards, &clock_);
   HubSecurity rules{.host_names = host_names_,
                     .policies = records_.policies,
                     .ca_certificates = records_.ca_certificates,
-                    .rules = options_.settings.auth};
+                    .rules = options_.settings.auth,
+                    .bearer_keys = bearer_keys_};
   const auto security = std::make_shared<const HubSecurity>(rules);
   std::vector<DeviceRouter::ShardPorts> ports;
   for (unsigned i = 0; i < shards_->count(); ++i) {
@@ -202,13 +215,23 @@ void Application::build_shards() {
   jobs_ = std::make_unique<JobService>(shards_->shard(0), *router_, *stores_, twin_to_json);
   configurations_ =
       std::make_unique<ConfigurationService>(shards_->shard(0), *router_, *stores_, twin_to_json);
+  if (options_.settings.test_control) {
+    faults_ = std::make_unique<FaultControl>(
+        shards_->shard(0), [this](const ActiveFaultsPtr& plan, Task published) {
+          log::warning("faults_changed", {{"rules", plan ? plan->faults().size() : 0}});
+          on_every_shard([plan](HubShard& hub_shard) { hub_shard.set_faults(plan); }, std::move(published));
+        });
+    snapshots_ = std::make_unique<SnapshotKeeper>(directory_.path(), *stores_, options_.incarnation);
+    tests_ = std::make_unique<TestControl>(TestControl{*faults_, snapshots_.get()});
+  }
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
                        .started_at = HubClock::real_now(),
-                       .https_port = options_.settings.listen.https.port};
+                       .https_port = options_.settings.listen.https.port,
+                       .incarnation = options_.incarnation};
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
-                        *clock_control_, *throttles_, options_.settings},
+                        *clock_control_, *throttles_, options_.settings, tests_.get()},
                        facts, security, observer_);
   }
   build_registry_jobs();
@@ -246,10 +269,11 @@ Result<void> Application::apply_seed() {
 // A hub whose clock anybody with the owner's key may move must not be mistaken for one to rely on.
 void Application::tell_of_test_control() {
   if (!options_.settings.test_control) return;
-  log::warning("test_control_on",
-               {{"reason",
-                 "clients may shift this hub's clock: expired credentials can be made valid; "
-                 "use it for tests only"}});
+  log::warning(
+      "test_control_on",
+      {{"reason",
+        "clients may shift this hub's clock, so that expired credentials become valid, and make it fail; "
+        "use it for tests only"}});
 }
 
 // Devices only see that nothing is acknowledged any more; the operator has to know why.
@@ -276,16 +300,23 @@ void Application::publish_security(const HubSecurityPtr& security, Task publishe
   if (const auto done = hub_file_->set_owner(owner_of(security->policies)); !done) {
     log::error("hub_file_outdated", {{"reason", done.error().detail}});
   }
+  records_.policies = security->policies;  // shard 0's while shards run
+  on_every_shard([security](HubShard& hub_shard) { hub_shard.set_security(security); }, std::move(published));
+}
+
+void Application::on_every_shard(std::function<void(HubShard&)> step, Task done) {
   struct Round {
-    Round(std::size_t shards, Task task) : missing(shards), published(std::move(task)) {}
+    Round(std::size_t shards, std::function<void(HubShard&)> each, Task task)
+        : missing(shards), step(std::move(each)), done(std::move(task)) {}
     std::atomic<std::size_t> missing;
-    Task published;
+    const std::function<void(HubShard&)> step;
+    Task done;
   };
-  const auto round = std::make_shared<Round>(hub_shards_.size(), std::move(published));
+  const auto round = std::make_shared<Round>(hub_shards_.size(), std::move(step), std::move(done));
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->shard().post([this, target = hub_shard.get(), security, round] {
-      target->set_security(security);
-      if (--round->missing == 0) shards_->shard(0).post(std::move(round->published));
+    hub_shard->shard().post([this, target = hub_shard.get(), round] {
+      round->step(*target);
+      if (--round->missing == 0) shards_->shard(0).post(std::move(round->done));
     });
   }
 }
@@ -368,6 +399,11 @@ int Application::run() {
       check_certificate();
     } else if (*signal == Signal::reload) {
       reload();
+    } else if (*signal == Signal::work) {
+      if (snapshots_) change_ = snapshots_->run_pending();
+      if (!change_) continue;
+      drain(true);
+      return EXIT_SUCCESS;
     } else {
       drain();
       return EXIT_SUCCESS;
@@ -424,22 +460,35 @@ void Application::renew_certificate() {
   log::info("certificate_loaded", {{"host", host_names_.front()}});
 }
 
-void Application::drain() {
+std::optional<Application::Successor> Application::successor() {
+  if (!change_) return std::nullopt;
+  change_->policies = records_.policies;
+  ++options_.incarnation;
+  options_.print_block = false;
+  return Successor{std::move(*change_), std::move(options_), std::move(directory_)};
+}
+
+void Application::drain(bool for_successor) {
   const auto begin = std::chrono::steady_clock::now();
   const auto deadline = begin + options_.settings.drain_timeout;
   log::info("draining", {{"at_most_s", options_.settings.drain_timeout.count()}});
   hub_file_->remove();
+  if (snapshots_) snapshots_->close();
+  options_.settings.listen.mqtts.port = mqtts_->port();
+  options_.settings.listen.https.port = https_->port();
   mqtts_->stop();
   https_->stop();
   jobs_->stop();
   configurations_->stop();
   // Shared with tasks that may still run when the deadline has passed.
   const auto waiting = std::make_shared<std::atomic<unsigned>>(2 * shards_->count());
-  const milliseconds longest_spread = options_.settings.drain_timeout / 2;
+  const milliseconds longest_spread =
+      for_successor ? milliseconds(0) : milliseconds(options_.settings.drain_timeout / 2);
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->shard().post([target = hub_shard.get(), waiting, longest_spread] {
       const milliseconds spread(static_cast<std::int64_t>(target->mqtt().statistics().open));
       target->directory().drain();
+      target->api().drain();
       target->mqtt().drain(std::min(spread, longest_spread), [waiting] { --*waiting; });
       target->http().drain([waiting] { --*waiting; });
     });
@@ -484,6 +533,9 @@ void Application::stop_engine() {
   registry_jobs_.reset();
   hub_shards_.clear();
   blobs_.reset();
+  tests_.reset();
+  snapshots_.reset();
+  faults_.reset();
   // Receivers that still wait are answered on their shards, which must be there for it.
   configurations_.reset();
   jobs_.reset();

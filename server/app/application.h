@@ -15,12 +15,15 @@
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
 #include "server/app/seed_start.h"
+#include "server/app/snapshot_keeper.h"
 #include "server/blobs/blob_files.h"
 #include "server/hub/c2d_sweep.h"
 #include "server/hub/configuration_service.h"
+#include "server/hub/fault_control.h"
 #include "server/hub/feedback_queue.h"
 #include "server/hub/file_uploads.h"
 #include "server/hub/job_service.h"
+#include "server/hub/test_control.h"
 #include "server/net/listener.h"
 #include "server/net/tls_context.h"
 #include "server/runtime/shard_group.h"
@@ -42,6 +45,7 @@ class Application {
     std::vector<SeedItem> seed;                       // of settings.seed_file
     SteadyTime started{};                             // when the process began, for start_ms
     bool print_block = true;
+    std::uint64_t incarnation = 1;  // grows when the store is changed under test control
   };
 
   static Result<std::unique_ptr<Application>> start(Options options, DataDirectory directory);
@@ -54,6 +58,15 @@ class Application {
   // end of the drain time skips to the commit. The answer is the exit code.
   int run();
 
+  // After run(): what the store shall become before the hub begins anew, and with what. Nothing when the
+  // process shall end.
+  struct Successor {
+    StoreChange change;
+    Options options;  // with the ports that were bound
+    DataDirectory directory;
+  };
+  std::optional<Successor> successor();
+
  private:
   Application(Options options, DataDirectory directory);
 
@@ -61,6 +74,7 @@ class Application {
   Result<void> open_store();
   Result<void> open_blobs();
   Result<void> load_certificate();
+  Result<void> load_bearer_keys();
   void build_shards();
   void build_registry_jobs();
   void tell_of_low_disk();
@@ -70,12 +84,14 @@ class Application {
   Result<void> announce();
 
   void publish_security(const HubSecurityPtr& security, Task published);
+  // Runs `step` on every shard, then `done` on shard 0.
+  void on_every_shard(std::function<void(HubShard&)> step, Task done);
   Result<void> make_contexts(const ServerCertificate& certificate);
   void reload();
   void check_certificate();
   void renew_certificate();
   void keep_certificate(const Error& problem);
-  void drain();
+  void drain(bool for_successor = false);
   void flush_events(SteadyTime deadline);
   void stop_engine();
 
@@ -87,6 +103,7 @@ class Application {
   std::string certificate_problem_;  // as logged last
   SteadyTime next_reminder_{};
   HubRecords records_;
+  std::shared_ptr<const BearerKeys> bearer_keys_;  // null: no issuer is configured
   LogObserver observer_;
   std::unique_ptr<HubFileKeeper> hub_file_;
 
@@ -101,6 +118,10 @@ class Application {
   std::unique_ptr<DeviceRouter> router_;
   std::unique_ptr<HubAdministration> administration_;
   std::unique_ptr<ClockControl> clock_control_;
+  std::unique_ptr<FaultControl> faults_;
+  std::unique_ptr<SnapshotKeeper> snapshots_;
+  std::optional<StoreChange> change_;
+  std::unique_ptr<TestControl> tests_;  // with the setting testControl
   std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<FeedbackQueue> feedback_;
   std::unique_ptr<BlobFiles> blob_files_;

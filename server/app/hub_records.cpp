@@ -44,10 +44,14 @@ Result<HubRecords> load_hub_records(Stores& stores) {
     policy.primary_key = make_symmetric_key();
     policy.secondary_key = make_symmetric_key();
   }
-  const auto stored = ask_and_wait<void>(
-      [&](Reply<void> reply) { stores.hub().put_policies(records->policies, std::move(reply)); });
+  const auto stored = store_policies(stores, records->policies);
   if (!stored) return stored.error();
   return records;
+}
+
+Result<void> store_policies(Stores& stores, const std::vector<AccessPolicy>& policies) {
+  return ask_and_wait<void>(
+      [&](Reply<void> reply) { stores.hub().put_policies(policies, std::move(reply)); });
 }
 
 }  // namespace kyanite

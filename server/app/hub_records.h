@@ -1,5 +1,8 @@
 #pragma once
 
+#include <vector>
+
+#include "protocol/auth/access_policy.h"
 #include "storage/stores.h"
 
 namespace kyanite {
@@ -7,5 +10,8 @@ namespace kyanite {
 // Reads the hub-wide records of a store; a new store gets the five shared access policies with random keys
 // first. Blocks until the store answered; for the start, before shards run. Errors: those of the store.
 Result<HubRecords> load_hub_records(Stores& stores);
+
+// Gives a new store its policies. Blocks the same way.
+Result<void> store_policies(Stores& stores, const std::vector<AccessPolicy>& policies);
 
 }  // namespace kyanite

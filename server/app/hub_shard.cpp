@@ -11,7 +11,7 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
   queries_ = std::make_unique<QueryService>(shard_, hub.router, hub.stores);
   services_ = std::make_unique<HubServices>(HubServices{
       shard_, index, hub.router, hub.stores, *registry_, hub.administration, hub.clock, hub.throttles,
-      hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_, hub.uploads, events_});
+      hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_, hub.uploads, events_, hub.tests});
   if (OperationsMonitor::is_wanted(hub.settings.events)) {
     monitor_ = std::make_unique<OperationsMonitor>(observer, shard_, hub.stores.telemetry(),
                                                    hub.settings.events, security->host_names.front());
@@ -34,6 +34,11 @@ void HubShard::set_security(const HubSecurityPtr& security) {
   directory_.set_security(security);
   mqtt_->set_security(security);
   api_->set_security(security);
+}
+
+void HubShard::set_faults(const ActiveFaultsPtr& faults) {
+  mqtt_->set_faults(faults);
+  api_->set_faults(faults);
 }
 
 void HubShard::on_clock_shift(milliseconds shift) {

@@ -46,6 +46,7 @@ class HubShard {
     ClockControl& clock;
     Throttles& throttles;
     const Settings& settings;
+    TestControl* tests;  // null without the setting
   };
   // Builds the adapters and binds them to the router, the stores and the clock.
   void connect(const HubWide& hub, const HubFacts& facts, const HubSecurityPtr& security,
@@ -56,6 +57,7 @@ class HubShard {
   RegistryService& registry() { return *registry_; }
   MqttShard& mqtt() { return *mqtt_; }
   HttpShard& http() { return *http_; }
+  ApiRouter& api() { return *api_; }
 
   // Before the shards start; the jobs work with a shard's registry.
   void set_registry_jobs(RegistryJobs& jobs) { services_->registry_jobs = &jobs; }
@@ -63,6 +65,7 @@ class HubShard {
   // On the shard.
   void set_https_port(std::uint16_t port) { api_->set_https_port(port); }
   void set_security(const HubSecurityPtr& security);
+  void set_faults(const ActiveFaultsPtr& faults);
   void on_clock_shift(milliseconds shift);
   // What devices that were here last told goes to the store: no turn may follow.
   void flush_events() {

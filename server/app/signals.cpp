@@ -3,6 +3,8 @@
 #include <csignal>
 #include <ctime>
 
+#include <unistd.h>
+
 namespace kyanite {
 namespace {
 
@@ -12,6 +14,7 @@ sigset_t watched() {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGHUP);
+  sigaddset(&set, SIGUSR1);
   return set;
 }
 
@@ -23,6 +26,8 @@ void Signals::block() {
   std::signal(SIGPIPE, SIG_IGN);
 }
 
+void Signals::wake() { ::kill(::getpid(), SIGUSR1); }
+
 std::optional<Signal> Signals::wait(milliseconds at_most) {
   const sigset_t set = watched();
   const auto whole = std::chrono::duration_cast<seconds>(at_most);
@@ -30,6 +35,7 @@ std::optional<Signal> Signals::wait(milliseconds at_most) {
                        static_cast<long>(std::chrono::nanoseconds(at_most - whole).count())};
   const int number = sigtimedwait(&set, nullptr, &limit);
   if (number == SIGHUP) return Signal::reload;
+  if (number == SIGUSR1) return Signal::work;
   if (number == SIGTERM || number == SIGINT) return Signal::stop;
   return std::nullopt;
 }

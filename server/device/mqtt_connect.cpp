@@ -39,6 +39,7 @@ void MqttConnection::handle(mqtt::ConnectReceived& connect) {
       origin_.identity.device = connect.client_id.substr(0, limits::kIdBytesMax);
     return refuse(mqtt::ConnectCode::not_authorized, read.error());
   }
+  if (shard_.faults_ && fault_at_connect()) return;
   if (connect.will && !keep_will(std::move(*connect.will))) {
     if (shard_.services_.settings.mqtt.strict_will) {
       return refuse(mqtt::ConnectCode::not_authorized,

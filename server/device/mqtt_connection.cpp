@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "protocol/base/limits.h"
+#include "server/device/connection_faults.h"
 #include "server/device/mqtt_shard.h"
 
 // Reading, output, and the end.
@@ -36,8 +37,12 @@ void MqttConnection::start() {
 void MqttConnection::on_bytes(std::string_view bytes) {
   if (ended_) return;
   last_received_ = executor().now();
-  session_.feed(bytes);
+  const std::string_view taken = shard_.faults_ ? cut_input(bytes) : bytes;
+  session_.feed(taken);
   handle_events();
+  if (taken.size() < bytes.size() ||
+      (faults_ && faults_->from_device.fault && faults_->from_device.bytes_left == 0))
+    end(EndReason::fault, "cut");
 }
 
 void MqttConnection::on_writable() {
@@ -97,6 +102,7 @@ bool MqttConnection::must_hold() const {
 std::size_t MqttConnection::queued_bytes() const { return channel_->queued_bytes() + shard_.scratch_.size(); }
 
 void MqttConnection::send_output() {
+  if (shard_.faults_ && !ended_ && !shard_.scratch_.empty() && cut_output()) return;
   if (!ended_ && !shard_.scratch_.empty()) channel_->write(shard_.scratch_);
   shard_.scratch_.clear();
 }
@@ -146,7 +152,8 @@ void MqttConnection::end(EndReason reason, std::string_view detail) {
   will_.reset();
   // A refusal must reach the client, and so must acknowledgements before an orderly end. Any other end sends
   // no further packet.
-  channel_->close(reason == EndReason::refused || reason == EndReason::device_disconnected);
+  channel_->close(reason == EndReason::refused || reason == EndReason::device_disconnected ||
+                  (faults_ && faults_->flush_at_end));
 }
 
 bool MqttConnection::fires_will(EndReason reason) const {

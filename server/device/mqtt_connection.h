@@ -11,6 +11,7 @@
 #include "protocol/mqtt/session.h"
 #include "server/device/device_traffic.h"
 #include "server/device/subscriptions.h"
+#include "server/hub/active_faults.h"
 #include "server/hub/device_messages.h"
 #include "server/hub/hub_observer.h"
 #include "server/hub/telemetry_ingest.h"
@@ -19,6 +20,7 @@
 namespace kyanite {
 
 class MqttShard;
+struct ConnectionFaults;
 
 // MqttConnection joins one Channel, its MqttSession, the device's owner and the telemetry log.
 //
@@ -32,7 +34,7 @@ class MqttShard;
 // kOutputHardBytes, so that nothing of it is lost in silence.
 //
 // Files: mqtt_connection.cpp (reading, output, the end), mqtt_connect.cpp, mqtt_requests.cpp (what the device
-// sends), mqtt_delivery.cpp (what it is sent), mqtt_time.cpp, mqtt_throttle.cpp.
+// sends), mqtt_delivery.cpp (what it is sent), mqtt_time.cpp, mqtt_throttle.cpp, mqtt_faults.cpp.
 class MqttConnection final : public Channel::Sink {
  public:
   MqttConnection(MqttShard& shard, ConnectionRef self, std::unique_ptr<Channel> channel);
@@ -44,6 +46,7 @@ class MqttConnection final : public Channel::Sink {
   void on_message(ConnectionMessage message);     // from the owner
   void on_committed(mqtt::AckSequence sequence);  // a publish is durable
   void on_clock_shift();
+  void on_faults_changed(const std::vector<FaultPtr>& began);
   // Compares why reading should stop with whether it is stopped.
   void update_reading();
   bool has_ended() const { return ended_; }
@@ -111,6 +114,17 @@ class MqttConnection final : public Channel::Sink {
   bool admit_telemetry(std::size_t bytes);  // false: the connection ended
   void on_turn_to_send();
 
+  // Faults that a test asked for; called while the shard has a plan of them only
+  ConnectionFaults& faults();
+  void end_by(const Fault& fault);
+  std::string_view cut_input(std::string_view bytes);
+  std::string_view cut(std::string_view bytes, FaultDirection direction);
+  bool cut_output();
+  bool fault_at_connect();
+  bool fault_at_publish();
+  bool fault_at_puback(mqtt::AckSequence sequence);
+  void ask_for_faults(std::string_view bag);
+
   void note_activity();
   bool fires_will(EndReason reason) const;
   void fire_will();
@@ -132,7 +146,8 @@ class MqttConnection final : public Channel::Sink {
   std::unique_ptr<mqtt::WillMessage> will_;
   std::optional<std::string_view> will_bag_;  // into will_->topic; nothing when that is not the device's own
   Subscriptions subscriptions_;
-  std::unique_ptr<DeviceTraffic> traffic_;  // made when first needed
+  std::unique_ptr<DeviceTraffic> traffic_;    // made when first needed
+  std::unique_ptr<ConnectionFaults> faults_;  // the same
   Epoch epoch_{};
   AuthScope scope_ = AuthScope::device;
   AuthKind kind_ = AuthKind::sas;

@@ -62,6 +62,7 @@ void MqttConnection::handle(const mqtt::PublishReceived& publish) {
   const Result<DeviceTopic> topic = parse_device_topic(publish.topic, origin_.identity);
   if (!topic) return end(EndReason::protocol_violation, "topic not allowed");
   note_activity();
+  if (shard_.faults_ && fault_at_publish()) return;
   if (const auto* telemetry = std::get_if<TelemetryTopic>(&*topic))
     return publish_telemetry(telemetry->bag, publish);
   if (const auto* patch = std::get_if<TwinPatchReportedTopic>(&*topic))
@@ -73,7 +74,8 @@ void MqttConnection::handle(const mqtt::PublishReceived& publish) {
 }
 
 void MqttConnection::acknowledge(mqtt::AckSequence sequence) {
-  if (sequence.value != 0) session_.acknowledge(shard_.scratch_, sequence);
+  if (sequence.value == 0 || (shard_.faults_ && fault_at_puback(sequence))) return;
+  session_.acknowledge(shard_.scratch_, sequence);
 }
 
 // Drives lastActivityTime; once a second is precise enough for it.
@@ -96,11 +98,12 @@ void MqttConnection::publish_telemetry(std::string_view bag, const mqtt::Publish
   }
   ++shard_.statistics_.telemetry_messages;
   shard_.statistics_.telemetry_bytes += publish.payload.size();
+  if (shard_.services_.tests) ask_for_faults(bag);
 }
 
 void MqttConnection::on_committed(mqtt::AckSequence sequence) {
   if (ended_) return;
-  session_.acknowledge(shard_.scratch_, sequence);
+  acknowledge(sequence);
   ++shard_.statistics_.telemetry_acknowledged;
   if (held_) return handle_events();  // packets may have waited for room in the window
   send_output();

@@ -70,6 +70,20 @@ void MqttShard::on_clock_shift() {
   }
 }
 
+void MqttShard::set_faults(ActiveFaultsPtr faults) {
+  shard_check_.check();
+  const ActiveFaultsPtr before = std::exchange(faults_, std::move(faults));
+  std::vector<FaultPtr> began;
+  if (faults_) {
+    for (const FaultPtr& fault : faults_->faults()) {
+      if (!before || !before->has(*fault)) began.push_back(fault);
+    }
+  }
+  for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
+    if (MqttConnection* connection = table_.at(slot)) connection->on_faults_changed(began);
+  }
+}
+
 void MqttShard::on_attach_reply(ConnectionRef ref, const Identity& identity, Result<Attachment> verdict) {
   shard_check_.check();
   MqttConnection* connection = table_.find(ref);

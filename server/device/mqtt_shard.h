@@ -8,6 +8,7 @@
 #include "protocol/base/channel.h"
 #include "protocol/base/shard_check.h"
 #include "server/device/connection_table.h"
+#include "server/hub/active_faults.h"
 #include "server/hub/hub_observer.h"
 #include "server/hub/hub_security.h"
 #include "server/hub/hub_services.h"
@@ -48,6 +49,8 @@ class MqttShard final : public TelemetryAckSink {
   void set_security(HubSecurityPtr security);
   // The wall clock was shifted: every connection looks at its credential's end again.
   void on_clock_shift();
+  // The faults that tests asked for; null without any.
+  void set_faults(ActiveFaultsPtr faults);
   // Register with Stores::on_pressure_change: while the stores ask for a pause no connected socket is read.
   void on_pressure(StorePressure pressure);
 
@@ -72,6 +75,7 @@ class MqttShard final : public TelemetryAckSink {
 
   HubServices services_;
   HubSecurityPtr security_;
+  ActiveFaultsPtr faults_;
   HubObserver& observer_;
   ShardCheck shard_check_;
   ConnectionTable table_;

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 
+#include "protocol/auth/bearer_token.h"
 #include "protocol/auth/certificate_chain.h"
 #include "protocol/auth/sas_token.h"
+#include "protocol/auth/symmetric_key.h"
 #include "protocol/auth/thumbprint.h"
 #include "protocol/base/limits.h"
+#include "protocol/base/percent_encoding.h"
 
 namespace kyanite {
 namespace {
@@ -144,10 +147,43 @@ Result<AuthVerdict> authenticate_device(const IdentityRecord& identity, Identity
   return verdict;
 }
 
+namespace {
+
+constexpr std::string_view kBearerScheme = "bearer ";
+
+// What "NAME=POLICY" grants when the name is this one.
+Rights granted(const std::string& grant, std::string_view name, const HubSecurity& security) {
+  const std::size_t sign = grant.rfind('=');
+  if (sign == std::string::npos || !equal_in_constant_time(grant.substr(0, sign), name)) return {};
+  const AccessPolicy* policy = find_policy(security.policies, std::string_view(grant).substr(sign + 1));
+  return policy ? policy->rights : Rights();
+}
+
+Result<void> authorize_bearer(std::string_view token, NeededRights needed, const HubSecurity& security,
+                              WallTime now) {
+  Rights held;
+  for (const std::string& grant : security.rules.test_tokens) held = held | granted(grant, token, security);
+  if (held == Rights() && security.bearer_keys) {
+    const Result<Json> claims = check_bearer_token(token, *security.bearer_keys, security.rules.bearer_issuer,
+                                                   security.rules.bearer_audience, limits::kClockSkew, now);
+    if (!claims) return claims.error();
+    for (const std::string& value : texts_of_claim(*claims, security.rules.bearer_claim)) {
+      for (const std::string& grant : security.rules.bearer_rights)
+        held = held | granted(grant, value, security);
+    }
+  }
+  if (!needed.met_by(held)) return refused("bearer token without the right needed");
+  return {};
+}
+
+}  // namespace
+
 Result<void> authorize_service(std::string_view authorization, NeededRights needed,
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now) {
   if (authorization.empty()) return refused("no Authorization");
+  if (equals_ignoring_case(authorization.substr(0, kBearerScheme.size()), kBearerScheme))
+    return authorize_bearer(authorization.substr(kBearerScheme.size()), needed, security, now);
   const Result<SasToken> token = parse_sas_token(authorization);
   if (!token) return token.error();
   if (token->policy.empty()) return refused("a device's token does not open the service");

@@ -115,6 +115,7 @@ void DeviceActor::on_loaded(Result<DeviceRecords> records) {
     sessions_.load(records->sessions);
     presence_.load(std::exchange(records->activity, {}));
     c2d_.load(std::exchange(records->c2d, {}), records->next_c2d_sequence);
+    c2d_size_told_ = c2d_.size();  // reading is no change
     records_ = std::move(*records);
   } else if (records.error().code == Errc::device_not_found) {
     loaded_ = true;
@@ -144,8 +145,14 @@ void DeviceActor::run(DeviceMessage message) {
   std::visit([this](auto& m) { on(std::move(m)); }, message);
 }
 
+void DeviceActor::on_changed() { directory_.on_changed(device_); }
+
 // The last thing a step does: the directory may end the actor.
 void DeviceActor::settled() {
+  if (loaded_ && c2d_size_told_ != c2d_.size()) {
+    c2d_size_told_ = c2d_.size();
+    on_changed();
+  }
   std::erase_if(erased_twins_, [](const auto& twin) { return twin->is_quiet(); });
   if (is_idle()) directory_.on_settled(device_);
 }
@@ -304,6 +311,7 @@ void DeviceActor::on_unbound(const std::string& module) {
 
 void DeviceActor::on_connected_changed(const std::string& module, bool connected) {
   if (module.empty()) directory_.on_device_presence(connected);
+  on_changed();
 }
 
 void DeviceActor::on_heard(const std::string& module, bool ended) {

@@ -70,6 +70,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   const ConfigurationSet* configurations() const override;
   void deployment_changed() override;
   void send(const std::string& module, ConnectionMessage message) override;
+  void on_changed() override;
   void settled() override;
 
   void load();
@@ -142,6 +143,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   Presence presence_;
   Sessions sessions_;
   C2dQueue c2d_;
+  std::uint64_t c2d_size_told_ = 0;
   MethodCalls methods_;
   std::map<std::string, std::unique_ptr<TwinState>> twins_;  // by module; made when first needed
   std::vector<std::unique_ptr<TwinState>> erased_twins_;     // until they are quiet

@@ -45,6 +45,18 @@ void DeviceDirectory::answer(ShardQuery query) {
     set->reply({});
     return;
   }
+  if (auto* watch = std::get_if<WatchDevice>(&query)) {
+    if (draining_) return watch->reply(Error(Errc::shutting_down, "the hub is shutting down"));
+    watches_[watch->device].push_back(std::move(*watch));
+    return;
+  }
+  if (const auto* forget = std::get_if<ForgetWatch>(&query)) {
+    const auto watched = watches_.find(forget->device);
+    if (watched == watches_.end()) return;
+    std::erase_if(watched->second, [&](const WatchDevice& one) { return one.watch == forget->watch; });
+    if (watched->second.empty()) watches_.erase(watched);
+    return;
+  }
   auto& ask = std::get<GetLiveStates>(query);
   std::vector<LiveState> states;
   states.reserve(ask.identities.size());
@@ -72,6 +84,9 @@ void DeviceDirectory::on_clock_shift() { each_actor(&DeviceActor::on_clock_shift
 
 void DeviceDirectory::drain() {
   draining_ = true;
+  for (auto& [device, watched] : std::exchange(watches_, {})) {
+    for (WatchDevice& watch : watched) watch.reply(Error(Errc::shutting_down, "the hub is shutting down"));
+  }
   each_actor(&DeviceActor::on_drain);
 }
 
@@ -97,6 +112,13 @@ DeviceRouter& DeviceDirectory::router() {
 
 void DeviceDirectory::deployment_changed(const std::string& device) {
   if (on_deployment_changed_) on_deployment_changed_(device);
+}
+
+void DeviceDirectory::on_changed(const std::string& device) {
+  if (watches_.empty()) return;
+  if (auto watched = watches_.extract(device)) {
+    for (WatchDevice& watch : watched.mapped()) watch.reply({});
+  }
 }
 
 void DeviceDirectory::on_device_presence(bool connected) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "config/settings.h"
 #include "protocol/base/executor.h"
@@ -76,6 +77,7 @@ class DeviceDirectory {
   DeviceRouter& router();
   void on_device_presence(bool connected);
   void deployment_changed(const std::string& device);
+  void on_changed(const std::string& device);
 
   const Services services_;
   HubSecurityPtr security_;
@@ -89,6 +91,8 @@ class DeviceDirectory {
   std::unordered_map<std::string, std::unique_ptr<DeviceActor>> actors_;
   std::uint64_t connected_devices_ = 0;
   bool draining_ = false;
+  // Of test control, by device; bound: limits::kWaitsMax of each shard.
+  std::unordered_map<std::string, std::vector<WatchDevice>> watches_;
 };
 
 }  // namespace kyanite

@@ -54,6 +54,8 @@ class DeviceHost {
   virtual void deployment_changed() {}
   // To the live connection, in order; dropped when there is none.
   virtual void send(const std::string& module, ConnectionMessage message) = 0;
+  // Something changed that test control may wait for.
+  virtual void on_changed() {}
   // The last thing a reply's handler or a timer does: the actor may end here.
   virtual void settled() = 0;
 };

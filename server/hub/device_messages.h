@@ -288,7 +288,18 @@ struct SetConfigurations {
   std::function<void(const std::string& device)> deployment_changed;
   Reply<void> reply;
 };
-using ShardQuery = std::variant<GetLiveStates, CountConnected, SetConfigurations>;
+// Answered when something of the device changes that test control can wait for: a connection, a twin, the
+// queue, an identity. Once: whoever waits for more asks again, and then looks at the state.
+struct WatchDevice {
+  std::string device;
+  std::uint64_t watch = 0;  // names it; the asker's choice
+  Reply<void> reply;        // Errc::shutting_down
+};
+struct ForgetWatch {
+  std::string device;
+  std::uint64_t watch = 0;
+};
+using ShardQuery = std::variant<GetLiveStates, CountConnected, SetConfigurations, WatchDevice, ForgetWatch>;
 
 // Why the hub ends a connection; shown in logs and operations records (spec device-mqtt.md 10.1).
 enum class CloseReason : std::uint8_t {

@@ -183,6 +183,7 @@ void DeviceActor::apply(const IdentityChange& change) {
               {write.record.id, Reply<std::string>(executor(), [](const Result<std::string>&) {})});
     }
   }
+  on_changed();
 }
 
 // Connections that the committed change ends (spec device-mqtt.md 2.11).

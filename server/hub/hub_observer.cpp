@@ -20,6 +20,7 @@ std::string_view status_name(EndReason reason) {
     case EndReason::connect_timeout:
     case EndReason::keep_alive_timeout:
     case EndReason::slow_consumer:
+    case EndReason::fault:
       return "DeviceConnectionClosedRemotely";
     case EndReason::protocol_violation:
       return error_row(Errc::protocol_violation).name;
@@ -89,6 +90,8 @@ std::string_view to_string(EndReason reason) {
       return "throttled";
     case EndReason::quota_exceeded:
       return "quota_exceeded";
+    case EndReason::fault:
+      return "fault";
   }
   return "unknown";
 }
@@ -102,6 +105,7 @@ int status_type(EndReason reason) {
     case EndReason::connect_timeout:
     case EndReason::keep_alive_timeout:
     case EndReason::slow_consumer:
+    case EndReason::fault:
       return kLinkDropped;
     case EndReason::protocol_violation:
       return error_row(Errc::protocol_violation).number;

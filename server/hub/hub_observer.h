@@ -31,8 +31,9 @@ enum class EndReason : std::uint8_t {
   hub_unavailable,  // the hub could not store a change of its session: it shall come again
   throttled,        // telemetry far over the rate of the tier (spec device-mqtt.md 9.4)
   quota_exceeded,   // telemetry after the daily quota was used up
+  fault,            // a test asked for it
 };
-inline constexpr std::size_t kEndReasonCount = 17;
+inline constexpr std::size_t kEndReasonCount = 18;
 
 // snake_case, for logs and metrics.
 std::string_view to_string(EndReason reason);

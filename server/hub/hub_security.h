@@ -6,6 +6,7 @@
 
 #include "config/settings.h"
 #include "protocol/auth/access_policy.h"
+#include "protocol/auth/bearer_token.h"
 #include "protocol/auth/certificate_chain.h"
 #include "storage/records.h"
 
@@ -21,6 +22,7 @@ struct HubSecurity {
   std::vector<AccessPolicy> policies;
   std::vector<CaCertificateRecord> ca_certificates;
   Settings::Auth rules;
+  std::shared_ptr<const BearerKeys> bearer_keys;  // of rules.bearer_issuer; null: no bearer tokens
   // Follows from ca_certificates; whoever changes those in a copy makes this anew.
   TrustStore trusted_cas = trust_store_of(ca_certificates);
 };

@@ -23,6 +23,7 @@ class QueryService;
 class FileUploads;
 class HubEvents;
 class RegistryJobs;
+struct TestControl;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
 struct HubServices {
@@ -41,6 +42,7 @@ struct HubServices {
   QueryService& queries;  // this shard's front of queries
   FileUploads& uploads;
   HubEvents& events;                      // of this shard
+  TestControl* tests = nullptr;           // with the setting testControl only
   RegistryJobs* registry_jobs = nullptr;  // import and export; where there is a REST API
 };
 

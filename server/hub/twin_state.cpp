@@ -132,6 +132,7 @@ void TwinState::on_written(const Result<void>& written) {
     forget();
   } else if (changed_) {
     committed_ = std::move(next_);
+    host_.on_changed();
   }
   changed_ = false;
   for (Applied& applied : std::exchange(batch_, {})) answer(applied, written);

@@ -2,6 +2,7 @@
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/utilities/checkpoint.h>
 
 #include <system_error>
 #include <utility>
@@ -44,6 +45,7 @@ class RocksdbStores final : public Stores {
     gauge_->add_listener(home, std::move(listener));
   }
   void close() override;
+  Result<void> checkpoint(const std::filesystem::path& directory);
 
  private:
   struct Parts {
@@ -145,6 +147,15 @@ void RocksdbStores::close() {
   database_->shorten_recovery();
 }
 
+Result<void> RocksdbStores::checkpoint(const std::filesystem::path& directory) {
+  rocksdb::Checkpoint* made = nullptr;
+  rocksdb::Status status = rocksdb::Checkpoint::Create(&database_->db(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(directory.string());
+  if (!status.ok()) return Error(Errc::io_failed, "no copy of the store: " + status.ToString());
+  return {};
+}
+
 void RocksdbStores::housekeep() {
   watch_disk();
   if (ticks_++ % kRetentionEvery == 0) retention_.run();
@@ -167,6 +178,12 @@ void RocksdbStores::watch_disk() {
 Result<std::unique_ptr<Stores>> open_rocksdb_stores(const std::filesystem::path& directory,
                                                     const Settings::Storage& settings, RocksdbHooks hooks) {
   return RocksdbStores::open(directory, settings, std::move(hooks));
+}
+
+Result<void> checkpoint_rocksdb_stores(Stores& stores, const std::filesystem::path& directory) {
+  auto* rocksdb_stores = dynamic_cast<RocksdbStores*>(&stores);
+  KYANITE_ASSERT(rocksdb_stores != nullptr);
+  return rocksdb_stores->checkpoint(directory);
 }
 
 }  // namespace kyanite

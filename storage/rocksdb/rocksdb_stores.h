@@ -39,4 +39,8 @@ struct RocksdbHooks {
 Result<std::unique_ptr<Stores>> open_rocksdb_stores(const std::filesystem::path& directory,
                                                     const Settings::Storage& settings, RocksdbHooks hooks);
 
+// A copy of the store as it is now, in a directory that does not exist yet; its tables are shared with the
+// store. Waits for the disk. `stores` is one that open_rocksdb_stores() made. Errors: io_failed.
+Result<void> checkpoint_rocksdb_stores(Stores& stores, const std::filesystem::path& directory);
+
 }  // namespace kyanite

@@ -85,6 +85,10 @@ SimHub::SimHub(Options options)
   uploads_->start();
   c2d_sweep_ = std::make_unique<C2dSweep>(executor(0), stores.c2d(), *router_, *feedback_);
   c2d_sweep_->start();
+  faults_ = std::make_unique<FaultControl>(executor(0), [this](const ActiveFaultsPtr& plan, Task published) {
+    publish_faults(plan, std::move(published));
+  });
+  tests_ = std::make_unique<TestControl>(TestControl{*faults_});
   jobs_ = std::make_unique<JobService>(executor(0), *router_, stores, twin_to_json);
   jobs_->start();
   configurations_ = std::make_unique<ConfigurationService>(executor(0), *router_, stores, twin_to_json);
@@ -136,9 +140,22 @@ SimHub::~SimHub() {
 }
 
 HubServices SimHub::services(std::uint16_t shard) {
-  return {executor(shard),  ShardIndex{shard}, *router_,       stores,    registry(shard),
-          *administration_, *clock_,           *throttles_,    settings,  *feedback_,
-          *jobs_,           *configurations_,  queries(shard), *uploads_, *shards_[shard]->events};
+  return {executor(shard),
+          ShardIndex{shard},
+          *router_,
+          stores,
+          registry(shard),
+          *administration_,
+          *clock_,
+          *throttles_,
+          settings,
+          *feedback_,
+          *jobs_,
+          *configurations_,
+          queries(shard),
+          *uploads_,
+          *shards_[shard]->events,
+          settings.test_control ? tests_.get() : nullptr};
 }
 
 void SimHub::publish(const HubSecurityPtr& security, Task published) {
@@ -150,6 +167,18 @@ void SimHub::publish(const HubSecurityPtr& security, Task published) {
       shard.directory->set_security(security);
       shard.mqtt->set_security(security);
       if (&shard == shards_.front().get() && on_security) on_security(security);
+      if (--*missing == 0) executor(0).post(std::move(*last));
+    });
+  }
+}
+
+void SimHub::publish_faults(const ActiveFaultsPtr& plan, Task published) {
+  const auto missing = std::make_shared<std::size_t>(shards_.size());
+  const auto last = std::make_shared<Task>(std::move(published));
+  for (const auto& shard : shards_) {
+    shard->executor.post([this, &shard = *shard, plan, missing, last] {
+      shard.mqtt->set_faults(plan);
+      if (&shard == shards_.front().get() && on_faults) on_faults(plan);
       if (--*missing == 0) executor(0).post(std::move(*last));
     });
   }

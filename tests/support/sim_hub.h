@@ -12,6 +12,7 @@
 #include "server/hub/configuration_service.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
+#include "server/hub/fault_control.h"
 #include "server/hub/feedback_queue.h"
 #include "server/hub/file_uploads.h"
 #include "server/hub/hub_administration.h"
@@ -21,6 +22,7 @@
 #include "server/hub/operations_monitor.h"
 #include "server/hub/query_service.h"
 #include "server/hub/registry_service.h"
+#include "server/hub/test_control.h"
 #include "server/hub/throttles.h"
 #include "storage/memory/memory_stores.h"
 #include "tests/support/sim_executor.h"
@@ -95,6 +97,8 @@ class SimHub {
   JobService& jobs() { return *jobs_; }
   ConfigurationService& configurations() { return *configurations_; }
   FileUploads& uploads() { return *uploads_; }
+  FaultControl& faults() { return *faults_; }
+  TestControl& tests() { return *tests_; }
   const HubSecurity& security() const { return *security_; }
   HubSecurityPtr security_snapshot() const { return security_; }
   HubServices services(std::uint16_t shard);
@@ -104,6 +108,8 @@ class SimHub {
   std::function<void(const HubSecurityPtr&)> on_security;
   // Called on shard 0 when its clock was shifted, for the same.
   std::function<void(milliseconds)> on_clock_shift;
+  // Called on shard 0 with each plan of faults, for the same.
+  std::function<void(const ActiveFaultsPtr&)> on_faults;
   // The host names devices use.
   static std::string host() { return "hub.example.test"; }
   const AccessPolicy& policy(const std::string& name) const;
@@ -141,6 +147,7 @@ class SimHub {
     std::unique_ptr<MqttShard> mqtt;
   };
   void publish(const HubSecurityPtr& security, Task published);
+  void publish_faults(const ActiveFaultsPtr& plan, Task published);
 
   HubSecurityPtr security_;
   std::vector<std::unique_ptr<Shard>> shards_;
@@ -153,6 +160,8 @@ class SimHub {
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;
   std::unique_ptr<ConfigurationService> configurations_;
+  std::unique_ptr<FaultControl> faults_;
+  std::unique_ptr<TestControl> tests_;
 };
 
 inline Identity device(std::string id) { return {std::move(id), {}}; }

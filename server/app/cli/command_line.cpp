@@ -40,6 +40,9 @@ int run(int argc, char** argv) {
   add_transfer_commands(app, exit_code);
   add_clock_commands(app, exit_code);
   add_file_commands(app, exit_code);
+  add_fault_commands(app, exit_code);
+  add_wait_commands(app, exit_code);
+  add_snapshot_commands(app, exit_code);
   add_hub_commands(app, exit_code);
   add_config_commands(app, exit_code);
   try {

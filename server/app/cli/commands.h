@@ -28,6 +28,9 @@ void add_policy_commands(CLI::App& app, int& exit_code);
 void add_transfer_commands(CLI::App& app, int& exit_code);  // export, import
 void add_clock_commands(CLI::App& app, int& exit_code);
 void add_file_commands(CLI::App& app, int& exit_code);
+void add_fault_commands(CLI::App& app, int& exit_code);
+void add_snapshot_commands(CLI::App& app, int& exit_code);  // and reset
+void add_wait_commands(CLI::App& app, int& exit_code);
 void add_hub_commands(CLI::App& app, int& exit_code);  // ca, status, version
 
 // Says what went wrong in one line on standard error: "kyanite: SENTENCE".

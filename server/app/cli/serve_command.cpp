@@ -27,6 +27,20 @@ void report(const Problems& problems) {
   for (const Problem& problem : problems) std::fprintf(stderr, "  - %s", to_text(Problems{problem}).c_str());
 }
 
+// The hub begins anew with another store, or with the one it had when that cannot be made.
+void become(Application::Successor& next) {
+  const SteadyTime began = std::chrono::steady_clock::now();
+  const Result<void> changed =
+      change_store(next.directory.path(), next.change, next.options.settings.storage);
+  const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
+  if (changed) {
+    log::warning("store_changed", {{"snapshot", next.change.snapshot}, {"took_ms", took.count()}});
+  } else {
+    log::error("store_kept", {{"reason", changed.error().detail}});
+  }
+  next.options.started = began;
+}
+
 int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   Signals::block();
   LoadedSettings loaded = load_from_process(flags);
@@ -58,14 +72,20 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
                                .started = started,
                                .print_block = !quiet};
   int exit_code = kFailed;
-  {
-    auto app = Application::start(std::move(options), std::move(*directory));
+  std::optional<Application::Successor> next(
+      Application::Successor{StoreChange{}, std::move(options), std::move(*directory)});
+  while (next) {
+    auto app = Application::start(std::move(next->options), std::move(next->directory));
+    next.reset();
     if (app) {
       exit_code = (*app)->run();
+      if (auto successor = (*app)->successor()) next.emplace(std::move(*successor));
     } else {
+      exit_code = kFailed;
       log::error("start_failed", {{"reason", app.error().detail}});
       std::fprintf(stderr, "kyanite: cannot start: %s\n", app.error().detail.c_str());
     }
+    if (next) become(*next);
   }
   log::stop();
   return exit_code;
