@@ -12,8 +12,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
-const Identity kD1{"d1", ""};
-const Identity kD1M1{"d1", "m1"};
+const Identity kDeviceOne{"d1", ""};
+const Identity kModuleOne{"d1", "m1"};
 
 MqttUsername accepted(std::string_view username, std::string_view client_id) {
   const auto parsed = parse_mqtt_username(username, client_id);
@@ -31,7 +31,7 @@ std::string refusal_of(std::string_view username, std::string_view client_id) {
 TEST(MqttUsername, B05_form_u1_carries_the_api_version) {
   const auto username = accepted("hub.example.test/d1/?api-version=2021-04-12", "d1");
   EXPECT_EQ(username.host, "hub.example.test");
-  EXPECT_EQ(username.identity, kD1);
+  EXPECT_EQ(username.identity, kDeviceOne);
   EXPECT_EQ(username.api_version, "2021-04-12");
 }
 
@@ -41,7 +41,7 @@ TEST(MqttUsername, B06_form_u3_has_no_question_mark) {
 
 TEST(MqttUsername, B07_form_u6_is_host_and_device_alone) {
   const auto username = accepted("H/d1", "d1");
-  EXPECT_EQ(username.identity, kD1);
+  EXPECT_EQ(username.identity, kDeviceOne);
   EXPECT_EQ(username.api_version, "");
 }
 
@@ -86,7 +86,7 @@ TEST(MqttUsername, hosts_are_folded_and_lose_port_and_brackets) {
 
 TEST(MqttUsername, B18_form_u2_names_a_module) {
   const auto username = accepted("H/d1/m1/?api-version=2021-04-12", "d1/m1");
-  EXPECT_EQ(username.identity, kD1M1);
+  EXPECT_EQ(username.identity, kModuleOne);
   EXPECT_EQ(accepted("H/d1/$edgeAgent/?api-version=2021-04-12", "d1/$edgeAgent").identity.module,
             "$edgeAgent");
 }
@@ -100,9 +100,9 @@ TEST(MqttUsername, form_u5_separates_parameters_by_a_slash) {
 }
 
 TEST(MqttUsername, form_u7_ends_with_a_slash) {
-  EXPECT_EQ(accepted("H/d1/", "d1").identity, kD1);
-  EXPECT_EQ(accepted("H/d1/m1", "d1/m1").identity, kD1M1);
-  EXPECT_EQ(accepted("H/d1/m1/", "d1/m1").identity, kD1M1);
+  EXPECT_EQ(accepted("H/d1/", "d1").identity, kDeviceOne);
+  EXPECT_EQ(accepted("H/d1/m1", "d1/m1").identity, kModuleOne);
+  EXPECT_EQ(accepted("H/d1/m1/", "d1/m1").identity, kModuleOne);
 }
 
 TEST(MqttUsername, form_u8_has_no_slash_before_the_question_mark) {
