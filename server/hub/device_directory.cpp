@@ -76,7 +76,7 @@ std::optional<ActivityRecord> DeviceDirectory::last_heard_of(const Identity& id)
   const auto it = actors_.find(id.device);
   if (it == actors_.end()) return std::nullopt;
   const LiveState live = it->second->live(id.module);
-  if (live.connection_state_updated == kNever) return std::nullopt;
+  if (live.connection_state_updated == kNever && live.last_activity == kNever) return std::nullopt;
   return ActivityRecord{id, live.connection_state_updated, live.last_activity};
 }
 

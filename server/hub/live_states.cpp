@@ -1,5 +1,6 @@
 #include "server/hub/live_states.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,16 +44,19 @@ void ask_owners(Executor& home, DeviceRouter& router, std::vector<Identity> iden
   }
 }
 
-// Takes the times of those who were not heard of since the start.
+// Takes the times from before the start where none is newer.
 void add_activity(const std::vector<Identity>& identities, const std::vector<ActivityRecord>& stored,
                   std::vector<LiveState>& states) {
   auto record = stored.begin();  // both are in order
   for (std::size_t i = 0; i < identities.size(); ++i) {
     while (record != stored.end() && record->id < identities[i]) ++record;
     if (record == stored.end()) return;
-    if (record->id != identities[i] || states[i].connection_state_updated != kNever) continue;
-    states[i].connection_state_updated = record->connection_state_updated;
-    states[i].last_activity = record->last_activity;
+    if (record->id != identities[i]) continue;
+    LiveState& state = states[i];
+    if (state.connection_state_updated == kNever) {
+      state.connection_state_updated = record->connection_state_updated;
+    }
+    state.last_activity = std::max(state.last_activity, record->last_activity);
   }
 }
 

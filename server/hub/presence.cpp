@@ -102,6 +102,7 @@ void Presence::active(const Active& message) {
 void Presence::touch(const std::string& module) {
   Entry& entry = entries_[module];
   entry.last_activity = std::max(entry.last_activity, host_.executor().wall_now());
+  if (entry.last_activity - entry.told_activity >= kTellActivityEvery) tell(module, entry, false);
 }
 
 void Presence::refuse_waiting(Entry& entry, const Error& refusal) {
@@ -145,13 +146,16 @@ void Presence::load(const std::vector<ActivityRecord>& stored) {
 }
 
 LiveState Presence::live(const std::string& module) const {
+  const auto stored = stored_.find(module);
+  LiveState state = stored == stored_.end() ? LiveState{} : stored->second;
   const auto it = entries_.find(module);
-  if (it == entries_.end() || it->second.state_updated == kNever) {
-    const auto stored = stored_.find(module);
-    return stored == stored_.end() ? LiveState{} : stored->second;
-  }
-  return {static_cast<bool>(it->second.link.connection), it->second.state_updated, it->second.last_activity,
-          std::nullopt};
+  if (it == entries_.end()) return state;
+  const Entry& entry = it->second;
+  // Whoever speaks over HTTPS alone has no state of a connection.
+  state.connected = static_cast<bool>(entry.link.connection);
+  if (entry.state_updated != kNever) state.connection_state_updated = entry.state_updated;
+  state.last_activity = std::max(state.last_activity, entry.last_activity);
+  return state;
 }
 
 const DeviceLink* Presence::link(const std::string& module) const {

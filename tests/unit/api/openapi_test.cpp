@@ -24,11 +24,24 @@ std::string line_of(std::string verb, const std::string& path, const std::string
   return verb + " " + path + " " + rights + (tests ? " tests" : "");
 }
 
+// Those that are asked for, without what they imply.
+std::string names_of(Rights rights) {
+  std::string names;
+  for (const auto& [right, name] : {std::pair{Right::registry_read, "RegistryRead"},
+                                    {Right::registry_write, "RegistryWrite"},
+                                    {Right::service_connect, "ServiceConnect"},
+                                    {Right::device_connect, "DeviceConnect"}}) {
+    if ((rights.bits & static_cast<std::uint8_t>(right)) == 0) continue;
+    if (!names.empty()) names += ", ";
+    names += name;
+  }
+  return names;
+}
+
 Described of_the_table() {
   Described described;
   for (const Route& route : all_routes()) {
-    const std::string rights =
-        (route.needed.every ? "all of " : "any of ") + rights_to_text(route.needed.rights);
+    const std::string rights = (route.needed.every ? "all of " : "any of ") + names_of(route.needed.rights);
     const std::string line =
         line_of(std::string(to_text(route.verb)), std::string(route.path), rights, is_only_for_tests(route));
     described.lines.insert(line);

@@ -27,6 +27,7 @@ RestHub::RestHub(SimHub::Options options)
       services(hub.services(0)),
       router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now()},
              std::make_shared<const HubSecurity>(hub.security()), observer) {
+  services.tests = &hub.tests();
   hub.on_clock_shift = [this](milliseconds shift) { router.set_clock_shift(shift); };
   hub.on_faults = [this](const ActiveFaultsPtr& plan) { router.set_faults(plan); };
   hub.on_security = [this](const HubSecurityPtr& security) { router.set_security(security); };

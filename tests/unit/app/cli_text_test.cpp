@@ -80,13 +80,16 @@ TEST(ShellWord, quotes_only_what_needs_it) {
 }
 
 TEST(DescribeRefusal, turns_the_services_envelope_into_a_line) {
+  EXPECT_EQ(describe_refusal(
+                {404,
+                 R"({"Message":"ErrorCode:DeviceNotFound;d1 is not registered","ExceptionMessage":"x"})",
+                 {},
+                 {}}),
+            "the hub refused: 404 DeviceNotFound: d1 is not registered");
   EXPECT_EQ(
       describe_refusal(
-          {404, R"({"Message":"ErrorCode:DeviceNotFound;d1 is not registered","ExceptionMessage":"x"})", {}}),
-      "the hub refused: 404 DeviceNotFound: d1 is not registered");
-  EXPECT_EQ(describe_refusal(
-                {404, R"({"Message":"{\"errorCode\":404103,\"message\":\"DeviceNotOnline: gone\"}"})", {}}),
-            "the hub refused: 404 DeviceNotOnline: gone");
+          {404, R"({"Message":"{\"errorCode\":404103,\"message\":\"DeviceNotOnline: gone\"}"})", {}, {}}),
+      "the hub refused: 404 DeviceNotOnline: gone");
   EXPECT_EQ(describe_refusal({500, "<html>", {}, {}}), "the hub refused: 500");
   EXPECT_THAT(describe_refusal({401, "{}", {}, {}}), HasSubstr("is the key right"));
 }
