@@ -11,7 +11,7 @@ using testing::HasSubstr;
 // What runs with damage done half-way are accused of; a run may heal or hide what was done to it, not all of
 // them. Empty when nobody noticed anything.
 std::string accusation(const std::function<bool(World&)>& damage) {
-  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     bool done = false;
     World world({.seed = seed, .steps = 120, .echo = false, .sabotage = [&](World& w) { done = damage(w); }});
     world.run();
