@@ -56,9 +56,9 @@ struct EdgeContent : std::enable_shared_from_this<EdgeContent> {
       Result<Json> desired = desired_of_content(content);
       if (!desired) return reply(desired.error());
       if (!is_valid_id(module)) return reply(Error(Errc::argument_invalid, "a module ID is invalid"));
-      const bool there = std::any_of(present.begin(), present.end(), [&](const IdentityView& view) {
-        return view.record.id.module == module;
-      });
+      const bool there = std::any_of(
+          present.begin(), present.end(),
+          [&module = module](const IdentityView& view) { return view.record.id.module == module; });
       if (!there && module.starts_with('$')) {
         return reply(Error(Errc::argument_invalid, "system modules are $edgeAgent and $edgeHub"));
       }

@@ -38,7 +38,7 @@ async function statusOf(promise) {
 async function rowsOf(query) {
   const rows = [];
   for (let pages = 1; ; pages++) {
-    rows.push(...(await query.next()).result);
+    rows.push(...(await query.next(query.continuationToken)).result); // without the token it begins anew
     if (!query.hasMoreResults) return { rows, pages };
   }
 }

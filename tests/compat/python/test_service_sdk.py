@@ -51,12 +51,18 @@ def status_of(action, *arguments):
     return refusal.value.response.status_code
 
 
+def members(row):
+    """A row as it came: the SDK makes a Twin of each, whatever was selected, and keeps other members beside it."""
+    known = {wire["key"]: getattr(row, name) for name, wire in row._attribute_map.items()}
+    return {name: value for name, value in known.items() if value is not None} | row.additional_properties
+
+
 def query(registry, text, page=None):
     """All rows and the number of pages."""
     rows, pages, token = [], 0, None
     while True:
         answer = registry.query_iot_hub(QuerySpecification(query=text), token, page)
-        rows += answer.items
+        rows += [members(row) for row in answer.items]
         pages += 1
         token = answer.continuation_token
         if token is None:
@@ -131,7 +137,8 @@ def test_bulk(registry, device_id):
 
     assert registry.bulk_create_or_update_devices(items("create")).is_successful
     again = registry.bulk_create_or_update_devices
-    assert status_of(again, items("create")) == 400
+    refused = again(items("create"))  # the SDK takes 400 for an answer here
+    assert not refused.is_successful and {int(error.error_code) for error in refused.errors} == {409001}
     assert again(items("createOrUpdate")).is_successful
     assert again(items("updateTwin", tags={"site": device_id})).is_successful
     rows, _ = query(registry, f"SELECT * FROM devices WHERE tags.site = '{device_id}'")
@@ -213,6 +220,10 @@ def test_feedback_is_received_and_completed(hub, service, device, device_id):
     client.shutdown()
 
 
+def utc(seconds_ahead):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds_ahead))
+
+
 def finished(jobs, job_id):
     done = {}
 
@@ -234,7 +245,7 @@ def test_scheduled_jobs(hub, registry, service, device, device_id):
         type="scheduleUpdateTwin",
         update_twin=Twin(etag="*", tags={"job": 1}, properties=TwinProperties(desired={"job": 2})),
         query_condition=condition,
-        start_time="",
+        start_time=utc(0),
         max_execution_time_in_seconds=60,
     )
     assert jobs.create_scheduled_job(request.job_id, request).status in ("queued", "running", "completed")
@@ -255,7 +266,7 @@ def test_scheduled_jobs(hub, registry, service, device, device_id):
                 method_name="echo", payload=1, response_timeout_in_seconds=10, connect_timeout_in_seconds=0
             ),
             query_condition=condition,
-            start_time="",
+            start_time=utc(0),
             max_execution_time_in_seconds=60,
         )
         jobs.create_scheduled_job(request.job_id, request)
@@ -270,13 +281,12 @@ def test_scheduled_jobs(hub, registry, service, device, device_id):
 
 def test_a_job_of_later_is_cancelled(service, device_id):
     jobs = IoTHubJobManager.from_connection_string(service)
-    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
     request = JobRequest(
         job_id=device_id.replace("_", "-"),
         type="scheduleUpdateTwin",
         update_twin=Twin(etag="*", tags={"job": 1}),
         query_condition="*",
-        start_time=start,
+        start_time=utc(3600),
         max_execution_time_in_seconds=60,
     )
     assert jobs.create_scheduled_job(request.job_id, request).status == "scheduled"
