@@ -387,8 +387,9 @@ void ConfigurationService::begin_census() {
   auto census = std::make_shared<Census>();
   census->readers = std::exchange(readers_, {});
   for (const auto& [id, record] : records_) {
-    const bool wanted = std::any_of(census->readers.begin(), census->readers.end(),
-                                    [&](const Reader& reader) { return !reader.id || *reader.id == id; });
+    const bool wanted =
+        std::any_of(census->readers.begin(), census->readers.end(),
+                    [&id = id](const Reader& reader) { return !reader.id || *reader.id == id; });
     if (!wanted) continue;
     ConfigurationCounts& counts = census->counts[id];
     for (const auto& [name, text] : record.metrics) {
