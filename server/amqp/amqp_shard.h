@@ -18,6 +18,7 @@ namespace kyanite {
 
 class AmqpConnection;
 class AmqpDevice;
+struct EventsShard;
 
 // Counters of one shard's AMQP connections since the start; plain numbers, read on the shard.
 struct AmqpStatistics {
@@ -64,6 +65,7 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   HubObserver& observer() { return observer_; }
   TelemetryIngest& ingest() { return ingest_; }
   AmqpStatistics& statistics() { return statistics_; }
+  EventsShard& events() { return *events_; }
   bool paused_by_stores() const { return paused_by_stores_; }
   AmqpConnection* find(std::uint64_t number) const;
   // A slot for a device on a connection of this shard; none when the table is full.
@@ -88,6 +90,7 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   HubObserver& observer_;
   ShardCheck shard_check_;
   TelemetryIngest ingest_;
+  std::unique_ptr<EventsShard> events_;
   AmqpStatistics statistics_;
   bool paused_by_stores_ = false;
   std::uint64_t next_number_ = 1;

@@ -141,6 +141,11 @@ Result<void> Application::load_certificate() {
   name_was_chosen_ = configured.empty();
   host_names_ = choose_host_names(configured, remembered_host_name(directory_.pki()), machine_name(),
                                   resolves_to_loopback);
+  const std::string& events_name = options_.settings.events.host_name;
+  if (!events_name.empty() &&
+      std::find(host_names_.begin(), host_names_.end(), events_name) == host_names_.end()) {
+    host_names_.push_back(events_name);
+  }
   auto certificate =
       load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, HubClock::real_now());
   if (!certificate) return certificate.error();
@@ -211,6 +216,8 @@ void Application::build_shards() {
   uploads_ = std::make_unique<FileUploads>(shards_->shard(0), stores_->documents(),
                                            options_.settings.file_upload, upload_storage_);
   uploads_->start();
+  consumer_groups_ = std::make_unique<ConsumerGroups>(shards_->shard(0), stores_->documents());
+  consumer_groups_->start();
   c2d_sweep_ = std::make_unique<C2dSweep>(shards_->shard(0), stores_->c2d(), *router_, *feedback_);
   jobs_ = std::make_unique<JobService>(shards_->shard(0), *router_, *stores_, twin_to_json);
   configurations_ =
@@ -231,7 +238,7 @@ void Application::build_shards() {
                        .incarnation = options_.incarnation};
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
-                        *clock_control_, *throttles_, options_.settings, tests_.get()},
+                        *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get()},
                        facts, security, observer_);
   }
   build_registry_jobs();
@@ -537,6 +544,7 @@ void Application::stop_engine() {
   snapshots_.reset();
   faults_.reset();
   // Receivers that still wait are answered on their shards, which must be there for it.
+  consumer_groups_.reset();
   configurations_.reset();
   jobs_.reset();
   c2d_sweep_.reset();

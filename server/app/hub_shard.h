@@ -8,6 +8,7 @@
 #include "server/http/http_shard.h"
 #include "server/hub/clock_control.h"
 #include "server/hub/configuration_service.h"
+#include "server/hub/consumer_groups.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/feedback_queue.h"
 #include "server/hub/file_uploads.h"
@@ -43,6 +44,7 @@ class HubShard {
     JobService& jobs;
     ConfigurationService& configurations;
     FileUploads& uploads;
+    ConsumerGroups& consumer_groups;
     ClockControl& clock;
     Throttles& throttles;
     const Settings& settings;

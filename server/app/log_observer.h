@@ -16,6 +16,8 @@ class LogObserver final : public HubObserver, public ApiObserver {
                             std::size_t bytes) override;
   void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
   void on_refusals_unrecorded(std::uint64_t count) override;
+  void on_reader_overtaken(std::string_view consumer_group, PartitionId partition, TelemetryOffset wanted,
+                           TelemetryOffset oldest) override;
   void on_answered(const RequestOutcome& outcome) override;
 };
 

@@ -22,6 +22,7 @@ class ConfigurationService;
 class QueryService;
 class FileUploads;
 class HubEvents;
+class ConsumerGroups;
 class RegistryJobs;
 struct TestControl;
 
@@ -41,7 +42,8 @@ struct HubServices {
   ConfigurationService& configurations;
   QueryService& queries;  // this shard's front of queries
   FileUploads& uploads;
-  HubEvents& events;                      // of this shard
+  HubEvents& events;  // of this shard
+  ConsumerGroups& consumer_groups;
   TestControl* tests = nullptr;           // with the setting testControl only
   RegistryJobs* registry_jobs = nullptr;  // import and export; where there is a REST API
 };

@@ -34,6 +34,7 @@ class RegistryChecker final : public HubObserver {
                             std::size_t bytes) override;
   void on_will_unusable(const ConnectionFacts&, std::string_view) override {}
   void on_refusals_unrecorded(std::uint64_t) override {}
+  void on_reader_overtaken(std::string_view, PartitionId, TelemetryOffset, TelemetryOffset) override {}
 
  private:
   struct Change {
