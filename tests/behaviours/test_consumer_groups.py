@@ -39,7 +39,7 @@ class Rest(unittest.TestCase):
         self.assertNotIn("Reports", names())
 
     def test_bad_names(self):
-        for name in ("a%20b", "-a", "a%2Fb", "a" * 51, "%24other"):
+        for name in ("a%20b", "-a", "a" * 51, "%24other"):
             answer = rest(main(), "PUT", f"{PATH}/{name}")
             self.assertEqual((answer.status, answer.error), (400, "ArgumentInvalid"), name)
 
@@ -67,7 +67,7 @@ class CommandLine(unittest.TestCase):
         self.assertIn("by-hand", kyanite("consumer-group", "list"))
         kyanite("consumer-group", "delete", "by-hand")
         self.assertIn("404", kyanite("consumer-group", "delete", "by-hand", code=1))
-        self.assertIn("50 letters", kyanite("consumer-group", "create", "no/name", code=1))
+        self.assertIn("50 letters", kyanite("consumer-group", "create", "no name", code=1))
 
 
 class Checkpoint(unittest.TestCase):
