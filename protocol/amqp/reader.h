@@ -13,8 +13,10 @@ namespace kyanite::amqp {
 // Reader takes encoded values from a peer's bytes, which it does not own. Every legal width of a type is
 // accepted; nothing is believed: sizes, counts and depth are checked against the bytes that are there.
 //
-// Errors: Errc::malformed_packet with what is wrong. Bound: compounds nested up to kDepthMax; an item costs a
-// byte at least, but for items of arrays, of which kEmptyItemsMax of no size are taken.
+// Errors: Errc::malformed_packet with what is wrong; text that is not UTF-8 is. After an error the position
+// means nothing. Bound: compounds and described values nested up to kDepthMax; an item costs a byte at least,
+// but for items of arrays: of those of no size, and of those that share a descriptor, a Reader takes
+// kEmptyItemsMax in all.
 class Reader {
  public:
   static constexpr std::size_t kDepthMax = 16;
@@ -58,12 +60,44 @@ class Reader {
   Result<Compound> map();  // count is of keys and values together; an odd one is an error
 
  private:
+  // What stands behind a constructor: the bytes of a scalar, or the items of a compound or an array.
+  struct Body {
+    std::string_view bytes;
+    std::uint32_t count = 0;
+  };
+  // An integer of any type.
+  struct Integer {
+    bool is_null = false;
+    bool is_negative = false;
+    std::uint64_t bits = 0;
+  };
+  // The constructor that the items of an array share, with the descriptor in front of it.
+  struct ItemType {
+    std::uint8_t constructor = 0;
+    std::optional<std::string_view> descriptor;
+  };
+
+  Result<std::uint8_t> constructor();
+  Result<std::string_view> take(std::size_t bytes);
+  Result<Body> body(std::uint8_t constructor);
+  Result<Integer> integer();
+  Result<std::string_view> descriptor_bytes();
+  Result<ItemType> item_type(std::uint32_t count);
+  Result<std::optional<std::string_view>> bytes_of(bool binary_too);
+  Result<Compound> compound(bool is_map);
+
   Result<Value> read(std::size_t depth);
   Result<Value> read_typed(std::uint8_t constructor, std::size_t depth);
-  Result<std::string_view> take(std::size_t bytes);
+  Result<Value> read_items(std::uint8_t constructor, const Body& body, std::size_t depth);
+  Result<Value> read_array(const Body& body, std::size_t depth);
+  // The same without making values.
+  Result<void> pass(std::size_t depth);
+  Result<void> pass_typed(std::uint8_t constructor, std::size_t depth);
+  Result<void> pass_array(const Body& body, std::size_t depth);
 
   std::string_view bytes_;
   std::size_t at_ = 0;
+  std::size_t empty_items_left_ = kEmptyItemsMax;
 };
 
 }  // namespace kyanite::amqp

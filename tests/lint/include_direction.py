@@ -12,6 +12,7 @@ import sys
 ALLOWED = {
     "protocol/base": [],
     "protocol/mqtt": ["protocol/base"],
+    "protocol/amqp": ["protocol/base"],
     "protocol/topics": ["protocol/base"],
     "protocol/auth": ["protocol/base"],
     "protocol/twin": ["protocol/base"],
