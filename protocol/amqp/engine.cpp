@@ -9,8 +9,8 @@
 namespace kyanite::amqp {
 namespace {
 
-constexpr std::string_view kAmqpHeader("AMQP\x00\x01\x00\x00", 8);
-constexpr std::string_view kSaslHeader("AMQP\x03\x01\x00\x00", 8);
+constexpr std::string_view kOurAmqpHeader("AMQP\x00\x01\x00\x00", 8);
+constexpr std::string_view kOurSaslHeader("AMQP\x03\x01\x00\x00", 8);
 constexpr std::uint32_t kFrameSizeMin = 512;  // the standard's smallest max-frame-size
 constexpr milliseconds kHeartbeatMin{20};
 constexpr std::size_t kEventsKept = 4;  // of a connection that is idle
@@ -76,11 +76,11 @@ std::string& Engine::output() { return out(); }
 
 void Engine::on_header(ProtocolHeader header) {
   if (header == ProtocolHeader::amqp) {
-    output_ += kAmqpHeader;
+    output_ += kOurAmqpHeader;
     state_ = EngineState::opening;
     return;
   }
-  output_ += kSaslHeader;
+  output_ += kOurSaslHeader;
   if (sasl_done_) {
     state_ = EngineState::closed;
     events_.emplace_back(PeerClosed{Condition{"amqp:connection:framing-error", "SASL was done already", {}}});
@@ -143,7 +143,8 @@ void Engine::on_frame(const Frame& frame) {
   if (auto* attach = std::get_if<Attach>(&*read)) return on_attach(session, std::move(*attach));
   if (const auto* flow = std::get_if<Flow>(&*read)) return on_flow(session, *flow);
   if (const auto* transfer = std::get_if<Transfer>(&*read)) return on_transfer(session, *transfer);
-  if (const auto* disposition = std::get_if<Disposition>(&*read)) return on_disposition(session, *disposition);
+  if (const auto* disposition = std::get_if<Disposition>(&*read))
+    return on_disposition(session, *disposition);
   if (const auto* detach = std::get_if<Detach>(&*read)) return on_detach(session, *detach);
   on_end(session);
 }
@@ -170,7 +171,7 @@ void Engine::on_open(const Open& open) {
 // Bytes that are no AMQP at all get our header and nothing else, as the standard asks.
 void Engine::fail(const Error& error) {
   if (state_ == EngineState::header || state_ == EngineState::sasl) {
-    if (state_ == EngineState::header) output_ += sasl_done_ ? kAmqpHeader : kSaslHeader;
+    if (state_ == EngineState::header) output_ += sasl_done_ ? kOurAmqpHeader : kOurSaslHeader;
     state_ = EngineState::closed;
     events_.emplace_back(PeerClosed{Condition{"amqp:connection:framing-error", error.detail, {}}});
     return;

@@ -30,7 +30,7 @@ struct EngineSettings {
   std::size_t message_bytes_max = 1'100'000;     // of one message that comes in several transfers
   std::size_t assembling_bytes_max = 4'000'000;  // of all messages that are not complete
   std::size_t unsettled_max = 16'384;            // deliveries sent and not settled by the peer, all links
-  milliseconds open_timeout{60'000};      // from the first byte to open
+  milliseconds open_timeout{60'000};             // from the first byte to open
   milliseconds idle_timeout{240'000};            // what we announce; a peer silent for longer is dropped
   bool offers_plain = true;
   bool offers_external = false;

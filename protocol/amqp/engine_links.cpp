@@ -28,7 +28,8 @@ void Engine::on_attach(Session& session, Attach attach) {
     return fail(Condition{"amqp:connection:framing-error", "a handle beyond handle-max", {}});
   }
   if (session.handles.contains(attach.handle)) {
-    return fail_session(session, Condition{"amqp:session:handle-in-use", "the handle has a link already", {}});
+    return fail_session(session,
+                        Condition{"amqp:session:handle-in-use", "the handle has a link already", {}});
   }
   auto made = std::make_unique<Link>();
   Link& link = *made;
@@ -41,7 +42,8 @@ void Engine::on_attach(Session& session, Attach attach) {
   session.handles.emplace(link.handle, &link);
   links_.emplace(link.id.value, std::move(made));
   if (links_.size() > settings_.links_max) {
-    return refuse(link.id, Condition{"amqp:resource-limit-exceeded", "the connection has too many links", {}});
+    return refuse(link.id,
+                  Condition{"amqp:resource-limit-exceeded", "the connection has too many links", {}});
   }
   if (link.attach->source.dynamic || link.attach->target.dynamic) {
     return refuse(link.id, Condition{"amqp:not-implemented", "dynamic nodes are not offered", {}});
@@ -144,8 +146,8 @@ void Engine::on_transfer(Session& session, const Transfer& transfer) {
   }
   const auto found = session.handles.find(transfer.handle);
   if (found == session.handles.end()) {
-    return fail_session(session,
-                        Condition{"amqp:session:unattached-handle", "transfer on a handle without a link", {}});
+    return fail_session(
+        session, Condition{"amqp:session:unattached-handle", "transfer on a handle without a link", {}});
   }
   Link& link = *found->second;
   if (link.ending) return;
@@ -164,7 +166,8 @@ void Engine::on_transfer(Session& session, const Transfer& transfer) {
     ++link.unsettled;
     if (link.unsettled > link.credit_window + kOverrun) {
       events_.emplace_back(LinkEnded{
-          link.id, Condition{"amqp:link:transfer-limit-exceeded", "more messages than there was credit", {}}});
+          link.id,
+          Condition{"amqp:link:transfer-limit-exceeded", "more messages than there was credit", {}}});
       return detach_by_us(
           link, Condition{"amqp:link:transfer-limit-exceeded", "more messages than there was credit", {}});
     }

@@ -139,8 +139,7 @@ void Engine::on_disposition(Session& session, const Disposition& disposition) {
     --unsettled_;
   }
   // A receiver that waits for our answer about something we forgot.
-  if (!disposition.settled && named.empty() &&
-      session.next_delivery - disposition.first - 1 < 0x7fffffff &&
+  if (!disposition.settled && named.empty() && session.next_delivery - disposition.first - 1 < 0x7fffffff &&
       session.next_delivery - disposition.last - 1 < 0x7fffffff) {
     append_disposition(out(), session.channel,
                        Disposition{Role::sender, disposition.first, disposition.last, true, lock_lost()});

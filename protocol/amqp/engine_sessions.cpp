@@ -49,7 +49,8 @@ void Engine::on_flow(Session& session, const Flow& flow) {
   }
   const auto found = session.handles.find(*flow.handle);
   if (found == session.handles.end()) {
-    return fail_session(session, Condition{"amqp:session:unattached-handle", "flow for a handle without a link", {}});
+    return fail_session(session,
+                        Condition{"amqp:session:unattached-handle", "flow for a handle without a link", {}});
   }
   Link& link = *found->second;
   if (link.ending) return;

@@ -16,8 +16,8 @@ struct Engine::Link {
   Session* session = nullptr;
   std::uint32_t handle = 0;  // the peer's; ours is the same number
   bool hub_sends = false;
-  bool answered = false;  // accept() was called
-  bool ending = false;    // our detach is out, the peer's is not in
+  bool answered = false;           // accept() was called
+  bool ending = false;             // our detach is out, the peer's is not in
   std::unique_ptr<Attach> attach;  // until it is answered
 
   // Both directions: deliveries so far and what may still come or go.
@@ -52,8 +52,8 @@ struct Engine::Link {
 };
 
 struct Engine::Session {
-  std::uint16_t channel = 0;  // the peer's; ours is the same number
-  bool ended = false;         // our end is out; whatever comes is ignored (spec amqp.md 2.3)
+  std::uint16_t channel = 0;     // the peer's; ours is the same number
+  bool ended = false;            // our end is out; whatever comes is ignored (spec amqp.md 2.3)
   std::uint32_t handle_max = 0;  // the peer's
 
   std::uint32_t next_incoming_id = 0;

@@ -28,8 +28,8 @@ class ReplyLink;
 // peer, which it opens by their address (spec amqp.md 2 to 4).
 //
 // Owner: its shard's AmqpShard, which others ask for it by number. Calls on its shard only. Bound: the
-// engine's; past limits::kAmqpOutputBytes of output links are told that there is no room and the socket is not
-// read.
+// engine's; past limits::kAmqpOutputBytes of output links are told that there is no room and the socket is
+// not read.
 //
 // Files: amqp_connection.cpp (bytes, output, links, the end), amqp_opening.cpp (SASL, attach), amqp_time.cpp.
 class AmqpConnection final : public Channel::Sink {
@@ -63,8 +63,8 @@ class AmqpConnection final : public Channel::Sink {
   // Tells the log why something was refused; never with a token in it.
   void tell_refused(std::string_view what, const Error& error) const;
 
-  // The connection's presence as this device or module; made by the first of its links, which gives the claim.
-  // nullptr when the shard has no slot for one.
+  // The connection's presence as this device or module; made by the first of its links, which gives the
+  // claim. nullptr when the shard has no slot for one.
   AmqpDevice* device(const Identity& identity, const Claim& claim);
   AmqpDevice* find_device(const Identity& identity) const;
   // It has no links any more: destroyed at the end of the turn.

@@ -37,7 +37,8 @@ void AmqpConnection::handle(amqp::SaslStarted& sasl) {
   if (sasl.mechanism == "MSSBCBS" || sasl.mechanism == "ANONYMOUS") return sasl_done(true);
   if (sasl.mechanism == "EXTERNAL" && !peer().certificate_chain.empty()) return sasl_done(true);
   if (sasl.mechanism == "PLAIN" && !peer().tls_version.empty()) return judge_plain_response(sasl.response);
-  tell_refused("SASL", Error(Errc::unauthorized, "mechanism " + sasl.mechanism.substr(0, 32) + " is not offered"));
+  tell_refused("SASL",
+               Error(Errc::unauthorized, "mechanism " + sasl.mechanism.substr(0, 32) + " is not offered"));
   sasl_done(false);
 }
 

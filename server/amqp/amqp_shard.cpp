@@ -163,9 +163,8 @@ void AmqpShard::drain_some() {
   }
   if (!drain_done_) return;
   const bool more = !to_drain_.empty();
-  drain_timer_ = services_.executor.after(more ? kDrainStep : kDrainRest, [this, more] {
-    more ? drain_some() : finish_drain();
-  });
+  drain_timer_ = services_.executor.after(more ? kDrainStep : kDrainRest,
+                                          [this, more] { more ? drain_some() : finish_drain(); });
 }
 
 void AmqpShard::finish_drain() {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "protocol/auth/sas_token.h"
 #include "server/amqp/amqp_connection.h"
 #include "server/amqp/link_openers.h"
 

@@ -35,9 +35,8 @@ const Claim& Claims::put(Claim claim) {
     return *same = std::move(claim);
   }
   if (claims_.size() >= kClaimsMax) {
-    claims_.erase(std::min_element(claims_.begin(), claims_.end(), [](const Claim& a, const Claim& b) {
-      return a.expiry < b.expiry;
-    }));
+    claims_.erase(std::min_element(claims_.begin(), claims_.end(),
+                                   [](const Claim& a, const Claim& b) { return a.expiry < b.expiry; }));
   }
   claim.id = next_id_++;
   return claims_.emplace_back(std::move(claim));
@@ -75,7 +74,8 @@ const Claim* Claims::find_device(const Identity& identity) const {
     if (!claim.rights.has(Right::device_connect)) continue;
     std::string path = "devices/" + to_lower_ascii(identity.device);
     if (identity.is_module()) path += "/modules/" + to_lower_ascii(identity.module);
-    if (is_below(path, claim.scope) && (!best || claim.audience.size() > best->audience.size())) best = &claim;
+    if (is_below(path, claim.scope) && (!best || claim.audience.size() > best->audience.size()))
+      best = &claim;
   }
   return best;
 }

@@ -13,16 +13,16 @@
 
 namespace kyanite {
 
-// What a proven credential opens on a connection (spec amqp.md 3). Names the links it authorised by `id`, which
-// a renewal keeps.
+// What a proven credential opens on a connection (spec amqp.md 3). Names the links it authorised by `id`,
+// which a renewal keeps.
 struct Claim {
   std::uint64_t id = 0;
-  std::string audience;          // path below the host, decoded, lower case; empty: the whole hub
-  std::string scope;             // the same of the token's own resource, which is never narrower
-  std::string policy;            // of a policy's token; empty for a device's own credential
-  Rights rights;                 // of the policy, or of a bearer token
-  std::optional<Identity> only;  // the one identity that it opens
-  Credentials credentials;       // what a device's owner judges when a link comes
+  std::string audience;               // path below the host, decoded, lower case; empty: the whole hub
+  std::string scope;                  // the same of the token's own resource, which is never narrower
+  std::string policy;                 // of a policy's token; empty for a device's own credential
+  Rights rights;                      // of the policy, or of a bearer token
+  std::optional<Identity> only;       // the one identity that it opens
+  Credentials credentials;            // what a device's owner judges when a link comes
   WallTime expiry = WallTime::max();  // without grace
 };
 

@@ -11,8 +11,8 @@
 
 namespace kyanite {
 
-// ReplyLink is a client's receiver on a node of requests and answers: `$cbs`, `$management`. Answers wait in it
-// until the client grants credit, which may be after its request (spec amqp.md 2.5).
+// ReplyLink is a client's receiver on a node of requests and answers: `$cbs`, `$management`. Answers wait in
+// it until the client grants credit, which may be after its request (spec amqp.md 2.5).
 //
 // Bound: kWaitingMax answers; the oldest is dropped.
 class ReplyLink final : public AmqpLink {
@@ -49,8 +49,9 @@ class ReplyLink final : public AmqpLink {
 ReplyLink* choose_reply_link(const AmqpConnection& connection, std::string_view node, std::uint32_t session,
                              std::string_view reply_to);
 
-// The head of an answer: correlation-id as the request's message-id, else its correlation-id, in the same type.
-// `status` is an int on the wire; `condition` is left out when empty. The body is the caller's to append.
+// The head of an answer: correlation-id as the request's message-id, else its correlation-id, in the same
+// type. `status` is an int on the wire; `condition` is left out when empty. The body is the caller's to
+// append.
 std::string reply_head(const amqp::Properties& request, int status, std::string_view description,
                        std::string_view condition = {});
 

@@ -63,12 +63,14 @@ Result<Claim> judge_sas(std::string_view text, std::string_view audience, const 
   claim.credentials.sas_token = std::string(text);
   if (!is_below(claim.audience, claim.scope)) {
     // Ids may be encoded once more in one of the two; the token is what counts.
-    if (!is_below(to_lower_ascii(percent_decode(claim.audience)), to_lower_ascii(percent_decode(claim.scope)))) {
+    if (!is_below(to_lower_ascii(percent_decode(claim.audience)),
+                  to_lower_ascii(percent_decode(claim.scope)))) {
       return refused("the audience is not covered by the token's sr");
     }
   }
   if (token->policy.empty()) {
-    // The audience names the identity as the client means it; its letters count there, in the sr they may not.
+    // The audience names the identity as the client means it; its letters count there, in the sr they may
+    // not.
     std::optional<Identity> identity;
     if (!audience.empty()) {
       const Result<SasResource> named = parse_sas_resource(audience);
@@ -119,8 +121,7 @@ Result<Claim> judge_token(std::string_view token, std::string_view audience, con
 Result<Claim> judge_plain(std::string_view response, const HubSecurity& security, WallTime now) {
   // [authorization identity] NUL user NUL password
   const std::size_t first = response.find('\0');
-  const std::size_t second =
-      first == std::string_view::npos ? first : response.find('\0', first + 1);
+  const std::size_t second = first == std::string_view::npos ? first : response.find('\0', first + 1);
   if (second == std::string_view::npos) return refused("the response of PLAIN needs two NULs");
   const std::string_view user = response.substr(first + 1, second - first - 1);
   const std::string_view password = response.substr(second + 1);

@@ -83,7 +83,7 @@ void LogObserver::on_will_unusable(const ConnectionFacts& connection, std::strin
 void LogObserver::on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
                                   const Error& error) {
   log::info("amqp_refused",
-            {{"address", address}, {"container", container}, {"what", what}, {"reason", reason_of(error)}});
+            {{"address", address}, {"container", container}, {"what", what}, {"reason", error.detail}});
 }
 
 void LogObserver::on_refusals_unrecorded(std::uint64_t count) {
