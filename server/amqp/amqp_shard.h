@@ -105,4 +105,18 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   Task drain_done_;
 };
 
+// Gives what owners say to the adapter whose connection it is for.
+class ConnectionSwitch final : public ConnectionPort {
+ public:
+  ConnectionSwitch(ConnectionPort& mqtt, ConnectionPort& amqp) : mqtt_(mqtt), amqp_(amqp) {}
+  void deliver(ConnectionRef connection, ConnectionMessage message) override {
+    ConnectionPort& port = (connection.slot & kAmqpSlotBit) != 0 ? amqp_ : mqtt_;
+    port.deliver(connection, std::move(message));
+  }
+
+ private:
+  ConnectionPort& mqtt_;
+  ConnectionPort& amqp_;
+};
+
 }  // namespace kyanite
