@@ -21,6 +21,31 @@ std::string written(const Value& value) {
   return out;
 }
 
+// The quick calls take what the others take, to the same place.
+void check_quick_calls(std::string_view bytes) {
+  Reader quick(bytes);
+  Reader whole(bytes);
+  std::uint32_t number = 0;
+  std::uint64_t code = 0;
+  bool flag = false;
+  std::string_view binary;
+  Reader::Compound list;
+  if (quick.take_unsigned(number)) {
+    KYANITE_ASSERT(**whole.unsigned_number() == number);
+  } else if (quick.take_boolean(flag)) {
+    KYANITE_ASSERT(**whole.boolean() == flag);
+  } else if (quick.take_binary(binary)) {
+    KYANITE_ASSERT(**whole.binary() == binary);
+  } else if (quick.take_list(code, list)) {
+    KYANITE_ASSERT(*whole.descriptor() == code);
+    const auto same = whole.list();
+    KYANITE_ASSERT(same && same->count == list.count && same->items == list.items);
+  } else if (quick.take_null()) {
+    KYANITE_ASSERT(whole.value()->is_null());
+  }
+  KYANITE_ASSERT(quick.position() == whole.position());
+}
+
 void check_typed_calls(std::string_view bytes) {
   if (const auto text = Reader(bytes).text(); text && *text)
     KYANITE_ASSERT(Reader(bytes).value()->text() == **text);
@@ -49,6 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   while (!reader.at_end()) {
     const std::string_view rest = reader.rest();
     check_typed_calls(rest);
+    check_quick_calls(rest);
     const auto value = reader.value();
     const auto encoded = passing.encoded();
     KYANITE_ASSERT(value.has_value() == encoded.has_value());

@@ -165,6 +165,22 @@ TEST(AmqpPerformativeReader, transfer_with_all_fields_and_one_that_goes_on) {
   EXPECT_EQ(as<Transfer>(further).payload, "more");
 }
 
+TEST(AmqpPerformativeReader, transfer_in_wide_forms) {
+  const std::string encoded = bytes(
+                                  "00 80 0000000000000014 d0 0000001f 00000006 80 0000000000000001 60 0002 "
+                                  "b0 00000001 'x' 70 00000000 56 01 "
+                                  "56 00") +
+                              "payload";
+  const Transfer transfer = as<Transfer>(encoded);
+  EXPECT_EQ(transfer.handle, 1u);
+  EXPECT_EQ(transfer.delivery_id, 2u);
+  EXPECT_EQ(transfer.delivery_tag, "x");
+  EXPECT_EQ(transfer.message_format, 0u);
+  EXPECT_EQ(transfer.settled, true);
+  EXPECT_FALSE(transfer.more);
+  EXPECT_EQ(transfer.payload, "payload");
+}
+
 // Spec 2.6: dispositions come as ranges.
 TEST(AmqpPerformativeReader, dispositions) {
   const Disposition one = as<Disposition>(body("15", 2, "41 5203"));

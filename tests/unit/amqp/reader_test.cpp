@@ -280,6 +280,64 @@ TEST(AmqpReader, lists_and_maps_as_their_items) {
   EXPECT_TRUE(wire::is_malformed(Reader("\x45").map()));
 }
 
+TEST(AmqpReader, quick_calls_take_the_usual_forms) {
+  const std::string encoded =
+      bytes("40 41 42 43 44 5007 5208 5309 70 01020304 a002'ab' 00 5314 c0 02 01 40 41");
+  Reader reader(encoded);
+  bool flag = false;
+  std::uint32_t number = 9;
+  std::string_view binary;
+  std::uint64_t code = 0;
+  Reader::Compound list;
+  EXPECT_TRUE(reader.take_null());
+  EXPECT_TRUE(reader.take_boolean(flag) && flag);
+  EXPECT_TRUE(reader.take_boolean(flag) && !flag);
+  EXPECT_TRUE(reader.take_unsigned(number) && number == 0);
+  EXPECT_TRUE(reader.take_unsigned(number) && number == 0);
+  EXPECT_TRUE(reader.take_unsigned(number) && number == 7);
+  EXPECT_TRUE(reader.take_unsigned(number) && number == 8);
+  EXPECT_TRUE(reader.take_unsigned(number) && number == 9);
+  EXPECT_TRUE(reader.take_unsigned(number) && number == 0x01020304);
+  EXPECT_TRUE(reader.take_binary(binary) && binary == "ab");
+  EXPECT_TRUE(reader.take_list(code, list) && code == 0x14 && list.count == 1 && list.items == "\x40");
+  EXPECT_EQ(reader.rest(), "\x41");
+}
+
+TEST(AmqpReader, quick_calls_leave_all_other_forms) {
+  for (const char* notation : {"",
+                               "56 01",
+                               "80 0000000000000001",
+                               "54 01",
+                               "50",
+                               "52",
+                               "70 010203",
+                               "60 0001",
+                               "b0 00000001 'a'",
+                               "a0",
+                               "a0 02 'a'",
+                               "a1 01 'a'",
+                               "00 5314 45",
+                               "00 5314 d0 00000004 00000000",
+                               "00 5314 c0 00 00",
+                               "00 5314 c0 03 01 40",
+                               "00 5314 c0 02 02 40",
+                               "00 80 0000000000000014 c0 01 00",
+                               "00 5314 c0 01",
+                               "c0 01 00"}) {
+    const std::string encoded = bytes(notation);
+    Reader reader(encoded);
+    bool flag = false;
+    std::uint32_t number = 0;
+    std::string_view binary;
+    std::uint64_t code = 0;
+    Reader::Compound list;
+    EXPECT_FALSE(reader.take_null() || reader.take_boolean(flag) || reader.take_unsigned(number) ||
+                 reader.take_binary(binary) || reader.take_list(code, list))
+        << notation;
+    EXPECT_EQ(reader.position(), 0u) << notation;
+  }
+}
+
 TEST(AmqpReader, goes_on_behind_what_it_took) {
   const std::string encoded = bytes("41 00 5370 45 40 a101'x'");
   Reader reader(encoded);
