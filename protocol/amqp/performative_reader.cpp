@@ -70,6 +70,9 @@ Terminus terminus_field(Fields& fields, std::uint8_t expected) {
   }
   terminus.encoded = encoded;
   if (composite->code != expected) return terminus;
+  // It may have come as list0, which is never sent (spec amqp.md 2.2).
+  if (composite->list.count == 0)
+    terminus.encoded = expected == code::kSource ? empty_source() : empty_target();
   Fields inner(composite->list);
   terminus.address = text_field(inner);
   inner.skip();  // durable
