@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,12 +22,16 @@ class Fields {
   explicit Fields(const Reader::Compound& list) : reader_(list.items), left_(list.count) {}
 
   std::optional<bool> boolean() {
+    bool value = false;
+    if (left_ > 0 && reader_.take_boolean(value)) return took(value);
     return get([](Reader& r) { return r.boolean(); });
   }
   std::optional<std::string_view> text() {
     return get([](Reader& r) { return r.text(); });
   }
   std::optional<std::string_view> binary() {
+    std::string_view bytes;
+    if (left_ > 0 && reader_.take_binary(bytes)) return took(bytes);
     return get([](Reader& r) { return r.binary(); });
   }
   std::optional<std::int64_t> timestamp() {
@@ -41,6 +46,12 @@ class Fields {
   // An unsigned number of a type that is not as wide as what peers may write.
   template <class T>
   std::optional<T> number() {
+    std::uint32_t quick = 0;
+    if (left_ > 0 && reader_.take_unsigned(quick)) {
+      if (quick <= std::numeric_limits<T>::max()) return took(static_cast<T>(quick));
+      fail("a number is too large for its field");
+      return std::nullopt;
+    }
     const auto wide = get([](Reader& r) { return r.unsigned_number(); });
     if (!wide) return std::nullopt;
     if (*wide > std::numeric_limits<T>::max()) {
@@ -59,13 +70,11 @@ class Fields {
   }
   // The field's bytes, for a reader of its own; empty when it is null.
   std::string_view encoded() {
-    if (left_ > 0 && reader_.next_is_null()) {
-      skip();
-      return {};
-    }
+    if (take_null()) return {};
     return get([](Reader& r) { return as_optional(r.encoded()); }).value_or(std::string_view());
   }
   void skip() {
+    if (take_null()) return;
     (void)get([](Reader& r) -> Result<std::optional<bool>> {
       if (auto skipped = r.skip(); !skipped) return skipped.error();
       return std::optional<bool>();
@@ -84,7 +93,6 @@ class Fields {
     left_ = 0;
   }
   void fail(const char* detail) { fail(Error(Errc::malformed_packet, detail)); }
-  bool has_failed() const { return error_.has_value(); }
 
   // Passes over fields that nobody asked for.
   Result<void> finish() {
@@ -96,13 +104,23 @@ class Fields {
 
  private:
   template <class T>
+  std::optional<T> took(T value) {
+    --left_;
+    return value;
+  }
+  bool take_null() {
+    if (left_ == 0 || !reader_.take_null()) return false;
+    --left_;
+    return true;
+  }
+  template <class T>
   static Result<std::optional<T>> as_optional(Result<T> result) {
     if (!result) return result.error();
     return std::optional<T>(std::move(*result));
   }
   template <class Get, class T = typename std::invoke_result_t<Get, Reader&>::value_type>
   T get(const Get& read) {
-    if (left_ == 0) return {};
+    if (left_ == 0 || take_null()) return {};
     --left_;
     auto field = read(reader_);
     if (field) return std::move(*field);

@@ -17,9 +17,10 @@ struct Composite {
   Reader::Compound list;
 };
 
-Result<Composite> read_composite(std::string_view encoded) {
-  Reader reader(encoded);
+// Takes a described list, whatever it is of.
+Result<Composite> take_composite(Reader& reader) {
   Composite composite;
+  if (reader.take_list(composite.code, composite.list)) return composite;
   const auto code = reader.descriptor();
   if (!code) return code.error();
   composite.code = *code;
@@ -27,6 +28,11 @@ Result<Composite> read_composite(std::string_view encoded) {
   if (!list) return list.error();
   composite.list = *list;
   return composite;
+}
+
+Result<Composite> read_composite(std::string_view encoded) {
+  Reader reader(encoded);
+  return take_composite(reader);
 }
 
 std::string text_field(Fields& fields) { return std::string(fields.text().value_or(std::string_view())); }
@@ -64,6 +70,9 @@ Terminus terminus_field(Fields& fields, std::uint8_t expected) {
   }
   terminus.encoded = encoded;
   if (composite->code != expected) return terminus;
+  // It may have come as list0, which is never sent (spec amqp.md 2.2).
+  if (composite->list.count == 0)
+    terminus.encoded = expected == code::kSource ? empty_source() : empty_target();
   Fields inner(composite->list);
   terminus.address = text_field(inner);
   inner.skip();  // durable
@@ -220,25 +229,24 @@ Detach read_detach(Fields& fields) {
   return detach;
 }
 
-Result<Performative> finished(Fields& fields, Performative performative) {
+template <class T>
+Result<Performative> finished(Fields& fields, T performative) {
   if (auto done = fields.finish(); !done) return done.error();
-  return performative;
+  return {boost::system::in_place_value, std::move(performative)};
 }
 
 }  // namespace
 
 Result<Performative> read_performative(std::string_view body) {
   Reader reader(body);
-  const auto code = reader.descriptor();
-  if (!code) return code.error();
-  if (*code < code::kOpen || *code > code::kClose)
+  const Result<Composite> frame = take_composite(reader);
+  if (!frame) return frame.error();
+  Fields fields(frame->list);
+  if (frame->code == code::kTransfer) return finished(fields, read_transfer(fields, reader.rest()));
+  if (frame->code < code::kOpen || frame->code > code::kClose)
     return Error(Errc::protocol_violation, "a frame has no performative of AMQP 1.0");
-  const auto list = reader.list();
-  if (!list) return list.error();
-  Fields fields(*list);
-  if (*code == code::kTransfer) return finished(fields, read_transfer(fields, reader.rest()));
   if (!reader.at_end()) return bad_performative("bytes follow the performative of a frame");
-  switch (*code) {
+  switch (frame->code) {
     case code::kOpen:
       return finished(fields, read_open(fields));
     case code::kBegin:
@@ -260,13 +268,11 @@ Result<Performative> read_performative(std::string_view body) {
 
 Result<SaslInit> read_sasl_init(std::string_view body) {
   Reader reader(body);
-  const auto code = reader.descriptor();
-  if (!code) return code.error();
-  if (*code != code::kSaslInit) return Error(Errc::protocol_violation, "a SASL frame is not sasl-init");
-  const auto list = reader.list();
-  if (!list) return list.error();
+  const Result<Composite> frame = take_composite(reader);
+  if (!frame) return frame.error();
+  if (frame->code != code::kSaslInit) return Error(Errc::protocol_violation, "a SASL frame is not sasl-init");
   if (!reader.at_end()) return bad_performative("bytes follow the performative of a frame");
-  Fields fields(*list);
+  Fields fields(frame->list);
   SaslInit init;
   init.mechanism = fields.required(fields.text(), "the mechanism is missing");
   init.initial_response = fields.binary().value_or(std::string_view());

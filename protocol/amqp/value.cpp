@@ -62,6 +62,7 @@ std::optional<Uuid> uuid_from_text(std::string_view text) {
 }
 
 Value::Value() = default;
+Value::Value(const char* text) : of(std::string(text)) {}
 Value::Value(const Value&) = default;
 Value::Value(Value&&) noexcept = default;
 Value& Value::operator=(const Value&) = default;

@@ -83,7 +83,7 @@ struct Value {
   template <class T>
   requires kIsAlternative<T, Variant> Value(T value)
       : of(std::move(value)) {}  // NOLINT(google-explicit-constructor): a map reads as it is written
-  Value(const char* text) : of(std::string(text)) {}  // NOLINT(google-explicit-constructor)
+  Value(const char* text);       // NOLINT(google-explicit-constructor)
   Value(const Value&);
   Value(Value&&) noexcept;
   Value& operator=(const Value&);
