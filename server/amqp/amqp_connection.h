@@ -154,6 +154,7 @@ class AmqpConnection final : public Channel::Sink {
   bool handling_ = false;
   bool held_ = false;     // input waits until the output has room
   bool no_room_ = false;  // a link was told so
+  std::size_t room_turn_ = 0;
   bool ended_ = false;
   bool reading_paused_ = false;
   SteadyTime unproven_since_;

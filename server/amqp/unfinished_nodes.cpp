@@ -19,15 +19,6 @@ void open_file_notifications(AmqpConnection& c, const amqp::AttachReceived& a, c
 void open_device_link(AmqpConnection& c, const amqp::AttachReceived& a, const AmqpAddress&, const Claim&) {
   c.refuse(a.link, missing());
 }
-void open_management(AmqpConnection& c, const amqp::AttachReceived& a, const AmqpAddress&, const Claim&) {
-  c.refuse(a.link, missing());
-}
-void open_events_redirect(AmqpConnection& c, const amqp::AttachReceived& a, const AmqpAddress&) {
-  c.refuse(a.link, missing());
-}
-void open_partition(AmqpConnection& c, const amqp::AttachReceived& a, const AmqpAddress&, const Claim&) {
-  c.refuse(a.link, missing());
-}
 AmqpDevice::AmqpDevice(AmqpConnection&, ConnectionRef, Identity, const Claim&) {}
 AmqpDevice::~AmqpDevice() = default;
 void AmqpDevice::on_message(ConnectionMessage) {}

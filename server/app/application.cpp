@@ -19,6 +19,7 @@
 #include "server/app/signals.h"
 #include "server/app/start_block.h"
 #include "server/app/version.h"
+#include "server/hub/events_endpoint.h"
 #include "server/net/tls_channel.h"
 #include "server/observe/fail_stop.h"
 #include "server/observe/log.h"
@@ -234,7 +235,7 @@ void Application::build_shards() {
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
                        .started_at = HubClock::real_now(),
-                       .https_port = options_.settings.listen.https.port,
+                       .ports = {.https = options_.settings.listen.https.port},
                        .incarnation = options_.incarnation};
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
@@ -374,15 +375,17 @@ Result<void> Application::open_listeners() {
   if (auto done = open_amqp(settings.listen.amqps, amqps_, "listen.amqps", "--amqps", true); !done)
     return done;
   if (auto done = open_amqp(settings.listen.amqp, amqp_, "listen.amqp", "--amqp", false); !done) return done;
+  const HubPorts ports{https_->port(), amqps_ ? amqps_->port() : std::uint16_t{0},
+                       amqp_ ? amqp_->port() : std::uint16_t{0}};
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->shard().post(
-        [target = hub_shard.get(), port = https_->port()] { target->set_https_port(port); });
+    hub_shard->shard().post([target = hub_shard.get(), ports] { target->set_ports(ports); });
   }
   return {};
 }
 
 // hub.json, the block for people and the line for machines.
 Result<void> Application::announce() {
+  const EventsEndpoint events = events_endpoint(options_.settings, host_names_.front());
   const auto published = hub_file_->publish(
       {.host_name = host_names_.front(),
        .mqtts_port = mqtts_->port(),
@@ -390,7 +393,11 @@ Result<void> Application::announce() {
        .amqps_port = amqps_ ? amqps_->port() : std::uint16_t{0},
        .amqp_port = amqp_ ? amqp_->port() : std::uint16_t{0},
        .https_connect = to_string(local_address(options_.settings.listen.https, https_->port())),
-       .service_connection_string = {},  // the keeper's
+       .service_connection_string = {},  // the keeper's, here and below
+       .events_host_name = events.host_name,
+       .events_entity = events.entity,
+       .events_connection_string = {},
+       .events_emulator_connection_string = {},
        .ca_file = certificate_.ca_file.string(),
        .pid = static_cast<int>(::getpid()),
        .data_directory = directory_.path().string(),

@@ -67,7 +67,7 @@ class HubShard {
   void set_registry_jobs(RegistryJobs& jobs) { services_->registry_jobs = &jobs; }
 
   // On the shard.
-  void set_https_port(std::uint16_t port) { api_->set_https_port(port); }
+  void set_ports(const HubPorts& ports) { api_->set_ports(ports); }
   void set_security(const HubSecurityPtr& security);
   void set_faults(const ActiveFaultsPtr& faults);
   void on_clock_shift(milliseconds shift);

@@ -1,11 +1,9 @@
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "config/settings.h"
-#include "protocol/auth/access_policy.h"
 
 namespace kyanite {
 
@@ -20,12 +18,5 @@ std::string hub_short_name(std::string_view host_name);
 
 // By the settings events.hostname and events.entity, and what the hub's own name gives for them.
 EventsEndpoint events_endpoint(const Settings& settings, std::string_view hub_host_name);
-
-// What an Event Hubs client needs to read under a policy, with its primary key: over TLS (5671 goes without
-// saying, any other port stands behind the host), or as for an emulator, without TLS.
-std::string events_connection_string(const EventsEndpoint& endpoint, std::uint16_t amqps_port,
-                                     const AccessPolicy& policy);
-std::string emulator_connection_string(const EventsEndpoint& endpoint, std::uint16_t amqp_port,
-                                       const AccessPolicy& policy);
 
 }  // namespace kyanite

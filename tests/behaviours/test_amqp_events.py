@@ -539,6 +539,22 @@ class Flow(unittest.TestCase):
             idle.credit(301, delivery_count=1, next_incoming_id=slow.incoming.get(0, 0) + 1)
             self.assertEqual([body[:4] for body in stream.bodies(idle, 301)][1:], [f"{number:04}" for number in range(300)])
 
+    def test_readers_of_one_connection_take_turns(self):
+        stream = Stream(1)
+        with stream.device.session() as sender:
+            for _ in range(60):
+                sender.publish(stream.device.events, "x" * 60_000)
+        with connect() as client:
+            client.begin(1)
+            where = f"amqp.annotation.x-opt-offset > '{stream.offsets[0]}'"
+            links = [reader(client, stream.partition, where, channel=channel) for channel in (0, 1)]
+            for link in links:
+                link.credit(1000)
+            count = {0: 0, 1: 0}
+            while max(count.values()) < 60:
+                count[client.wait_for(amqp.TRANSFER).channel] += 1
+            self.assertGreater(min(count.values()), 5)
+
     def test_several_readers_get_the_same(self):
         with connect() as client:
             client.begin(1)

@@ -59,6 +59,8 @@ int print_status(const HubOptions& options, bool as_json) {
   std::printf("devices    %s registered, %s disabled, %s connected\n",
               shown(part("devices"), "total").c_str(), shown(part("devices"), "disabled").c_str(),
               shown(part("devices"), "connected").c_str());
+  std::printf("events     event hub %s at %s\n", shown(part("events"), "entity").c_str(),
+              shown(part("events"), "hostName").c_str());
   if (status->value("testControl", false)) {
     std::printf("test       control is on: clients may shift this hub's clock\n");
   }
