@@ -4,9 +4,11 @@
 const assert = require('node:assert');
 const { spawnSync } = require('node:child_process');
 const { test } = require('node:test');
-const { hub, connected, eventually } = require('./suite.js');
+const { hub, connected, eventually, within } = require('./suite.js');
+const { makeSas } = require('./hub.js');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Message } = require('azure-iot-device');
+const { Connection, ReceiverEvents } = require('rhea-promise');
 const { EventHubConsumerClient, EventHubProducerClient, earliestEventPosition, latestEventPosition } = require('@azure/event-hubs');
 
 const GROUP = '$Default';
@@ -221,6 +223,21 @@ function run() {
     const last = events[1].context.lastEnqueuedEventProperties;
     assert.ok(last.sequenceNumber >= events[1].sequenceNumber);
     assert.ok(last.enqueuedOn instanceof Date);
+  });
+
+  test('amqp 33: a rhea-promise client that listens only after createReceiver() sees the redirect', async () => {
+    const login = Object.fromEntries(hub.info.serviceConnectionString.split(';').map((part) => part.split(/=(.*)/s).slice(0, 2)));
+    const connection = new Connection({ transport: 'tls', host: hub.info.hostName, port: 5671, reconnect: false, ca: hub.ca,
+      username: `${login.SharedAccessKeyName}@sas.root.${hub.info.hostName.split('.')[0]}`, password: makeSas(hub.info.hostName, login.SharedAccessKey, login.SharedAccessKeyName) });
+    await connection.open();
+    const receiver = await connection.createReceiver({ source: { address: `amqps://${hub.info.hostName}/messages/events/$management` } });
+    const error = await within(20, new Promise((resolve) => {
+      receiver.on(ReceiverEvents.receiverError, (context) => resolve(context.receiver.error));
+    }), 'the redirect');
+    assert.strictEqual(error.condition, 'amqp:link:redirect');
+    assert.strictEqual(error.info.hostname, hub.info.eventsHostName);
+    assert.strictEqual(/:\d+\/(.*)\/\$management/.exec(error.info.address)[1], hub.info.eventsEntity);
+    await connection.close();
   });
 
   test('over WebSocket', async () => {
