@@ -14,7 +14,6 @@ EventPagePtr encode_page(TelemetryOffset from, const TelemetryPage& read) {
   auto page = std::make_shared<EventPage>();
   page->from = from;
   page->next = std::max(read.next, from);
-  page->oldest = read.first_available;
   page->events.reserve(read.records.size());
   std::size_t bytes = 0;
   for (const TelemetryRecord& record : read.records)

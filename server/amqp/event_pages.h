@@ -24,7 +24,6 @@ struct EventPage {
   };
   TelemetryOffset from;    // what was asked for
   TelemetryOffset next;    // where to go on
-  TelemetryOffset oldest;  // the first event that the log still had
   std::string bytes;
   std::vector<Event> events;
 

@@ -162,24 +162,22 @@ void PartitionReceiver::on_located(const Result<TelemetryOffset>& found) {
 void PartitionReceiver::on_page(const Result<EventPagePtr>& page) {
   asking_ = false;
   if (!page) return fail(page.error());
-  // Who begins at the start wants the oldest event, whichever that is.
-  if (next_.value > 0 && (*page)->oldest > next_ && !told_overtaken_) {
-    told_overtaken_ = true;
-    connection().shard().observer().on_reader_overtaken(reading_.group, reading_.partition, next_,
-                                                        (*page)->oldest);
-  }
   use(*page);
   pump();
 }
 
-// Without an event at or behind `next_` the page is of no use, but for where to go on.
+// Without an event at or behind `next_` the page is of no use, but for where to go on. Offsets have no gaps
+// but the one that retention makes; who begins at the start wants the oldest event, whichever that is.
 void PartitionReceiver::use(EventPagePtr page) {
   index_ = page->index_of(next_);
-  if (index_ < page->events.size()) {
-    page_ = std::move(page);
-  } else {
-    next_ = std::max(next_, page->next);
+  const bool has_events = index_ < page->events.size();
+  const TelemetryOffset goes_on = has_events ? page->events[index_].offset : std::max(next_, page->next);
+  if (goes_on > next_ && next_.value > 0 && !told_overtaken_) {
+    told_overtaken_ = true;
+    connection().shard().observer().on_reader_overtaken(reading_.group, reading_.partition, next_, goes_on);
   }
+  next_ = goes_on;
+  if (has_events) page_ = std::move(page);
 }
 
 void PartitionReceiver::on_new_events(const Result<TelemetryOffset>& end) {

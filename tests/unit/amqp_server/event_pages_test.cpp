@@ -108,9 +108,9 @@ TEST_F(EventPagesTest, a_page_larger_than_all_that_may_be_kept_is_read_all_the_s
 TEST_F(EventPagesTest, what_the_store_refuses_reaches_every_reader) {
   std::vector<Errc> refused;
   for (int reader = 0; reader < 2; ++reader) {
-    pages.read(PartitionId{99}, TelemetryOffset{0}, Reply<EventPagePtr>(shard, [&](const Result<EventPagePtr>& page) {
-                 refused.push_back(page.error().code);
-               }));
+    pages.read(PartitionId{99}, TelemetryOffset{0},
+               Reply<EventPagePtr>(
+                   shard, [&](const Result<EventPagePtr>& page) { refused.push_back(page.error().code); }));
   }
   loop.run();
   EXPECT_THAT(refused, testing::ElementsAre(Errc::argument_invalid, Errc::argument_invalid));
