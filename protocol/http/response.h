@@ -54,6 +54,9 @@ struct HttpResponse {
   // about.
   std::optional<std::uint64_t> length;
   bool close_connection = false;  // after this answer
+  // A fault: the connection ends without a word behind so many bytes of the answer, of one in pieces behind
+  // so many of its content; a shorter one is whole.
+  std::optional<std::uint64_t> cut_after{};
   // Takes the connection instead of an answer, which comes later; nothing else here counts but the log's
   // status. Called on the connection's shard.
   UniqueFunction<void(std::unique_ptr<HeldConnection>)> hold{};

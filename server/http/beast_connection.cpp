@@ -105,7 +105,9 @@ void BeastConnection::on_head(error_code error) {
   }
   if (home_->websocket.accept && is_websocket_path(request_)) return upgrade();
   if (parser_->is_done()) return on_body({});
-  if (std::optional<HttpResponse> refusal = home_->handler.refuse_early(request_)) {
+  std::optional<HttpResponse> refusal = home_->handler.refuse_early(request_);
+  request_.was_judged_early = true;
+  if (refusal) {
     return respond(std::move(*refusal), false);
   }
   if (!home_->handler.plans_body(request_)) return begin_body();
@@ -261,6 +263,7 @@ void BeastConnection::on_response(Result<HttpResponse> result) {
   if (!stream_->is_open()) return;
   HttpResponse response = result ? std::move(*result) : home_->handler.reject(request_, result.error());
   if (response.hold) return hold(std::move(response));
+  if (response.cut_after == 0) return drop();
   if (response.stream) return begin_stream(std::move(response));
   const bool keep_alive = keep_alive_ && !home_->draining && !response.close_connection;
   respond(std::move(response), keep_alive);
@@ -292,6 +295,7 @@ void BeastConnection::respond(HttpResponse response, bool keep_alive) {
   message_->keep_alive(keep_alive);
   if (response.status != 204) message_->content_length(response.length.value_or(response.body.size()));
   if (request_.verb != HttpVerb::head) message_->body() = std::move(response.body);
+  if (response.cut_after) return respond_cut(*response.cut_after);
   arm_timer(home_->limits.write_time);
   http::async_write(*stream_, *message_, then(&BeastConnection::on_answered));
 }

@@ -65,6 +65,7 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   void hold(HttpResponse response);
   void write_fields(const HttpResponse& response, boost::beast::http::response_header<>& fields) const;
   void respond(HttpResponse response, bool keep_alive);
+  void respond_cut(std::uint64_t bytes);
   void on_answered(error_code error);
 
   // Streaming
@@ -119,6 +120,7 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   End end_ = End::open;
   std::string queued_;
   std::string in_flight_;
+  std::optional<std::uint64_t> cut_left_;  // of a stream that a fault cuts
 
   std::size_t lingered_bytes_ = 0;
 };
