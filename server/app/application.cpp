@@ -235,6 +235,7 @@ void Application::build_shards() {
                         *clock_control_, *throttles_, options_.settings, tests_.get()},
                        facts, security, observer_);
   }
+  for (const auto& hub_shard : hub_shards_) hub_shard->join_counters(counters_);
   build_registry_jobs();
   tell_of_low_disk();
   tell_of_test_control();

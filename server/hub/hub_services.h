@@ -22,6 +22,7 @@ class ConfigurationService;
 class QueryService;
 class FileUploads;
 class HubEvents;
+class AdapterCounters;
 class RegistryJobs;
 struct TestControl;
 
@@ -41,9 +42,10 @@ struct HubServices {
   ConfigurationService& configurations;
   QueryService& queries;  // this shard's front of queries
   FileUploads& uploads;
-  HubEvents& events;                      // of this shard
-  TestControl* tests = nullptr;           // with the setting testControl only
-  RegistryJobs* registry_jobs = nullptr;  // import and export; where there is a REST API
+  HubEvents& events;                          // of this shard
+  TestControl* tests = nullptr;               // with the setting testControl only
+  RegistryJobs* registry_jobs = nullptr;      // import and export; where there is a REST API
+  const AdapterCounters* counters = nullptr;  // of all shards; where there is a REST API
 };
 
 }  // namespace kyanite
