@@ -61,6 +61,19 @@ Fault apply_address(ListenAddress& target, const json& value, std::string_view e
   return std::nullopt;
 }
 
+// "off" for no listener.
+Fault apply_optional_address(std::optional<ListenAddress>& target, const json& value,
+                             std::string_view example) {
+  if (value.get<std::string>() == "off") {
+    target.reset();
+    return std::nullopt;
+  }
+  ListenAddress address;
+  Fault fault = apply_address(address, value, example);
+  if (!fault) target = address;
+  return fault;
+}
+
 Fault apply_host_names(Settings& settings, const json& value) {
   std::vector<std::string> names;
   for (const json& entry : value) {
@@ -138,6 +151,16 @@ const std::vector<SettingKey> kKeys{
     {"listen.https", "--https", "",
      [](Settings& s, const json& v) { return apply_address(s.listen.https, v, "0.0.0.0:443 or [::]:443"); },
      [](const Settings& s) -> json { return to_string(s.listen.https); }},
+    {"listen.amqps", "--amqps", "",
+     [](Settings& s, const json& v) {
+       return apply_optional_address(s.listen.amqps, v, "0.0.0.0:5671, [::]:5671 or off");
+     },
+     [](const Settings& s) -> json { return to_string(s.listen.amqps); }},
+    {"listen.amqp", "--amqp", "",
+     [](Settings& s, const json& v) {
+       return apply_optional_address(s.listen.amqp, v, "127.0.0.1:5672, [::]:5672 or off");
+     },
+     [](const Settings& s) -> json { return to_string(s.listen.amqp); }},
     KYANITE_FILE("tls.certificateFile", "--certificate", "", tls.certificate_file),
     KYANITE_FILE("tls.keyFile", "--key", "", tls.key_file),
     KYANITE_FILE("tls.caFile", "--ca", "", tls.ca_file),

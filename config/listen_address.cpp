@@ -5,6 +5,10 @@
 
 namespace kyanite {
 
+std::string to_string(const std::optional<ListenAddress>& address) {
+  return address ? to_string(*address) : "off";
+}
+
 std::string to_string(const ListenAddress& address) {
   const std::string port = std::to_string(address.port);
   if (address.address.find(':') == std::string::npos) return address.address + ":" + port;

@@ -22,7 +22,8 @@ struct ListenAddress {
   std::string address;     // numeric, "::" for all interfaces on both families
   std::uint16_t port = 0;  // 0 picks a free one
 };
-std::string to_string(const ListenAddress& address);  // "0.0.0.0:8883", "[::]:8883"
+std::string to_string(const std::optional<ListenAddress>& address);  // "off" for none
+std::string to_string(const ListenAddress& address);                 // "0.0.0.0:8883", "[::]:8883"
 // Reads what to_string writes, and "*:8883" for all interfaces. Names are not resolved.
 std::optional<ListenAddress> listen_address_from_text(std::string_view text);
 
@@ -48,6 +49,8 @@ struct Settings {
   struct Listeners {
     ListenAddress mqtts{"::", 8883};
     ListenAddress https{"::", 443};
+    std::optional<ListenAddress> amqps = ListenAddress{"::", 5671};
+    std::optional<ListenAddress> amqp;  // without TLS, for clients in emulator mode
   } listen;
 
   struct Tls {

@@ -28,6 +28,22 @@ bool same_socket(const ListenAddress& a, const ListenAddress& b) {
   return a.address == b.address || any(a) || any(b);
 }
 
+void check_ports(const Settings::Listeners& listen, Problems& out) {
+  const std::pair<const char*, std::optional<ListenAddress>> all[] = {{"listen.mqtts", listen.mqtts},
+                                                                      {"listen.https", listen.https},
+                                                                      {"listen.amqps", listen.amqps},
+                                                                      {"listen.amqp", listen.amqp}};
+  for (const auto& [key, address] : all) {
+    for (const auto& [earlier, other] : all) {
+      if (earlier == key) break;
+      if (!address || !other || !same_socket(*other, *address)) continue;
+      out.push_back({key, "uses port " + std::to_string(address->port) + " like " + earlier,
+                     "choose different ports; SDKs expect 8883 for MQTT, 443 for HTTPS and 5671 for AMQP"});
+      break;
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<KeyFault> host_name_fault(std::string_view name) {
@@ -38,7 +54,7 @@ std::optional<KeyFault> host_name_fault(std::string_view name) {
   }
   const auto colons = std::count(name.begin(), name.end(), ':');
   if (colons == 1)
-    return KeyFault{shown + " with a port", "leave the port out; --mqtts and --https choose ports"};
+    return KeyFault{shown + " with a port", "leave the port out; --mqtts, --https and --amqps choose ports"};
   if (colons > 1) {
     if (listen_address_from_text("[" + std::string(name) + "]:0")) return std::nullopt;
     return KeyFault{shown + ", which is no IPv6 address", "write it without brackets, for example fd00::1"};
@@ -97,11 +113,7 @@ Problems check_settings(const Settings& settings) {
     out.push_back(
         {"auth.testTokens", "is given without testControl", "leave it out: fixed tokens are for tests only"});
   }
-  if (same_socket(settings.listen.mqtts, settings.listen.https)) {
-    out.push_back({"listen.https",
-                   "uses port " + std::to_string(settings.listen.https.port) + " like listen.mqtts",
-                   "choose different ports; SDKs expect 8883 for MQTT and 443 for HTTPS"});
-  }
+  check_ports(settings.listen, out);
   return out;
 }
 

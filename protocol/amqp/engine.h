@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +30,7 @@ struct EngineSettings {
   std::size_t message_bytes_max = 1'100'000;     // of one message that comes in several transfers
   std::size_t assembling_bytes_max = 4'000'000;  // of all messages that are not complete
   std::size_t unsettled_max = 16'384;            // deliveries sent and not settled by the peer, all links
+  milliseconds open_timeout{60'000};             // from the first byte to open
   milliseconds idle_timeout{240'000};            // what we announce; a peer silent for longer is dropped
   bool offers_plain = true;
   bool offers_external = false;
@@ -174,12 +174,74 @@ class Engine {
  private:
   struct Link;
   struct Session;
-  struct Delivery;
+
+  // engine.cpp: the connection
+  void on_header(ProtocolHeader header);
+  void on_sasl(const Frame& frame);
+  void on_frame(const Frame& frame);
+  void on_open(const Open& open);
+  void fail(Condition condition);
+  void fail(const Error& error);  // of the peer's bytes
+  void end_all(const std::optional<Condition>& condition);
+  std::string& out();  // for the next frame: what must stand before it is written
+
+  // engine_sessions.cpp
+  void on_begin(std::uint16_t channel, const Begin& begin);
+  void on_flow(Session& session, const Flow& flow);
+  void on_end(Session& session);
+  void fail_session(Session& session, Condition condition);
+  void end_links(Session& session, const std::optional<Condition>& condition);
+  void write_flow(Session& session, const Link* link, bool drain = false);
+
+  // engine_links.cpp
+  void on_attach(Session& session, Attach attach);
+  void on_detach(Session& session, const Detach& detach);
+  void on_transfer(Session& session, const Transfer& transfer);
+  void finish_delivery(Link& link, std::uint32_t delivery, std::uint32_t format, bool settled,
+                       std::string_view payload);
+  void top_up(Link& link);
+  void write_attach(Link& link, const Acceptance* acceptance);
+  void write_detach(Link& link, std::optional<Condition> condition);
+  void detach_by_us(Link& link, Condition condition);
+  void remove(Link& link);
+  Link* find(LinkId link) const;
+
+  // engine_sending.cpp
+  void on_disposition(Session& session, const Disposition& disposition);
+  void write_transfers(Link& link);
+  void tell_room(Session& session);
+  void forget_unsettled(Link& link);
+  void write_settlements();
 
   EngineSettings settings_;
   EngineState state_ = EngineState::header;
   FrameDecoder decoder_;
   std::string output_;
+  bool sasl_done_ = false;
+  bool awaiting_sasl_ = false;
+  std::uint32_t peer_frame_size_ = 512;
+  std::uint64_t last_link_ = 0;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links_;
+  std::unordered_map<std::uint16_t, std::unique_ptr<Session>> sessions_;
+  std::size_t unsettled_ = 0;         // sent, all links
+  std::size_t assembling_bytes_ = 0;  // received of messages that are not complete
+  std::string assembled_;             // the message whose event is out
+
+  std::vector<Event> events_;  // decided, not given yet
+  std::size_t event_at_ = 0;
+
+  // Accepted deliveries of one session, one after the other, that await their disposition.
+  struct Settlements {
+    std::uint16_t channel = 0;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+  };
+  Settlements settlements_;
+
+  SteadyTime started_;
+  SteadyTime last_received_;
+  std::optional<milliseconds> heartbeat_every_;
+  SteadyTime next_heartbeat_{};
 };
 
 }  // namespace kyanite::amqp

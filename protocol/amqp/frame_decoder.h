@@ -38,10 +38,10 @@ class FrameDecoder {
   std::size_t buffered_bytes() const { return kept_.size() - kept_at_; }
 
  private:
-  std::string_view available();
-  void take(std::size_t bytes);
-  // Makes `bytes` of input contiguous when they are there; empty otherwise, with all input kept.
   std::string_view contiguous(std::size_t bytes);
+  void take(std::size_t bytes);
+  void drop_taken();
+  void release_kept();
 
   std::uint32_t frame_bytes_max_;
   std::string kept_;         // the beginning of a frame that is not complete

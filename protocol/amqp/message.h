@@ -49,7 +49,7 @@ struct Message {
   Result<std::string> body_bytes() const;
 };
 
-// Sections in their order, each at most once but for data; unknown ones are malformed. Errors:
+// Sections in their order, each at most once but for data and sequences; unknown ones are malformed. Errors:
 // malformed_packet.
 Result<Message> read_message(std::string_view bytes);
 

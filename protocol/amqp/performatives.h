@@ -36,8 +36,8 @@ enum class Role : std::uint8_t { sender, receiver };
 enum class SenderMode : std::uint8_t { unsettled, settled, mixed };
 enum class ReceiverMode : std::uint8_t { first, second };
 
-// Source or target of a link. `encoded` is the described list as it came, for the echo of an accepted attach;
-// empty when the field was null.
+// Source or target of a link. `encoded` is the described list as it came (one without fields as list8,
+// however it came), for the echo of an accepted attach; empty when the field was null.
 struct Terminus {
   std::string encoded;
   std::string address;  // empty when null

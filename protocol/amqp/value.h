@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -65,6 +66,11 @@ struct Described {
   std::vector<Value> pair;  // descriptor, value
 };
 
+template <class T, class Variant>
+inline constexpr bool kIsAlternative = false;
+template <class T, class... Ts>
+inline constexpr bool kIsAlternative<T, std::variant<Ts...>> = (std::is_same_v<T, Ts> || ...);
+
 // Value is one AMQP value of any type, maybe nested. Bound: the reader's limits on depth and count.
 struct Value {
   using Variant =
@@ -75,9 +81,9 @@ struct Value {
 
   Value();
   template <class T>
-  Value(T value)
+  requires kIsAlternative<T, Variant> Value(T value)
       : of(std::move(value)) {}  // NOLINT(google-explicit-constructor): a map reads as it is written
-  Value(const char* text) : of(std::string(text)) {}  // NOLINT(google-explicit-constructor)
+  Value(const char* text);       // NOLINT(google-explicit-constructor)
   Value(const Value&);
   Value(Value&&) noexcept;
   Value& operator=(const Value&);

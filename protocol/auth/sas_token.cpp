@@ -161,6 +161,12 @@ bool sas_signature_matches(const SasToken& token, std::string_view key_base64) {
   return equal_in_constant_time(signature_of(token.resource_raw, token.expiry_raw, *key), token.signature);
 }
 
+bool sas_signature_matches_text(const SasToken& token, std::string_view key_base64) {
+  if (key_base64.empty()) return false;
+  return equal_in_constant_time(signature_of(token.resource_raw, token.expiry_raw, key_base64),
+                                token.signature);
+}
+
 Result<SasResource> parse_sas_resource(std::string_view resource_raw) {
   const std::string decoded = percent_decode(resource_raw);
   if (!is_valid_utf8(decoded)) return refused("sr is not UTF-8");

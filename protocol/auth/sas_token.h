@@ -31,6 +31,9 @@ Result<SasToken> parse_sas_token(std::string_view text);
 
 // True when HMAC-SHA256 over "sr\nse" with the base64 key gives the signature; constant time.
 bool sas_signature_matches(const SasToken& token, std::string_view key_base64);
+// The same with the text of the key as the secret, undecoded: what Event Hubs SDKs sign with (spec amqp.md
+// 3.3).
+bool sas_signature_matches_text(const SasToken& token, std::string_view key_base64);
 
 // What a scope opens: the hub, everything below it, or one identity and what is below it.
 struct SasResource {

@@ -9,7 +9,8 @@
 namespace kyanite {
 namespace {
 
-constexpr std::string_view kSubprotocol = "mqtt";
+constexpr std::string_view kMqtt = "mqtt";
+constexpr std::string_view kAmqpNames[] = {"AMQPWSB10", "amqp"};
 constexpr std::string_view kVersion = "13";
 constexpr std::size_t kKeyBytes = 16;  // decoded
 
@@ -46,6 +47,10 @@ bool has_body(const HttpRequest& request) {
   return request.header("content-length").value_or("0") != "0" || request.header("transfer-encoding");
 }
 
+bool is_service_bus_path(const HttpRequest& request) {
+  return !request.segments.empty() && request.segments[0] == "$servicebus";
+}
+
 UpgradeRefusal bad_request(std::string detail) {
   return {400, Error(Errc::argument_invalid, std::move(detail)), {}};
 }
@@ -71,8 +76,16 @@ std::string joined(const std::vector<std::string_view>& elements) {
 }  // namespace
 
 bool is_websocket_path(const HttpRequest& request) {
-  return request.segments.size() == 2 && request.segments[0] == "$iothub" &&
-         request.segments[1] == "websocket";
+  const auto& segments = request.segments;
+  const bool has_slash = segments.size() == 3 && segments[2].empty();
+  if ((segments.size() != 2 && !has_slash) || segments[1] != "websocket") return false;
+  return segments[0] == "$iothub" || is_service_bus_path(request);
+}
+
+bool is_amqp_subprotocol(std::string_view subprotocol) {
+  return std::any_of(std::begin(kAmqpNames), std::end(kAmqpNames), [subprotocol](std::string_view name) {
+    return equals_ignoring_case(name, subprotocol);
+  });
 }
 
 std::variant<WebSocketUpgrade, UpgradeRefusal> judge_websocket_upgrade(const HttpRequest& request,
@@ -83,7 +96,8 @@ std::variant<WebSocketUpgrade, UpgradeRefusal> judge_websocket_upgrade(const Htt
   }
   const bool wants_upgrade = lists(request, "upgrade", "websocket");
   if (!wants_upgrade && !lists(request, "connection", "upgrade")) {
-    return upgrade_required("This path is for WebSocket connections: MQTT with the sub-protocol mqtt");
+    return upgrade_required(
+        "This path is for WebSocket connections: MQTT with the sub-protocol mqtt, AMQP with AMQPWSB10");
   }
   if (!wants_upgrade) return bad_request("The header Upgrade must be websocket");
   if (!lists(request, "connection", "upgrade")) return bad_request("The header Connection must list Upgrade");
@@ -98,16 +112,18 @@ std::variant<WebSocketUpgrade, UpgradeRefusal> judge_websocket_upgrade(const Htt
   }
 
   const auto offered = elements_of(request, "sec-websocket-protocol");
-  const auto chosen = std::find_if(offered.begin(), offered.end(), [](std::string_view element) {
-    return equals_ignoring_case(element, kSubprotocol);
+  const bool amqp_only = is_service_bus_path(request);
+  const auto chosen = std::find_if(offered.begin(), offered.end(), [amqp_only](std::string_view element) {
+    return is_amqp_subprotocol(element) || (!amqp_only && equals_ignoring_case(element, kMqtt));
   });
   if (chosen != offered.end()) return WebSocketUpgrade{std::string(*key), std::string(*chosen)};
+  const std::string spoken = amqp_only ? "AMQPWSB10" : "mqtt and AMQPWSB10";
   if (!offered.empty()) {
     return bad_request("No sub-protocol of this hub among those offered (" + joined(offered) +
-                       "): it speaks mqtt");
+                       "): it speaks " + spoken);
   }
-  if (rules.require_subprotocol) {
-    return bad_request("The header Sec-WebSocket-Protocol is missing: offer mqtt");
+  if (rules.require_subprotocol || amqp_only) {
+    return bad_request("The header Sec-WebSocket-Protocol is missing: offer " + spoken);
   }
   return WebSocketUpgrade{std::string(*key), ""};
 }

@@ -30,6 +30,7 @@ struct AmqpAddress {
   std::string entity;     // of management, partition and producer: as written; empty for the bare $management
   std::string group;      // consumer group, as written
   std::string partition;  // as written
+  std::string path;       // all of it, decoded, lower case: what claims are compared with
   std::string rest;       // of events_redirect: what stands behind messages/events, with its slash
 };
 

@@ -26,7 +26,7 @@ struct AmqpStatistics {
   std::uint64_t devices = 0;  // accepted and not ended
   std::uint64_t accepted_links = 0;
   std::uint64_t refused_links = 0;
-  std::uint64_t refused_tokens = 0;
+  std::uint64_t refusals = 0;  // of tokens, passwords and links, told to the log
   std::uint64_t telemetry_messages = 0;
   std::uint64_t telemetry_bytes = 0;
   std::uint64_t c2d_sent = 0;     // by back ends over their links
@@ -58,7 +58,8 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   void drain(milliseconds spread, Task done);
 
   // For connections and their links.
-  HubServices& services() { return services_; }
+  const HubServices& services() const { return services_; }
+  ShardIndex shard() const { return services_.shard; }
   const HubSecurity& security() const { return *security_; }
   const ActiveFaultsPtr& faults() const { return faults_; }  // null without any
   HubObserver& observer() { return observer_; }
@@ -95,8 +96,27 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   std::vector<DeviceSlot> devices_;
   std::vector<std::uint32_t> free_devices_;
   bool draining_ = false;
+  std::vector<std::uint64_t> to_drain_;
+  std::size_t drained_per_step_ = 0;
+  void drain_some();
+  void finish_drain();
+  void deliver_acks(const std::vector<Ack>& acks);
   TimerId drain_timer_{};
   Task drain_done_;
+};
+
+// Gives what owners say to the adapter whose connection it is for.
+class ConnectionSwitch final : public ConnectionPort {
+ public:
+  ConnectionSwitch(ConnectionPort& mqtt, ConnectionPort& amqp) : mqtt_(mqtt), amqp_(amqp) {}
+  void deliver(ConnectionRef connection, ConnectionMessage message) override {
+    ConnectionPort& port = (connection.slot & kAmqpSlotBit) != 0 ? amqp_ : mqtt_;
+    port.deliver(connection, std::move(message));
+  }
+
+ private:
+  ConnectionPort& mqtt_;
+  ConnectionPort& amqp_;
 };
 
 }  // namespace kyanite

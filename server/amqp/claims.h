@@ -13,17 +13,24 @@
 
 namespace kyanite {
 
-// What a proven token opens on a connection (spec amqp.md 3). Names the links it authorised by `id`, which a
-// renewal keeps.
+// What a proven credential opens on a connection (spec amqp.md 3). Names the links it authorised by `id`,
+// which a renewal keeps.
 struct Claim {
   std::uint64_t id = 0;
-  std::string audience;          // path below the host, decoded, lower case where case does not matter
-  std::string policy;            // of a policy's token; empty for a device's own
-  Rights rights;                 // of the policy
-  std::optional<Identity> only;  // a policy's token whose scope is one device, or the device's own
-  Credentials credentials;       // of a device's own: what its owner judges when a link comes
-  WallTime expiry{};             // without grace
+  std::string audience;               // path below the host, decoded, lower case; empty: the whole hub
+  std::string scope;                  // the same of the token's own resource, which is never narrower
+  std::string policy;                 // of a policy's token; empty for a device's own credential
+  Rights rights;                      // of the policy, or of a bearer token
+  std::optional<Identity> only;       // the one identity that it opens
+  Credentials credentials;            // what a device's owner judges when a link comes
+  WallTime expiry = WallTime::max();  // without grace
 };
+
+// The audience or the resource of a token as a claim keeps it: without scheme, host, port and slashes at the
+// ends, percent-decoded, lower case.
+std::string claim_path(std::string_view audience);
+// True when `path` is `prefix` or lies below it, by whole segments.
+bool is_below(std::string_view path, std::string_view prefix);
 
 // Claims holds the claims of one connection. A later put for the same audience replaces the earlier one.
 // Bound: kClaimsMax; the one that ends first gives way.
@@ -33,13 +40,17 @@ class Claims {
 
   // The claim with the id it has here.
   const Claim& put(Claim claim);
-  // One that gives the right to a hub-wide node; the one that lives longest.
-  const Claim* find_right(Right right) const;
-  // One for the links of this identity: its own token, or a policy's with DeviceConnect that covers it.
+  // The one that opens a hub-wide node with this path (see claim_path): its policy has the right, and its
+  // audience is the closest to the path, else its scope covers it.
+  const Claim* find_right(Right right, std::string_view path) const;
+  // Any with the right, whatever its audience.
+  const Claim* find_any(Right right) const;
+  // The one for the links of this identity: its own credential, or a policy's with DeviceConnect.
   const Claim* find_device(const Identity& identity) const;
   const Claim* find(std::uint64_t id) const;
-  // Takes out what ended at or before `now`.
+  // Takes out what ended before `now`.
   std::vector<Claim> take_expired(WallTime now);
+  // The first end of any; nothing when none ends.
   std::optional<WallTime> next_expiry() const;
   bool empty() const { return claims_.empty(); }
 

@@ -353,6 +353,22 @@ Result<void> Application::open_listeners() {
                  to_text({listen_problem("listen.https", "--https", settings.listen.https, error_number)}));
   }
   https_ = std::move(*https);
+  const auto accept_amqp = [this](Shard& shard, std::unique_ptr<TlsStream> stream) {
+    hub_shards_[shard.index()]->amqp().accept(std::make_unique<TlsChannel>(std::move(stream)));
+  };
+  const auto open_amqp = [&](const std::optional<ListenAddress>& address, std::unique_ptr<Listener>& into,
+                             const char* key, const char* flag, bool with_tls) -> Result<void> {
+    if (!address) return {};
+    listen.address = to_string(*address);
+    auto opened = Listener::open(*shards_, listen, with_tls ? mqtts_context_ : nullptr, accept_amqp,
+                                 &error_number, shards_->count() > 2 ? 2 : 0);
+    if (!opened) return Error(Errc::io_failed, to_text({listen_problem(key, flag, *address, error_number)}));
+    into = std::move(*opened);
+    return {};
+  };
+  if (auto done = open_amqp(settings.listen.amqps, amqps_, "listen.amqps", "--amqps", true); !done)
+    return done;
+  if (auto done = open_amqp(settings.listen.amqp, amqp_, "listen.amqp", "--amqp", false); !done) return done;
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->shard().post(
         [target = hub_shard.get(), port = https_->port()] { target->set_https_port(port); });
@@ -366,6 +382,8 @@ Result<void> Application::announce() {
       {.host_name = host_names_.front(),
        .mqtts_port = mqtts_->port(),
        .https_port = https_->port(),
+       .amqps_port = amqps_ ? amqps_->port() : std::uint16_t{0},
+       .amqp_port = amqp_ ? amqp_->port() : std::uint16_t{0},
        .https_connect = to_string(local_address(options_.settings.listen.https, https_->port())),
        .service_connection_string = {},  // the keeper's
        .ca_file = certificate_.ca_file.string(),
@@ -376,9 +394,11 @@ Result<void> Application::announce() {
   const HubFile& hub = *published;
   const ListenAddress mqtts{options_.settings.listen.mqtts.address, mqtts_->port()};
   const ListenAddress https{options_.settings.listen.https.address, https_->port()};
+  std::optional<ListenAddress> amqps = options_.settings.listen.amqps;
+  if (amqps_) amqps->port = amqps_->port();
   if (options_.print_block) {
-    const std::string block =
-        start_block(hub, to_string(mqtts), to_string(https), name_was_chosen_, program_name());
+    const std::string block = start_block(hub, to_string(mqtts), to_string(https), to_string(amqps),
+                                          name_was_chosen_, program_name());
     std::fwrite(block.data(), 1, block.size(), stdout);
     std::fflush(stdout);
   }
@@ -387,6 +407,7 @@ Result<void> Application::announce() {
                       {"host", host_names_.front()},
                       {"mqtts", to_string(mqtts)},
                       {"https", to_string(https)},
+                      {"amqps", to_string(amqps)},
                       {"data", hub.data_directory},
                       {"pid", hub.pid},
                       {"start_ms", std::chrono::duration_cast<milliseconds>(start_time).count()}});
@@ -478,12 +499,13 @@ void Application::drain(bool for_successor) {
   if (snapshots_) snapshots_->close();
   options_.settings.listen.mqtts.port = mqtts_->port();
   options_.settings.listen.https.port = https_->port();
-  mqtts_->stop();
-  https_->stop();
+  if (amqps_) options_.settings.listen.amqps->port = amqps_->port();
+  if (amqp_) options_.settings.listen.amqp->port = amqp_->port();
+  stop_listeners();
   jobs_->stop();
   configurations_->stop();
   // Shared with tasks that may still run when the deadline has passed.
-  const auto waiting = std::make_shared<std::atomic<unsigned>>(2 * shards_->count());
+  const auto waiting = std::make_shared<std::atomic<unsigned>>(3 * shards_->count());
   const milliseconds longest_spread =
       for_successor ? milliseconds(0) : milliseconds(options_.settings.drain_timeout / 2);
   for (const auto& hub_shard : hub_shards_) {
@@ -492,6 +514,7 @@ void Application::drain(bool for_successor) {
       target->directory().drain();
       target->api().drain();
       target->mqtt().drain(std::min(spread, longest_spread), [waiting] { --*waiting; });
+      target->amqp().drain(std::min(spread, longest_spread), [waiting] { --*waiting; });
       target->http().drain([waiting] { --*waiting; });
     });
   }
@@ -518,10 +541,15 @@ void Application::flush_events(SteadyTime deadline) {
   while (*waiting > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kFlushPoll);
 }
 
+void Application::stop_listeners() {
+  for (Listener* listener : {mqtts_.get(), https_.get(), amqps_.get(), amqp_.get()}) {
+    if (listener) listener->stop();
+  }
+}
+
 // Safe at any stage of the start, and twice.
 void Application::stop_engine() {
-  if (mqtts_) mqtts_->stop();
-  if (https_) https_->stop();
+  stop_listeners();
   if (blobs_) blobs_->stop();
   if (stores_) stores_->close();
   if (shards_) {
@@ -530,6 +558,8 @@ void Application::stop_engine() {
   }
   mqtts_.reset();
   https_.reset();
+  amqps_.reset();
+  amqp_.reset();
   administration_.reset();
   clock_control_.reset();
   registry_jobs_.reset();

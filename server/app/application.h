@@ -93,6 +93,7 @@ class Application {
   void keep_certificate(const Error& problem);
   void drain(bool for_successor = false);
   void flush_events(SteadyTime deadline);
+  void stop_listeners();
   void stop_engine();
 
   Options options_;
@@ -133,6 +134,8 @@ class Application {
   std::unique_ptr<RegistryJobs> registry_jobs_;
   std::unique_ptr<Listener> mqtts_;
   std::unique_ptr<Listener> https_;
+  std::unique_ptr<Listener> amqps_;  // null when off, here and below
+  std::unique_ptr<Listener> amqp_;
 };
 
 }  // namespace kyanite

@@ -18,26 +18,36 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
   }
   HubObserver& told = monitor_ ? static_cast<HubObserver&>(*monitor_) : observer;
   mqtt_ = std::make_unique<MqttShard>(*services_, security, told);
-  hub.router.bind_connections(index, mqtt_->connections());
-  hub.stores.on_pressure_change(shard_, [this](StorePressure pressure) { mqtt_->on_pressure(pressure); });
+  amqp_ = std::make_unique<AmqpShard>(*services_, security, told);
+  connections_ = std::make_unique<ConnectionSwitch>(mqtt_->connections(), *amqp_);
+  hub.router.bind_connections(index, *connections_);
+  hub.stores.on_pressure_change(shard_, [this](StorePressure pressure) {
+    mqtt_->on_pressure(pressure);
+    amqp_->on_pressure(pressure);
+  });
   api_ = std::make_unique<ApiRouter>(*services_, facts, security, observer);
   http_ = std::make_unique<HttpShard>(shard_, *api_);
   hub.clock.on_shift(shard_, [this](milliseconds shift) { on_clock_shift(shift); });
   http_->offer_websocket({.rules = {.require_subprotocol = hub.settings.ws.require_subprotocol},
                           .accept = [this](std::unique_ptr<TlsStream> stream, WsHandshake handshake) {
-                            mqtt_->accept(
-                                std::make_unique<WsChannel>(std::move(stream), std::move(handshake)));
+                            const bool is_amqp = is_amqp_subprotocol(handshake.subprotocol);
+                            auto channel =
+                                std::make_unique<WsChannel>(std::move(stream), std::move(handshake));
+                            if (is_amqp) return amqp_->accept(std::move(channel));
+                            mqtt_->accept(std::move(channel));
                           }});
 }
 
 void HubShard::set_security(const HubSecurityPtr& security) {
   directory_.set_security(security);
   mqtt_->set_security(security);
+  amqp_->set_security(security);
   api_->set_security(security);
 }
 
 void HubShard::set_faults(const ActiveFaultsPtr& faults) {
   mqtt_->set_faults(faults);
+  amqp_->set_faults(faults);
   api_->set_faults(faults);
 }
 
@@ -45,6 +55,7 @@ void HubShard::on_clock_shift(milliseconds shift) {
   api_->set_clock_shift(shift);
   directory_.on_clock_shift();
   mqtt_->on_clock_shift();
+  amqp_->on_clock_shift();
 }
 
 }  // namespace kyanite

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "server/amqp/amqp_shard.h"
 #include "server/api/api_router.h"
 #include "server/app/log_observer.h"
 #include "server/device/mqtt_shard.h"
@@ -56,6 +57,7 @@ class HubShard {
   DeviceDirectory& directory() { return directory_; }
   RegistryService& registry() { return *registry_; }
   MqttShard& mqtt() { return *mqtt_; }
+  AmqpShard& amqp() { return *amqp_; }
   HttpShard& http() { return *http_; }
   ApiRouter& api() { return *api_; }
 
@@ -82,6 +84,8 @@ class HubShard {
   std::unique_ptr<QueryService> queries_;
   std::unique_ptr<HubServices> services_;
   std::unique_ptr<MqttShard> mqtt_;
+  std::unique_ptr<AmqpShard> amqp_;
+  std::unique_ptr<ConnectionSwitch> connections_;
   std::unique_ptr<ApiRouter> api_;
   std::unique_ptr<HttpShard> http_;
 };

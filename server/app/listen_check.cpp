@@ -81,6 +81,10 @@ Problems check_listen_addresses(const Settings::Listeners& listen) {
     out.push_back(listen_problem("listen.mqtts", "--mqtts", listen.mqtts, error));
   if (const int error = try_to_bind(listen.https))
     out.push_back(listen_problem("listen.https", "--https", listen.https, error));
+  if (const int error = listen.amqps ? try_to_bind(*listen.amqps) : 0)
+    out.push_back(listen_problem("listen.amqps", "--amqps", *listen.amqps, error));
+  if (const int error = listen.amqp ? try_to_bind(*listen.amqp) : 0)
+    out.push_back(listen_problem("listen.amqp", "--amqp", *listen.amqp, error));
   return out;
 }
 

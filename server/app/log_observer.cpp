@@ -80,6 +80,12 @@ void LogObserver::on_will_unusable(const ConnectionFacts& connection, std::strin
       {{"device", connection.identity.device}, {"conn", connection_text(connection.ref)}, {"topic", topic}});
 }
 
+void LogObserver::on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
+                                  const Error& error) {
+  log::info("amqp_refused",
+            {{"address", address}, {"container", container}, {"what", what}, {"reason", error.detail}});
+}
+
 void LogObserver::on_refusals_unrecorded(std::uint64_t count) {
   log::warning(
       "operations_records_dropped",

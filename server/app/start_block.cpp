@@ -30,11 +30,13 @@ std::string program_name() {
 }
 
 std::string start_block(const HubFile& hub, const std::string& mqtts_address,
-                        const std::string& https_address, bool name_was_chosen, const std::string& program) {
+                        const std::string& https_address, const std::string& amqps_address,
+                        bool name_was_chosen, const std::string& program) {
   std::string out;
   out += "\nKyanite " + hub.version + " is ready.\n\n";
   out += "  devices (MQTT over TLS)    " + mqtts_address + "\n";
   out += "  services (REST over TLS)   " + https_address + "\n";
+  out += "  both (AMQP over TLS)       " + amqps_address + "\n";
   out += "  host name                  " + hub.host_name + "\n";
   out += "  CA that clients must trust " +
          (hub.ca_file.empty() ? "that of your own certificate" : hub.ca_file) + "\n";

@@ -9,7 +9,8 @@ namespace kyanite {
 // What a person reads when the hub is ready: where it listens, the CA file, the connection string, what to
 // try next.
 std::string start_block(const HubFile& hub, const std::string& mqtts_address,
-                        const std::string& https_address, bool name_was_chosen, const std::string& program);
+                        const std::string& https_address, const std::string& amqps_address,
+                        bool name_was_chosen, const std::string& program);
 
 // How to call this program again: "kyanite" when that is what the shell finds, else its path.
 std::string program_name();

@@ -159,8 +159,9 @@ Rights granted(const std::string& grant, std::string_view name, const HubSecurit
   return policy ? policy->rights : Rights();
 }
 
-Result<void> authorize_bearer(std::string_view token, NeededRights needed, const HubSecurity& security,
-                              WallTime now) {
+}  // namespace
+
+Result<Rights> rights_of_bearer(std::string_view token, const HubSecurity& security, WallTime now) {
   Rights held;
   for (const std::string& grant : security.rules.test_tokens) held = held | granted(grant, token, security);
   if (held == Rights() && security.bearer_keys) {
@@ -172,18 +173,21 @@ Result<void> authorize_bearer(std::string_view token, NeededRights needed, const
         held = held | granted(grant, value, security);
     }
   }
-  if (!needed.met_by(held)) return refused("bearer token without the right needed");
-  return {};
+  if (held == Rights()) return refused("bearer token without any right");
+  return held;
 }
-
-}  // namespace
 
 Result<void> authorize_service(std::string_view authorization, NeededRights needed,
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now) {
   if (authorization.empty()) return refused("no Authorization");
   if (equals_ignoring_case(authorization.substr(0, kBearerScheme.size()), kBearerScheme))
-    return authorize_bearer(authorization.substr(kBearerScheme.size()), needed, security, now);
+{
+    const Result<Rights> held = rights_of_bearer(authorization.substr(kBearerScheme.size()), security, now);
+    if (!held) return held.error();
+    if (!needed.met_by(*held)) return refused("bearer token without the right needed");
+    return {};
+  }
   const Result<SasToken> token = parse_sas_token(authorization);
   if (!token) return token.error();
   if (token->policy.empty()) return refused("a device's token does not open the service");

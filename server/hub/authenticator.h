@@ -29,6 +29,10 @@ Result<void> authorize_service(std::string_view authorization, NeededRights need
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now);
 
+// What a bearer token (without its scheme) opens: by the rules of the settings, what its claims are granted.
+// Errors: unauthorized, also when that is nothing.
+Result<Rights> rights_of_bearer(std::string_view token, const HubSecurity& security, WallTime now);
+
 // Whose credential a request on a route of devices carries.
 enum class DeviceCaller : std::uint8_t {
   policy,  // proven: a policy with DeviceConnect, whatever the identity's own kind of credential

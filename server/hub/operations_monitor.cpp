@@ -77,6 +77,11 @@ void OperationsMonitor::on_will_unusable(const ConnectionFacts& connection, std:
   next_.on_will_unusable(connection, topic);
 }
 
+void OperationsMonitor::on_amqp_refused(std::string_view address, std::string_view container,
+                                        std::string_view what, const Error& error) {
+  next_.on_amqp_refused(address, container, what, error);
+}
+
 void OperationsMonitor::on_refusals_unrecorded(std::uint64_t count) { next_.on_refusals_unrecorded(count); }
 
 void OperationsMonitor::record(const ConnectionFacts& connection, const Operation& operation) {

@@ -36,6 +36,8 @@ class OperationsMonitor final : public HubObserver {
   void on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
                             std::size_t bytes) override;
   void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
+  void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
+                       const Error& error) override;
   void on_refusals_unrecorded(std::uint64_t count) override;
 
  private:

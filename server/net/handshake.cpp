@@ -74,7 +74,7 @@ void Handshake::on_first_byte(const TlsStream::error_code& error) {
   const ssize_t size = ::recv(stream_->socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return wait_first_byte();
   if (size <= 0) return end(HandshakeEnd::failed);
-  if (first != kTlsHandshakeRecord) return end(HandshakeEnd::plain_text);
+  if (first != kTlsHandshakeRecord && !stream_->is_plain()) return end(HandshakeEnd::plain_text);
   silent_ = false;
   const auto left = std::chrono::ceil<milliseconds>(deadline_ - stream_->shard().now());
   limit_to(std::max(left, milliseconds(0)));

@@ -275,7 +275,8 @@ void Listener::Core::begin_handshake(unsigned lane, Descriptor descriptor, bool 
     return release_lane(lane);
   }
   descriptor.release();
-  auto stream = std::make_unique<TlsStream>(shard, std::move(socket), *contexts_->get());
+  const std::shared_ptr<const TlsContext> context = contexts_ ? contexts_->get() : nullptr;
+  auto stream = std::make_unique<TlsStream>(shard, std::move(socket), context.get());
   const boost::intrusive_ptr<Handshake> handshake(
       new Handshake(std::move(stream),
                     [self = shared_from_this(), lane](HandshakeEnd end, std::unique_ptr<TlsStream> finished) {

@@ -54,9 +54,9 @@ class Listener {
   // must not change what it captured. stream->peer() says who it is.
   using OnAccepted = std::function<void(Shard& shard, std::unique_ptr<TlsStream> stream)>;
 
-  // Binds and listens on shard `acceptor_shard`'s loop, and begins to accept. Errc::io_failed names the
-  // address and the reason; Errc::config_invalid an address that cannot be read. error_number, when given,
-  // receives the errno.
+  // Without contexts the port speaks plain TCP. Binds and listens on shard `acceptor_shard`'s loop, and
+  // begins to accept. Errc::io_failed names the address and the reason; Errc::config_invalid an address that
+  // cannot be read. error_number, when given, receives the errno.
   static Result<std::unique_ptr<Listener>> open(ShardGroup& shards, ListenerSettings settings,
                                                 std::shared_ptr<const TlsContextHolder> contexts,
                                                 OnAccepted on_accepted, int* error_number = nullptr,

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 #include <boost/asio/ip/v6_only.hpp>
 #include <cerrno>
@@ -24,9 +25,9 @@ std::string der_of(X509* certificate) {
 
 void TlsStream::FreeSsl::operator()(SSL* ssl) const { SSL_free(ssl); }
 
-TlsStream::TlsStream(Shard& shard, Socket socket, const TlsContext& context)
-    : shard_(shard), socket_(std::move(socket)), ssl_(SSL_new(context.native())) {
-  KYANITE_ASSERT(ssl_ != nullptr);
+TlsStream::TlsStream(Shard& shard, Socket socket, const TlsContext* context)
+    : shard_(shard), socket_(std::move(socket)), ssl_(context ? SSL_new(context->native()) : nullptr) {
+  KYANITE_ASSERT(!context || ssl_ != nullptr);
   // Errors here mean that the peer has gone; the handshake will find out.
   error_code ignored;
   socket_.native_non_blocking(true, ignored);
@@ -40,16 +41,18 @@ TlsStream::TlsStream(Shard& shard, Socket socket, const TlsContext& context)
                : address.to_string();
     peer_.port = endpoint.port();
   }
+  if (!ssl_) return;
   SSL_set_accept_state(ssl_.get());
   KYANITE_ASSERT(SSL_set_fd(ssl_.get(), socket_.native_handle()) == 1);
 }
 
 TlsStream::~TlsStream() = default;
 
-bool TlsStream::resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
+bool TlsStream::resumed() const { return ssl_ && SSL_session_reused(ssl_.get()) == 1; }
 
 TlsStream::Outcome TlsStream::try_handshake() {
   if (failed_) return {Status::failed};
+  if (!ssl_) return {Status::ok};
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl_.get());
   if (result == 1) describe_peer();
@@ -58,6 +61,12 @@ TlsStream::Outcome TlsStream::try_handshake() {
 
 TlsStream::Outcome TlsStream::try_read(void* data, std::size_t size) {
   if (failed_) return {Status::failed};
+  if (!ssl_) {
+    const Outcome read = plain_outcome(::recv(socket_.native_handle(), data, size, MSG_DONTWAIT));
+    if (read.status == Status::ok && read.bytes == 0 && size > 0) return {Status::closed};
+    if (read.status == Status::want_write) return {Status::want_read};
+    return read;
+  }
   ERR_clear_error();
   std::size_t bytes = 0;
   const int result = SSL_read_ex(ssl_.get(), data, size, &bytes);
@@ -66,6 +75,12 @@ TlsStream::Outcome TlsStream::try_read(void* data, std::size_t size) {
 
 TlsStream::Outcome TlsStream::try_write(const void* data, std::size_t size) {
   if (failed_ || close_notify_sent_) return {Status::failed};
+  if (!ssl_) {
+    const Outcome sent =
+        plain_outcome(::send(socket_.native_handle(), data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
+    write_blocked_ = sent.status == Status::want_write;
+    return sent;
+  }
   ERR_clear_error();
   std::size_t bytes = 0;
   const int result = SSL_write_ex(ssl_.get(), data, size, &bytes);
@@ -74,7 +89,16 @@ TlsStream::Outcome TlsStream::try_write(const void* data, std::size_t size) {
   return done;
 }
 
-bool TlsStream::has_pending() const { return SSL_has_pending(ssl_.get()) == 1; }
+// Of a bare socket; that it cannot go on is told as want_write.
+TlsStream::Outcome TlsStream::plain_outcome(std::ptrdiff_t result) {
+  if (result >= 0) return {Status::ok, static_cast<std::size_t>(result)};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {Status::want_write};
+  error_number_ = errno;
+  failed_ = true;
+  return {Status::failed};
+}
+
+bool TlsStream::has_pending() const { return ssl_ && SSL_has_pending(ssl_.get()) == 1; }
 
 void TlsStream::send_close_notify() {
   if (write_blocked_) return;
@@ -82,6 +106,11 @@ void TlsStream::send_close_notify() {
 }
 
 TlsStream::Outcome TlsStream::try_shutdown() {
+  if (!ssl_) {
+    if (!failed_ && !close_notify_sent_) ::shutdown(socket_.native_handle(), SHUT_WR);
+    close_notify_sent_ = true;
+    return {Status::ok};
+  }
   if (failed_ || SSL_is_init_finished(ssl_.get()) != 1) return {Status::failed};
   if (close_notify_sent_) return {Status::ok};
   ERR_clear_error();

@@ -20,7 +20,8 @@
 
 namespace kyanite {
 
-// TlsStream is the server side of TLS over one accepted socket. OpenSSL works on the socket's descriptor and
+// TlsStream is the server side of TLS over one accepted socket, or of the bare socket where a listener speaks
+// without TLS (spec amqp.md 1). OpenSSL works on the socket's descriptor and
 // Asio only waits for readiness: 15 KiB per idle connection instead of 71 with asio::ssl::stream
 // (architecture.md section 1).
 //
@@ -47,7 +48,8 @@ class TlsStream {
   };
 
   // The socket belongs to shard.io() and becomes non-blocking with TCP_NODELAY.
-  TlsStream(Shard& shard, Socket socket, const TlsContext& context);
+  // Without a context the stream is plain TCP: its handshake is done at once, peer().tls_version stays empty.
+  TlsStream(Shard& shard, Socket socket, const TlsContext* context);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
@@ -60,6 +62,7 @@ class TlsStream {
   const PeerInfo& peer() const { return peer_; }
   PeerInfo& peer() { return peer_; }
   bool resumed() const;
+  bool is_plain() const { return !ssl_; }
 
   // Direct calls; none blocks.
   Outcome try_handshake();
@@ -135,6 +138,7 @@ class TlsStream {
   };
 
   Outcome try_shutdown();
+  Outcome plain_outcome(std::ptrdiff_t result);
   Outcome outcome(int result, std::size_t bytes);
   error_code to_error(Status status) const;
   void describe_peer();

@@ -9,7 +9,7 @@ import unittest
 
 from program import PROGRAM, SIGHUP, SIGINT, SIGTERM, HubCase, occupied_port, run, send, wait_for
 
-ANY = ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0"]
+ANY = ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--amqps", "127.0.0.1:0"]
 
 
 def mode(path):
@@ -125,13 +125,13 @@ class BadInput(HubCase):
         config.write_text('{ // comment\n "listen": {"mqts": "x"}, "storage": {"durability": "maybe"} }')
         with occupied_port() as port:
             result = run("serve", "--config", config, "--data", "/proc/nowhere", "--mqtts", f"127.0.0.1:{port}",
-                         "--https", "127.0.0.1:0", env={"KYANITE_LOG_LEVEL": "loud", "KYANITE_NONSENSE": "1"})
+                         "--https", "127.0.0.1:0", "--amqps", "off", env={"KYANITE_LOG_LEVEL": "loud", "KYANITE_NONSENSE": "1"})
         self.assert_refused(result, "listen.mqts", "did you mean listen.mqtts?", "storage.durability", '"fsync" or "os"',
                             "KYANITE_LOG_LEVEL", "KYANITE_NONSENSE", "data directory /proc/nowhere", "--mqtts",
                             "another program has port")
 
     def test_an_address_this_machine_lacks_is_named(self):
-        result = run("serve", "--data", self.folder / "d", "--mqtts", "192.0.2.1:0", "--https", "127.0.0.1:0")
+        result = run("serve", "--data", self.folder / "d", "--mqtts", "192.0.2.1:0", "--https", "127.0.0.1:0", "--amqps", "off")
         self.assert_refused(result, "192.0.2.1", "no such address")
         self.assertFalse((self.folder / "d" / "hub.json").exists())
 
@@ -170,7 +170,7 @@ class BadInput(HubCase):
         data.mkdir()
         os.chmod(self.folder, 0o755)
         os.chown(data, 65534, 65534)
-        result = run("serve", "--data", data, "--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:443", user="nobody")
+        result = run("serve", "--data", data, "--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:443", "--amqps", "off", user="nobody")
         self.assert_refused(result, "setcap cap_net_bind_service", "net.ipv4.ip_unprivileged_port_start=443", "container",
                             "--https ADDR:PORT")
 

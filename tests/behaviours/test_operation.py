@@ -60,7 +60,7 @@ class Operation(unittest.TestCase):
                               env={**os.environ, **(environment or {})}, cwd=world.folder("cwd"))
 
     def ports(self):
-        return ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0"]
+        return ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--amqps", "127.0.0.1:0"]
 
     def assert_refused(self, result, *texts):
         self.assertNotEqual(result.returncode, 0)
@@ -166,7 +166,7 @@ class Operation(unittest.TestCase):
             taken.listen()
             address = "127.0.0.1:%d" % taken.getsockname()[1]
             place = world.folder("ports")
-            result = self.serve("--data", place / "data", "--mqtts", address, "--https", address)
+            result = self.serve("--data", place / "data", "--mqtts", address, "--https", address, "--amqps", "off")
         self.assert_refused(result, address.split(":")[1])
 
     def test_a_store_of_a_newer_format(self):

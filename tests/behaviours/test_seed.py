@@ -72,7 +72,7 @@ class Seed(unittest.TestCase):
     def refused(self, arguments):
         place = folder("refused")
         done = subprocess.run(
-            [str(program()), "serve", "--data", str(place / "data"), "--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", *arguments],
+            [str(program()), "serve", "--data", str(place / "data"), "--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--amqps", "off", *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 1, done)
         return done.stderr

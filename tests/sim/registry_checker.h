@@ -33,6 +33,7 @@ class RegistryChecker final : public HubObserver {
   void on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
                             std::size_t bytes) override;
   void on_will_unusable(const ConnectionFacts&, std::string_view) override {}
+  void on_amqp_refused(std::string_view, std::string_view, std::string_view, const Error&) override {}
   void on_refusals_unrecorded(std::uint64_t) override {}
 
  private:

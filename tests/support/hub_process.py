@@ -42,7 +42,14 @@ class Hub:
     """One hub on one data directory. `start` waits until it is ready; `kill` is SIGKILL; `stop` is SIGTERM."""
 
     def __init__(
-        self, binary, data, mqtts="127.0.0.1:0", https="127.0.0.1:0", environment=None, arguments=()
+        self,
+        binary,
+        data,
+        mqtts="127.0.0.1:0",
+        https="127.0.0.1:0",
+        amqps="127.0.0.1:0",
+        environment=None,
+        arguments=(),
     ):
         self.data = Path(data)
         self.log_file = self.data.with_name(self.data.name + ".log")
@@ -55,6 +62,8 @@ class Hub:
             mqtts,
             "--https",
             https,
+            "--amqps",
+            amqps,
             *arguments,
         ]
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("KYANITE_")}

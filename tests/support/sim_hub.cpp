@@ -47,6 +47,11 @@ void RecordingObserver::on_will_unusable(const ConnectionFacts& connection, std:
   lines_.push_back("will unusable " + name_of(connection.identity) + " " + std::string(topic));
 }
 
+void RecordingObserver::on_amqp_refused(std::string_view, std::string_view, std::string_view what,
+                                        const Error& error) {
+  lines_.push_back("amqp refused " + std::string(what) + ": " + error.detail);
+}
+
 void RecordingObserver::on_refusals_unrecorded(std::uint64_t count) {
   lines_.push_back("unrecorded " + std::to_string(count));
 }

@@ -7,7 +7,10 @@ namespace kyanite {
 std::string encode_hub_file(const HubFile& file) {
   Json json;
   json["hostName"] = file.host_name;
-  json["ports"] = {{"mqtts", file.mqtts_port}, {"https", file.https_port}};
+  json["ports"] = {{"mqtts", file.mqtts_port},
+                   {"https", file.https_port},
+                   {"amqps", file.amqps_port},
+                   {"amqp", file.amqp_port}};
   json["httpsConnect"] = file.https_connect;
   json["serviceConnectionString"] = file.service_connection_string;
   json["caFile"] = file.ca_file;
@@ -42,6 +45,8 @@ Result<HubFile> decode_hub_file(std::string_view text) {
       !text_of("serviceConnectionString", out.service_connection_string)) {
     return Error(Errc::format_error, "hub.json lacks hostName, ports or serviceConnectionString");
   }
+  port_of("amqps", out.amqps_port);
+  port_of("amqp", out.amqp_port);
   text_of("httpsConnect", out.https_connect);
   text_of("caFile", out.ca_file);
   text_of("dataDirectory", out.data_directory);

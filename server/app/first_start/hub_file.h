@@ -15,6 +15,8 @@ struct HubFile {
   std::string host_name;
   std::uint16_t mqtts_port = 0;
   std::uint16_t https_port = 0;
+  std::uint16_t amqps_port = 0;  // 0: off, here and below
+  std::uint16_t amqp_port = 0;
   std::string https_connect;  // "127.0.0.1:443": where this machine reaches the REST endpoint, whatever the
                               // name resolves to
   std::string service_connection_string;

@@ -25,6 +25,7 @@ def hub():
             os.environ["COMPAT_BINARY"],
             Path(folder) / "data",
             mqtts="127.0.0.1:8883",
+            amqps="127.0.0.1:5671",
             https="127.0.0.1:443",
             environment={
                 "KYANITE_AUTH_SAS_GRACE_SECONDS": str(SAS_GRACE_SECONDS),
