@@ -88,7 +88,8 @@ AmqpDevice::AmqpDevice(AmqpConnection& connection, ConnectionRef self, Identity 
 AmqpDevice::~AmqpDevice() {
   executor().cancel(expiry_timer_);
   executor().cancel(shaping_timer_);
-  leave(EndReason::link_lost, "the connection ended");
+  leave_as_connection();
+  shard_.remove_device(self_);
 }
 
 Executor& AmqpDevice::executor() const { return shard_.services().executor; }
@@ -196,8 +197,17 @@ void AmqpDevice::leave(EndReason reason, std::string_view detail) {
 
 void AmqpDevice::leave_if_unused() {
   if (state_ != State::attached || !links_.empty() || !openings_.empty()) return;
-  leave(EndReason::device_disconnected, {});
+  leave_as_connection();
   connection_.remove_device(identity());
+}
+
+// As the end of the last link, or of the connection, looks to an operator.
+void AmqpDevice::leave_as_connection() {
+  if (!connection_.is_finishing()) return leave(EndReason::device_disconnected, {});
+  if (shard_.is_draining()) return leave(EndReason::shutting_down, {});
+  const bool is_orderly = connection_.engine().state() == amqp::EngineState::closed;
+  is_orderly ? leave(EndReason::device_disconnected, {})
+             : leave(EndReason::link_lost, "the connection ended");
 }
 
 void AmqpDevice::end_links(const amqp::Condition& condition) {
@@ -259,6 +269,7 @@ void AmqpDevice::on_subscribed(amqp::LinkId id, FilterKind kind, const Result<vo
 }
 
 void AmqpDevice::accept(const Opening& opening) {
+  if (connection_.has_ended() || !connection_.engine().has(opening.attach.link)) return;
   auto link = make_device_link(connection_, *this, opening.attach, opening.node);
   if (!link) {
     return connection_.refuse(opening.attach.link,

@@ -105,6 +105,7 @@ class AmqpDevice {
   void end_links(const amqp::Condition& condition);
   void leave(EndReason reason, std::string_view detail);
   void leave_if_unused();
+  void leave_as_connection();
   void watch_expiry(std::optional<WallTime> expiry);
   ConnectionFacts facts() const;
   Executor& executor() const;

@@ -24,7 +24,6 @@ def put_token(client, token, audience):
     if not hasattr(client, "requester"):
         client.requester = client.cbs()
     status = client.requester.put_token(token, audience).application["status-code"]
-    client.requester.receiver.settle(client.incoming[0] - 1)
     return status
 
 
