@@ -209,6 +209,8 @@ void Application::build_shards() {
   });
   throttles_ = std::make_unique<Throttles>(options_.settings.limits);
   feedback_ = std::make_unique<FeedbackQueue>(shards_->shard(0), stores_->feedback(), options_.settings.c2d);
+  for (const auto& hub_shard : hub_shards_)
+    hub_shard->directory().on_feedback([this] { feedback_->on_written(); });
   uploads_ = std::make_unique<FileUploads>(shards_->shard(0), stores_->documents(),
                                            options_.settings.file_upload, upload_storage_);
   uploads_->start();
