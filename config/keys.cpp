@@ -85,6 +85,15 @@ Fault apply_host_names(Settings& settings, const json& value) {
   return std::nullopt;
 }
 
+Fault apply_events_host(Settings& settings, const json& value) {
+  const auto text = value.get<std::string>();
+  if (!text.empty()) {
+    if (auto fault = host_name_fault(text)) return fault;
+  }
+  settings.events.host_name = text;
+  return std::nullopt;
+}
+
 Fault apply_folders(Settings& settings, const json& value) {
   std::vector<std::string> folders;
   for (const json& entry : value) {
@@ -221,6 +230,9 @@ const std::vector<SettingKey> kKeys{
     KYANITE_CHOICE("events.connections", "", events.connections, kOperationsLevels),
     KYANITE_CHOICE("events.deviceTelemetry", "", events.device_telemetry, kOperationsLevels),
     KYANITE_CHOICE("events.c2dCommands", "", events.c2d_commands, kOperationsLevels),
+    {"events.hostname", "", "", apply_events_host,
+     [](const Settings& s) -> json { return s.events.host_name; }},
+    KYANITE_PLAIN("events.entity", "", "", events.entity, std::string),
     KYANITE_PLAIN("methods.emptyAsNull", "", "", methods.empty_as_null, bool),
     KYANITE_CHOICE("storage.durability", "--durability", storage.durability, kDurability),
     KYANITE_PLAIN("storage.telemetryPartitions", "", "", storage.telemetry_partitions, std::uint32_t),

@@ -131,6 +131,9 @@ struct Settings {
     OperationsLevel connections = OperationsLevel::none;
     OperationsLevel device_telemetry = OperationsLevel::none;
     OperationsLevel c2d_commands = OperationsLevel::none;
+    // The Event Hubs-compatible endpoint (amqp.md 1.2, 6.1).
+    std::string host_name;  // empty: the hub's own
+    std::string entity;     // empty: iothub-ehub- and the first part of the hub's name
   } events;
 
   // The service's rate limits, for tests of retry code (9.3); sizes are always enforced.

@@ -22,6 +22,16 @@ bool is_container_name(std::string_view name) {
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
+// As the service has it. It is a segment of addresses beside those of the hub's own nodes.
+bool is_entity_name(std::string_view name) {
+  for (const std::string_view node : {"messages", "devices"}) {
+    if (name == node) return false;
+  }
+  const auto is_end = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  return name.size() <= 256 && is_end(name.front()) && is_end(name.back()) &&
+         std::all_of(name.begin(), name.end(), [](char c) { return is_label_character(c) || c == '.'; });
+}
+
 bool same_socket(const ListenAddress& a, const ListenAddress& b) {
   if (a.port == 0 || a.port != b.port) return false;
   const auto any = [](const ListenAddress& l) { return l.address == "::" || l.address == "0.0.0.0"; };
@@ -96,6 +106,11 @@ Problems check_settings(const Settings& settings) {
         {"fileUpload.container", "is no name for a container",
          "use 3 to 63 lower-case letters, digits and single hyphens, and no name of a route such as "
          "devices"});
+  }
+  if (const std::string& entity = settings.events.entity; !entity.empty() && !is_entity_name(entity)) {
+    out.push_back(
+        {"events.entity", "is no name for an event hub",
+         "use letters, digits, dots, hyphens and underscores, with a letter or digit at both ends"});
   }
   if (settings.limits.tier == Tier::f1 && settings.limits.units > 1) {
     out.push_back({"limits.units", "is " + std::to_string(settings.limits.units) + " with the tier F1",

@@ -19,6 +19,7 @@ enum class Collection : std::uint8_t {
   uploads,             // file uploads that devices began
   file_notifications,  // uploads that ended, waiting for a reader
   activity,            // when a device was last heard of
+  consumer_groups,     // of those who read events
 };
 
 struct DocumentPut {

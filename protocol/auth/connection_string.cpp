@@ -11,6 +11,8 @@ namespace kyanite {
 namespace {
 
 constexpr std::size_t kConnectionStringBytesMax = 4096;
+constexpr std::uint16_t kAmqpsPortOfClients = 5671;
+constexpr std::uint16_t kAmqpPortOfClients = 5672;
 
 Error invalid(std::string reason) {
   return {Errc::argument_invalid, "connection string: " + std::move(reason)};
@@ -87,6 +89,18 @@ Result<void> check(const ConnectionString& value) {
   return {};
 }
 
+std::string events_string(std::string_view host_name, std::uint16_t port, std::uint16_t port_of_clients,
+                          std::string_view entity, const AccessPolicy& policy) {
+  const bool is_ipv6 = host_name.find(':') != std::string_view::npos;
+  std::string text = "Endpoint=sb://";
+  if (is_ipv6) text += '[';
+  text += host_name;
+  if (is_ipv6) text += ']';
+  if (port != port_of_clients) text += ":" + std::to_string(port);
+  text += "/;SharedAccessKeyName=" + policy.name + ";SharedAccessKey=" + policy.primary_key + ";EntityPath=";
+  return text.append(entity);
+}
+
 }  // namespace
 
 Result<ConnectionString> parse_connection_string(std::string_view text) {
@@ -132,6 +146,17 @@ std::string service_connection_string(std::string_view host_name, std::uint16_t 
   connection.policy = policy.name;
   connection.key = policy.primary_key;
   return to_string(connection);
+}
+
+std::string events_connection_string(std::string_view host_name, std::uint16_t amqps_port,
+                                     std::string_view entity, const AccessPolicy& policy) {
+  return events_string(host_name, amqps_port, kAmqpsPortOfClients, entity, policy);
+}
+
+std::string emulator_connection_string(std::string_view host_name, std::uint16_t amqp_port,
+                                       std::string_view entity, const AccessPolicy& policy) {
+  return events_string(host_name, amqp_port, kAmqpPortOfClients, entity, policy) +
+         ";UseDevelopmentEmulator=true";
 }
 
 }  // namespace kyanite

@@ -32,4 +32,12 @@ std::string to_string(const ConnectionString& value);
 std::string service_connection_string(std::string_view host_name, std::uint16_t https_port,
                                       const AccessPolicy& policy);
 
+// What an Event Hubs client needs to read the event hub `entity` under a policy, with its primary key (spec
+// amqp.md 6.1): over TLS (5671 goes without saying, any other port stands behind the host), or as for an
+// emulator, without TLS. No other parts: clients refuse those they do not know.
+std::string events_connection_string(std::string_view host_name, std::uint16_t amqps_port,
+                                     std::string_view entity, const AccessPolicy& policy);
+std::string emulator_connection_string(std::string_view host_name, std::uint16_t amqp_port,
+                                       std::string_view entity, const AccessPolicy& policy);
+
 }  // namespace kyanite

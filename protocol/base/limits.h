@@ -108,6 +108,12 @@ inline constexpr std::size_t kQueriesMax = 8;                        // under wa
 inline constexpr seconds kQueryTimeMax{60};                          // a query looks at rows so long at most
 inline constexpr std::size_t kEventStreamsMax = 64;  // open /kyanite/v1/events readers per shard
 
+// Readers of events over AMQP [amqp.md 6.4].
+inline constexpr std::size_t kConsumerGroupBytesMax = 50;     // of a name
+inline constexpr std::size_t kEpochlessReadersMax = 5;        // of a partition in a consumer group
+inline constexpr std::size_t kConsumerGroupsMax = 100;        // ours, and so are the following
+inline constexpr std::size_t kReaderClaimsWaitingMax = 4096;  // until the groups are loaded
+
 // Of the service: scheduled jobs, automatic configurations [service-rest.md 9.1, 9.2].
 inline constexpr seconds kJobAheadMax{168 * 3600};  // until the start of a job
 inline constexpr std::size_t kJobIdBytesMax = 64;

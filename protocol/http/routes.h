@@ -61,6 +61,9 @@ enum class Operation {
   finish_upload,
   // Kyanite's own, under /kyanite/v1/
   stream_events,
+  list_consumer_groups,
+  put_consumer_group,
+  delete_consumer_group,
   list_files,
   list_file_notifications,
   delete_file_notification,

@@ -1,5 +1,6 @@
 #include "server/amqp/amqp_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "protocol/base/limits.h"
@@ -56,6 +57,11 @@ void AmqpConnection::on_writable() {
     std::vector<std::uint64_t> waiting;
     waiting.reserve(links_.size());
     for (const auto& [id, entry] : links_) waiting.push_back(id);
+    // They take turns at being first, for the first one may use up all the room.
+    if (!waiting.empty()) {
+      const auto first = static_cast<std::ptrdiff_t>(room_turn_++ % waiting.size());
+      std::rotate(waiting.begin(), waiting.begin() + first, waiting.end());
+    }
     for (const std::uint64_t id : waiting) {
       if (AmqpLink* link = find(amqp::LinkId{id})) link->on_room();
     }

@@ -157,6 +157,7 @@ class AmqpConnection final : public Channel::Sink {
   bool held_ = false;     // input waits until the output has room
   bool no_room_ = false;  // a link was told so
   bool finishing_ = false;
+  std::size_t room_turn_ = 0;
   bool ended_ = false;
   bool reading_paused_ = false;
   SteadyTime unproven_since_;

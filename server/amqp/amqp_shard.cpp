@@ -6,6 +6,7 @@
 #include "protocol/base/limits.h"
 #include "server/amqp/amqp_connection.h"
 #include "server/amqp/amqp_device.h"
+#include "server/amqp/events_shard.h"
 
 namespace kyanite {
 namespace {
@@ -20,7 +21,9 @@ AmqpShard::AmqpShard(const HubServices& services, HubSecurityPtr security, HubOb
       security_(std::move(security)),
       observer_(observer),
       ingest_(services.stores.telemetry(), *this, services.settings.mqtt,
-              [this] { services_.executor.post([this] { ingest_.flush(); }); }) {}
+              [this] { services_.executor.post([this] { ingest_.flush(); }); }),
+      events_(std::make_unique<EventsShard>(
+          services_, events_endpoint(services.settings, security_->host_names.front()))) {}
 
 AmqpShard::~AmqpShard() { connections_.clear(); }
 

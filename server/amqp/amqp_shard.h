@@ -18,6 +18,7 @@ namespace kyanite {
 
 class AmqpConnection;
 class AmqpDevice;
+struct EventsShard;
 
 // Counters of one shard's AMQP connections since the start; plain numbers, read on the shard.
 struct AmqpStatistics {
@@ -66,6 +67,7 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   TelemetryIngest& ingest() { return ingest_; }
   AmqpStatistics& statistics() { return statistics_; }
   const AmqpStatistics& statistics() const { return statistics_; }
+  EventsShard& events() { return *events_; }
   bool paused_by_stores() const { return paused_by_stores_; }
   bool is_draining() const { return draining_; }
   AmqpConnection* find(std::uint64_t number) const;
@@ -91,6 +93,7 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   HubObserver& observer_;
   ShardCheck shard_check_;
   TelemetryIngest ingest_;
+  std::unique_ptr<EventsShard> events_;
   AmqpStatistics statistics_;
   bool paused_by_stores_ = false;
   std::uint64_t next_number_ = 1;

@@ -15,12 +15,19 @@ namespace kyanite {
 
 class WaitRoom;
 
+// As bound; 0: nobody listens.
+struct HubPorts {
+  std::uint16_t https = 443;
+  std::uint16_t amqps = 0;
+  std::uint16_t amqp = 0;
+};
+
 // What the hub says about itself; fixed once it is ready.
 struct HubFacts {
   std::string version;
   SteadyTime started{};
   WallTime started_at{};
-  std::uint16_t https_port = 443;
+  HubPorts ports;
   std::uint64_t incarnation = 1;  // of test control
 };
 

@@ -11,6 +11,7 @@
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
 #include "server/api/configuration_api.h"
+#include "server/api/consumer_group_api.h"
 #include "server/api/device_c2d_api.h"
 #include "server/api/device_telemetry_api.h"
 #include "server/api/digital_twin_api.h"
@@ -127,6 +128,12 @@ Handler handler_of(Operation operation) {
       return begin_upload;
     case Operation::finish_upload:
       return finish_upload;
+    case Operation::list_consumer_groups:
+      return list_consumer_groups;
+    case Operation::put_consumer_group:
+      return put_consumer_group;
+    case Operation::delete_consumer_group:
+      return delete_consumer_group;
     case Operation::list_files:
       return list_files;
     case Operation::list_file_notifications:

@@ -31,7 +31,7 @@ class ApiRouter final : public HttpRequestHandler {
   void drain() { waits_.refuse_all(Error(Errc::shutting_down, "the hub is shutting down")); }
 
   // The port clients dial, known once it is bound; before that the configured one.
-  void set_https_port(std::uint16_t port) { context_.facts.https_port = port; }
+  void set_ports(const HubPorts& ports) { context_.facts.ports = ports; }
 
   std::optional<HttpResponse> refuse_early(const HttpRequest& head) override;
   bool plans_body(const HttpRequest& head) const override;

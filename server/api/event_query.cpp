@@ -34,7 +34,7 @@ std::optional<std::string_view> value_of(const HttpRequest& request, std::string
 
 Result<EventStart> parse_start(std::string_view text) {
   if (equals_ignoring_case(text, "start")) return EventStart(FromStart{});
-  if (equals_ignoring_case(text, "now")) return EventStart(FromNow{});
+  if (equals_ignoring_case(text, "now") || equals_ignoring_case(text, "end")) return EventStart(FromNow{});
   if (const auto number = parse_number(text)) {
     if (*number < kMillisecondsMin) return EventStart(TelemetryOffset{*number});
     if (*number > kMillisecondsMax) return invalid_query("from is later than the year 9999");
@@ -42,7 +42,7 @@ Result<EventStart> parse_start(std::string_view text) {
   }
   if (const auto time = parse_iso_time(text)) return EventStart(*time);
   return invalid_query(
-      "from must be start, now, an offset, a UTC time like 2026-01-05T10:00:01Z, or unix milliseconds");
+      "from must be start, now, end, an offset, a UTC time like 2026-01-05T10:00:01Z, or unix milliseconds");
 }
 
 Result<std::vector<MessageSource>> parse_sources(std::string_view text) {
@@ -59,6 +59,24 @@ Result<std::vector<MessageSource>> parse_sources(std::string_view text) {
     begin = end + 1;
   }
   return sources;
+}
+
+Result<std::map<PartitionId, TelemetryOffset>> parse_resume(std::string_view text, std::uint32_t partitions) {
+  std::map<PartitionId, TelemetryOffset> resume;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view place = text.substr(begin, end - begin);
+    const std::size_t sign = std::min(place.find('@'), place.size());
+    const auto partition = parse_number(place.substr(0, sign));
+    const auto offset = parse_number(place.substr(std::min(sign + 1, place.size())));
+    if (!partition || *partition >= partitions || !offset) {
+      return invalid_query("at must be PARTITION@OFFSET[,PARTITION@OFFSET] with partitions below " +
+                           std::to_string(partitions));
+    }
+    resume[PartitionId{static_cast<std::uint32_t>(*partition)}] = TelemetryOffset{*offset};
+    begin = end + 1;
+  }
+  return resume;
 }
 
 EventFormat accepted_format(const HttpRequest& request) {
@@ -96,6 +114,11 @@ Result<EventQuery> parse_event_query(const HttpRequest& request, std::uint32_t p
     const Result<EventStart> start = parse_start(*text);
     if (!start) return start.error();
     query.start = *start;
+  }
+  if (const auto text = value_of(request, "at")) {
+    auto resume = parse_resume(*text, partitions);
+    if (!resume) return resume.error();
+    query.resume = std::move(*resume);
   }
   if (const auto text = value_of(request, "count")) {
     query.count = parse_number(*text);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -32,8 +33,9 @@ struct EventQuery {
   std::optional<PartitionId> partition;
   std::vector<MessageSource> sources;  // only events of these; empty: of all
   EventStart start = FromNow{};
-  std::optional<std::uint64_t> count;   // the stream ends after so many events
-  std::optional<seconds> idle_timeout;  // the stream ends when no event was sent for so long
+  std::map<PartitionId, TelemetryOffset> resume;  // where single partitions begin instead
+  std::optional<std::uint64_t> count;             // the stream ends after so many events
+  std::optional<seconds> idle_timeout;            // the stream ends when no event was sent for so long
   EventFormat format = EventFormat::json_lines;
 };
 
@@ -41,9 +43,10 @@ struct EventQuery {
 //   device, module, partition
 //   source   one or more, separated by commas: Telemetry (or DeviceMessages), twinChangeEvents,
 //            deviceLifecycleEvents, deviceConnectionStateEvents, operationsMonitoringEvents; case is ignored
-//   from     start | now (default) | OFFSET | UTC time like 2026-01-05T10:00:01Z | unix milliseconds.
+//   from     start | now or end (default) | OFFSET | UTC time like 2026-01-05T10:00:01Z | unix milliseconds.
 //            A number of at least 100,000,000,000 is taken as milliseconds (1973 and later), a smaller one as
 //            offset.
+//   at       PARTITION@OFFSET, one or more, separated by commas: where these begin, the others by `from`
 //   count    at least 1
 //   timeout  seconds without an event, at most 86,400; 0 waits for ever (default)
 // The header Accept chooses the format. Errors: Errc::argument_invalid with a sentence.

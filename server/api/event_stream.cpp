@@ -34,7 +34,9 @@ void EventStream::add_cursor(PartitionId partition) {
   const TelemetryRange range = context_.services.stores.telemetry().range(partition);
   Cursor cursor;
   cursor.partition = partition;
-  if (const auto* offset = std::get_if<TelemetryOffset>(&query_.start)) {
+  if (const auto place = query_.resume.find(partition); place != query_.resume.end()) {
+    cursor.next = std::max(place->second, range.begin);
+  } else if (const auto* offset = std::get_if<TelemetryOffset>(&query_.start)) {
     cursor.next = std::max(*offset, range.begin);
   } else if (std::holds_alternative<FromNow>(query_.start)) {
     cursor.next = range.end;

@@ -2,6 +2,7 @@
 
 #include "protocol/auth/connection_string.h"
 #include "server/api/api_response.h"
+#include "server/hub/events_endpoint.h"
 #include "server/hub/hub_administration.h"
 
 namespace kyanite {
@@ -14,7 +15,18 @@ Json policy_to_json(const AccessPolicy& policy, const ApiContext& context) {
   json["primaryKey"] = policy.primary_key;
   json["secondaryKey"] = policy.secondary_key;
   json["connectionString"] =
-      service_connection_string(context.security->host_names.front(), context.facts.https_port, policy);
+      service_connection_string(context.security->host_names.front(), context.facts.ports.https, policy);
+  const HubPorts& ports = context.facts.ports;
+  const EventsEndpoint events =
+      events_endpoint(context.services.settings, context.security->host_names.front());
+  if (ports.amqps != 0) {
+    json["eventsConnectionString"] =
+        events_connection_string(events.host_name, ports.amqps, events.entity, policy);
+  }
+  if (ports.amqp != 0) {
+    json["eventsEmulatorConnectionString"] =
+        emulator_connection_string(events.host_name, ports.amqp, events.entity, policy);
+  }
   return json;
 }
 

@@ -6,6 +6,7 @@
 #include "protocol/base/iso_time.h"
 #include "server/api/api_response.h"
 #include "server/hub/adapter_counters.h"
+#include "server/hub/events_endpoint.h"
 #include "server/hub/registry_service.h"
 #include "server/hub/throttles.h"
 
@@ -127,6 +128,8 @@ class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
                        {"connected", connected_.connected_devices}};
     json["telemetry"] = {{"partitions", partitions_to_json(hub.stores.telemetry())}};
     if (counts) add_counts(*counts, json);
+    const EventsEndpoint events = events_endpoint(hub.settings, context_.security->host_names.front());
+    json["events"] = {{"hostName", events.host_name}, {"entity", events.entity}};
     json["testControl"] = hub.settings.test_control;
     if (hub.settings.test_control) json["incarnation"] = context_.facts.incarnation;
     json["limits"] = limits_to_json(hub);

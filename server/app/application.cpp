@@ -19,6 +19,7 @@
 #include "server/app/signals.h"
 #include "server/app/start_block.h"
 #include "server/app/version.h"
+#include "server/hub/events_endpoint.h"
 #include "server/net/tls_channel.h"
 #include "server/observe/fail_stop.h"
 #include "server/observe/log.h"
@@ -142,6 +143,11 @@ Result<void> Application::load_certificate() {
   name_was_chosen_ = configured.empty();
   host_names_ = choose_host_names(configured, remembered_host_name(directory_.pki()), machine_name(),
                                   resolves_to_loopback);
+  const std::string& events_name = options_.settings.events.host_name;
+  if (!events_name.empty() &&
+      std::find(host_names_.begin(), host_names_.end(), events_name) == host_names_.end()) {
+    host_names_.push_back(events_name);
+  }
   auto certificate =
       load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, HubClock::real_now());
   if (!certificate) return certificate.error();
@@ -214,6 +220,8 @@ void Application::build_shards() {
   uploads_ = std::make_unique<FileUploads>(shards_->shard(0), stores_->documents(),
                                            options_.settings.file_upload, upload_storage_);
   uploads_->start();
+  consumer_groups_ = std::make_unique<ConsumerGroups>(shards_->shard(0), stores_->documents());
+  consumer_groups_->start();
   c2d_sweep_ = std::make_unique<C2dSweep>(shards_->shard(0), stores_->c2d(), *router_, *feedback_);
   jobs_ = std::make_unique<JobService>(shards_->shard(0), *router_, *stores_, twin_to_json);
   configurations_ =
@@ -230,11 +238,11 @@ void Application::build_shards() {
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
                        .started_at = HubClock::real_now(),
-                       .https_port = options_.settings.listen.https.port,
+                       .ports = {.https = options_.settings.listen.https.port},
                        .incarnation = options_.incarnation};
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
-                        *clock_control_, *throttles_, options_.settings, tests_.get()},
+                        *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get()},
                        facts, security, observer_);
   }
   for (const auto& hub_shard : hub_shards_) hub_shard->join_counters(counters_);
@@ -371,15 +379,17 @@ Result<void> Application::open_listeners() {
   if (auto done = open_amqp(settings.listen.amqps, amqps_, "listen.amqps", "--amqps", true); !done)
     return done;
   if (auto done = open_amqp(settings.listen.amqp, amqp_, "listen.amqp", "--amqp", false); !done) return done;
+  const HubPorts ports{https_->port(), amqps_ ? amqps_->port() : std::uint16_t{0},
+                       amqp_ ? amqp_->port() : std::uint16_t{0}};
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->shard().post(
-        [target = hub_shard.get(), port = https_->port()] { target->set_https_port(port); });
+    hub_shard->shard().post([target = hub_shard.get(), ports] { target->set_ports(ports); });
   }
   return {};
 }
 
 // hub.json, the block for people and the line for machines.
 Result<void> Application::announce() {
+  const EventsEndpoint events = events_endpoint(options_.settings, host_names_.front());
   const auto published = hub_file_->publish(
       {.host_name = host_names_.front(),
        .mqtts_port = mqtts_->port(),
@@ -387,7 +397,11 @@ Result<void> Application::announce() {
        .amqps_port = amqps_ ? amqps_->port() : std::uint16_t{0},
        .amqp_port = amqp_ ? amqp_->port() : std::uint16_t{0},
        .https_connect = to_string(local_address(options_.settings.listen.https, https_->port())),
-       .service_connection_string = {},  // the keeper's
+       .service_connection_string = {},  // the keeper's, here and below
+       .events_host_name = events.host_name,
+       .events_entity = events.entity,
+       .events_connection_string = {},
+       .events_emulator_connection_string = {},
        .ca_file = certificate_.ca_file.string(),
        .pid = static_cast<int>(::getpid()),
        .data_directory = directory_.path().string(),
@@ -573,6 +587,7 @@ void Application::stop_engine() {
   snapshots_.reset();
   faults_.reset();
   // Receivers that still wait are answered on their shards, which must be there for it.
+  consumer_groups_.reset();
   configurations_.reset();
   jobs_.reset();
   c2d_sweep_.reset();

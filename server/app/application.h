@@ -19,6 +19,7 @@
 #include "server/blobs/blob_files.h"
 #include "server/hub/c2d_sweep.h"
 #include "server/hub/configuration_service.h"
+#include "server/hub/consumer_groups.h"
 #include "server/hub/fault_control.h"
 #include "server/hub/feedback_queue.h"
 #include "server/hub/file_uploads.h"
@@ -131,6 +132,7 @@ class Application {
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;
   std::unique_ptr<ConfigurationService> configurations_;
+  std::unique_ptr<ConsumerGroups> consumer_groups_;
   std::unique_ptr<BlobWorker> blobs_;
   std::unique_ptr<RegistryJobs> registry_jobs_;
   std::unique_ptr<Listener> mqtts_;

@@ -11,9 +11,10 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
   const ShardIndex index{static_cast<std::uint16_t>(shard_.index())};
   registry_ = std::make_unique<RegistryService>(shard_, hub.router, hub.stores);
   queries_ = std::make_unique<QueryService>(shard_, hub.router, hub.stores);
-  services_ = std::make_unique<HubServices>(HubServices{
-      shard_, index, hub.router, hub.stores, *registry_, hub.administration, hub.clock, hub.throttles,
-      hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_, hub.uploads, events_, hub.tests});
+  services_ = std::make_unique<HubServices>(
+      HubServices{shard_, index, hub.router, hub.stores, *registry_, hub.administration, hub.clock,
+                  hub.throttles, hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_,
+                  hub.uploads, events_, hub.consumer_groups, hub.tests});
   if (OperationsMonitor::is_wanted(hub.settings.events)) {
     monitor_ = std::make_unique<OperationsMonitor>(observer, shard_, hub.stores.telemetry(),
                                                    hub.settings.events, security->host_names.front());

@@ -10,6 +10,7 @@
 #include "server/hub/adapter_counters.h"
 #include "server/hub/clock_control.h"
 #include "server/hub/configuration_service.h"
+#include "server/hub/consumer_groups.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/feedback_queue.h"
 #include "server/hub/file_uploads.h"
@@ -45,6 +46,7 @@ class HubShard {
     JobService& jobs;
     ConfigurationService& configurations;
     FileUploads& uploads;
+    ConsumerGroups& consumer_groups;
     ClockControl& clock;
     Throttles& throttles;
     const Settings& settings;
@@ -69,7 +71,7 @@ class HubShard {
   void join_counters(AdapterCounters& counters);
 
   // On the shard.
-  void set_https_port(std::uint16_t port) { api_->set_https_port(port); }
+  void set_ports(const HubPorts& ports) { api_->set_ports(ports); }
   void set_security(const HubSecurityPtr& security);
   void set_faults(const ActiveFaultsPtr& faults);
   void on_clock_shift(milliseconds shift);

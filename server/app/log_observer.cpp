@@ -92,6 +92,17 @@ void LogObserver::on_refusals_unrecorded(std::uint64_t count) {
       {{"reason", "more refused connections a second than operations monitoring records"}, {"count", count}});
 }
 
+void LogObserver::on_reader_overtaken(std::string_view consumer_group, PartitionId partition,
+                                      TelemetryOffset wanted, TelemetryOffset oldest) {
+  log::warning(
+      "reader_overtaken",
+      {{"consumer_group", consumer_group},
+       {"partition", partition.value},
+       {"wanted_offset", wanted.value},
+       {"oldest_offset", oldest.value},
+       {"reason", "retention removed events that the reader had not read; it goes on with the oldest"}});
+}
+
 void LogObserver::on_answered(const RequestOutcome& outcome) {
   const bool is_fault = outcome.status >= 500;
   const bool is_refused = outcome.status == 401 || outcome.status == 403;

@@ -43,6 +43,10 @@ std::string start_block(const HubFile& hub, const std::string& mqtts_address,
   out += "  data                       " + hub.data_directory + "\n\n";
   out += "  service connection string (a secret: it opens everything)\n";
   out += "  " + hub.service_connection_string + "\n\n";
+  if (!hub.events_connection_string.empty()) {
+    out += "  Event Hubs-compatible connection string, for readers of events (a secret too)\n";
+    out += "  " + hub.events_connection_string + "\n\n";
+  }
   const std::string data = " --data " + hub.data_directory;
   out += "  Try:  " + program + " device create d1" + data + "\n";
   out += "        " + program + " device connection-string d1" + data + "\n";

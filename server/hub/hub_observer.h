@@ -87,6 +87,9 @@ class HubObserver {
                                const Error& error) = 0;
   // So many refused CONNECTs found no room in operations monitoring (10.1).
   virtual void on_refusals_unrecorded(std::uint64_t count) = 0;
+  // Retention removed events that a reader of the partition had not reached: it goes on with the oldest one.
+  virtual void on_reader_overtaken(std::string_view consumer_group, PartitionId partition,
+                                   TelemetryOffset wanted, TelemetryOffset oldest) = 0;
 };
 
 }  // namespace kyanite

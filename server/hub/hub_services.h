@@ -23,6 +23,7 @@ class QueryService;
 class FileUploads;
 class HubEvents;
 class AdapterCounters;
+class ConsumerGroups;
 class RegistryJobs;
 struct TestControl;
 
@@ -42,7 +43,8 @@ struct HubServices {
   ConfigurationService& configurations;
   QueryService& queries;  // this shard's front of queries
   FileUploads& uploads;
-  HubEvents& events;                          // of this shard
+  HubEvents& events;  // of this shard
+  ConsumerGroups& consumer_groups;
   TestControl* tests = nullptr;               // with the setting testControl only
   RegistryJobs* registry_jobs = nullptr;      // import and export; where there is a REST API
   const AdapterCounters* counters = nullptr;  // of all shards; where there is a REST API

@@ -84,6 +84,11 @@ void OperationsMonitor::on_amqp_refused(std::string_view address, std::string_vi
 
 void OperationsMonitor::on_refusals_unrecorded(std::uint64_t count) { next_.on_refusals_unrecorded(count); }
 
+void OperationsMonitor::on_reader_overtaken(std::string_view consumer_group, PartitionId partition,
+                                            TelemetryOffset wanted, TelemetryOffset oldest) {
+  next_.on_reader_overtaken(consumer_group, partition, wanted, oldest);
+}
+
 void OperationsMonitor::record(const ConnectionFacts& connection, const Operation& operation) {
   const bool is_error = operation.status_type != 0;
   if (events_.connections == OperationsLevel::none) return;

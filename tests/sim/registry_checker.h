@@ -35,6 +35,7 @@ class RegistryChecker final : public HubObserver {
   void on_will_unusable(const ConnectionFacts&, std::string_view) override {}
   void on_amqp_refused(std::string_view, std::string_view, std::string_view, const Error&) override {}
   void on_refusals_unrecorded(std::uint64_t) override {}
+  void on_reader_overtaken(std::string_view, PartitionId, TelemetryOffset, TelemetryOffset) override {}
 
  private:
   struct Change {

@@ -56,6 +56,13 @@ void RecordingObserver::on_refusals_unrecorded(std::uint64_t count) {
   lines_.push_back("unrecorded " + std::to_string(count));
 }
 
+void RecordingObserver::on_reader_overtaken(std::string_view consumer_group, PartitionId partition,
+                                            TelemetryOffset wanted, TelemetryOffset oldest) {
+  lines_.push_back("reader of " + std::string(consumer_group) + " overtaken in partition " +
+                   std::to_string(partition.value) + " at " + std::to_string(wanted.value) + ", goes on at " +
+                   std::to_string(oldest.value));
+}
+
 SimHub::SimHub() : SimHub(default_options()) {}
 
 SimHub::SimHub(Options options)
@@ -99,6 +106,8 @@ SimHub::SimHub(Options options)
   jobs_->start();
   configurations_ = std::make_unique<ConfigurationService>(executor(0), *router_, stores, twin_to_json);
   configurations_->start();
+  consumer_groups_ = std::make_unique<ConsumerGroups>(executor(0), stores.documents());
+  consumer_groups_->start();
   clock_->on_shift(executor(0), [this](milliseconds) {
     c2d_sweep_->on_clock_shift();
     jobs_->on_clock_shift();
@@ -136,6 +145,7 @@ SimHub::~SimHub() {
   for (const auto& shard : shards_) shard->queries.reset();
   for (const auto& shard : shards_) shard->registry.reset();
   for (const auto& shard : shards_) shard->directory.reset();
+  consumer_groups_.reset();
   configurations_.reset();
   jobs_.reset();
   c2d_sweep_.reset();
@@ -161,6 +171,7 @@ HubServices SimHub::services(std::uint16_t shard) {
           queries(shard),
           *uploads_,
           *shards_[shard]->events,
+          *consumer_groups_,
           settings.test_control ? tests_.get() : nullptr};
 }
 

@@ -10,6 +10,7 @@
 #include "server/hub/c2d_sweep.h"
 #include "server/hub/clock_control.h"
 #include "server/hub/configuration_service.h"
+#include "server/hub/consumer_groups.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
 #include "server/hub/fault_control.h"
@@ -42,6 +43,8 @@ class RecordingObserver final : public HubObserver {
   void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
                        const Error& error) override;
   void on_refusals_unrecorded(std::uint64_t count) override;
+  void on_reader_overtaken(std::string_view consumer_group, PartitionId partition, TelemetryOffset wanted,
+                           TelemetryOffset oldest) override;
 
   std::vector<std::string> take() { return std::exchange(lines_, {}); }
 
@@ -98,6 +101,7 @@ class SimHub {
   FeedbackQueue& feedback() { return *feedback_; }
   JobService& jobs() { return *jobs_; }
   ConfigurationService& configurations() { return *configurations_; }
+  ConsumerGroups& consumer_groups() { return *consumer_groups_; }
   FileUploads& uploads() { return *uploads_; }
   FaultControl& faults() { return *faults_; }
   TestControl& tests() { return *tests_; }
@@ -162,6 +166,7 @@ class SimHub {
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;
   std::unique_ptr<ConfigurationService> configurations_;
+  std::unique_ptr<ConsumerGroups> consumer_groups_;
   std::unique_ptr<FaultControl> faults_;
   std::unique_ptr<TestControl> tests_;
 };

@@ -63,6 +63,8 @@ int print_status(const HubOptions& options, bool as_json) {
   std::printf("amqp       %s connections, %s links, %s devices\n", shown(part("amqp"), "connections").c_str(),
               shown(part("amqp"), "links").c_str(), shown(part("amqp"), "devices").c_str());
   std::printf("https      %s connections\n", shown(part("https"), "connections").c_str());
+  std::printf("events     event hub %s at %s\n", shown(part("events"), "entity").c_str(),
+              shown(part("events"), "hostName").c_str());
   if (status->value("testControl", false)) {
     std::printf("test       control is on: clients may shift this hub's clock\n");
   }

@@ -18,6 +18,7 @@ struct PolicyOptions {
   std::string name;
   std::string key;
   bool secondary = false;
+  bool emulator = false;
   bool json = false;
 
   std::string path() const { return "/kyanite/v1/policies/" + percent_encode(name); }
@@ -79,6 +80,33 @@ int print_connection_string(const PolicyOptions& options, RestClient& hub) {
   return kDone;
 }
 
+// The hub makes it with the primary key.
+int print_events_string(const PolicyOptions& options, RestClient& hub) {
+  const auto policy = hub.ask_json("GET", options.path());
+  if (!policy) return fail(policy.error().detail);
+  std::string text =
+      text_of(*policy, options.emulator ? "eventsEmulatorConnectionString" : "eventsConnectionString");
+  if (text.empty()) {
+    return fail(options.emulator ? "the hub has no listener without TLS; --amqp opens one"
+                                 : "the hub does not listen for AMQP");
+  }
+  if (options.secondary) {
+    const std::string primary = text_of(*policy, "primaryKey");
+    const std::size_t at = text.find(primary);
+    if (primary.empty() || at == std::string::npos) return fail("the hub answered without its key");
+    text.replace(at, primary.size(), text_of(*policy, "secondaryKey"));
+  }
+  if (options.json) {
+    Json out;
+    out["connectionString"] = text;
+    out["caFile"] = hub.target().ca_file;
+    std::printf("%s\n", out.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  } else {
+    std::printf("%s\n", text.c_str());
+  }
+  return kDone;
+}
+
 int regenerate(const PolicyOptions& options, RestClient& hub) {
   Json body;
   body["key"] = options.key;
@@ -118,6 +146,11 @@ void add_policy_commands(CLI::App& app, int& exit_code) {
   const auto [string_command, string_options] =
       declare("connection-string", "print what to paste into a back end", true, print_connection_string);
   string_command->add_flag("--secondary", string_options->secondary, "with the secondary key");
+  const auto [events_command, events_options] = declare(
+      "events-connection-string", "print what to paste into an Event Hubs client", true, print_events_string);
+  events_command->add_flag("--secondary", events_options->secondary, "with the secondary key");
+  events_command->add_flag("--emulator", events_options->emulator,
+                           "for the listener without TLS, as for an emulator");
   const auto [regenerate_command, regenerate_options] =
       declare("regenerate", "replace a key; what the old one signed is refused at once", true, regenerate);
   regenerate_command->add_option("--key", regenerate_options->key, "which of the two: primary or secondary")

@@ -13,6 +13,10 @@ std::string encode_hub_file(const HubFile& file) {
                    {"amqp", file.amqp_port}};
   json["httpsConnect"] = file.https_connect;
   json["serviceConnectionString"] = file.service_connection_string;
+  json["eventsHostName"] = file.events_host_name;
+  json["eventsEntity"] = file.events_entity;
+  json["eventsConnectionString"] = file.events_connection_string;
+  json["eventsEmulatorConnectionString"] = file.events_emulator_connection_string;
   json["caFile"] = file.ca_file;
   json["pid"] = file.pid;
   json["dataDirectory"] = file.data_directory;
@@ -48,6 +52,10 @@ Result<HubFile> decode_hub_file(std::string_view text) {
   port_of("amqps", out.amqps_port);
   port_of("amqp", out.amqp_port);
   text_of("httpsConnect", out.https_connect);
+  text_of("eventsHostName", out.events_host_name);
+  text_of("eventsEntity", out.events_entity);
+  text_of("eventsConnectionString", out.events_connection_string);
+  text_of("eventsEmulatorConnectionString", out.events_emulator_connection_string);
   text_of("caFile", out.ca_file);
   text_of("dataDirectory", out.data_directory);
   text_of("version", out.version);

@@ -20,6 +20,11 @@ struct HubFile {
   std::string https_connect;  // "127.0.0.1:443": where this machine reaches the REST endpoint, whatever the
                               // name resolves to
   std::string service_connection_string;
+  // The Event Hubs-compatible endpoint; the strings are empty where its listener is off.
+  std::string events_host_name{};
+  std::string events_entity{};
+  std::string events_connection_string{};
+  std::string events_emulator_connection_string{};
   std::string ca_file;  // absolute, empty when clients already trust the certificate
   int pid = 0;
   std::string data_directory;

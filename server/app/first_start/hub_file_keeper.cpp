@@ -40,6 +40,14 @@ void HubFileKeeper::remove() {
 Result<void> HubFileKeeper::write() {
   published_->service_connection_string =
       service_connection_string(published_->host_name, published_->https_port, owner_);
+  if (published_->amqps_port != 0) {
+    published_->events_connection_string = events_connection_string(
+        published_->events_host_name, published_->amqps_port, published_->events_entity, owner_);
+  }
+  if (published_->amqp_port != 0) {
+    published_->events_emulator_connection_string = emulator_connection_string(
+        published_->events_host_name, published_->amqp_port, published_->events_entity, owner_);
+  }
   return write_file(path_, encode_hub_file(*published_), kFileOwnerOnly);
 }
 

@@ -19,7 +19,7 @@ class HubFileKeeper {
   // `owner` is the policy whose connection string the file carries.
   HubFileKeeper(std::filesystem::path path, AccessPolicy owner);
 
-  // Writes the file. Answers it with the connection string filled in.
+  // Writes the file. Answers it with the connection strings filled in.
   Result<HubFile> publish(HubFile file);
   // Takes another key; the file is rewritten when it is there and the key is not the present one.
   Result<void> set_owner(const AccessPolicy& owner);

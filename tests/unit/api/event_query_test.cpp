@@ -49,6 +49,16 @@ TEST(EventQuery, a_small_number_is_an_offset_and_a_big_one_milliseconds) {
   EXPECT_EQ(std::get<WallTime>(parse("from=100000000000")->start), WallTime(milliseconds(100'000'000'000)));
 }
 
+TEST(EventQuery, single_partitions_begin_where_they_are_told) {
+  const auto query = parse("at=0@17,3@0");
+  ASSERT_TRUE(query);
+  EXPECT_EQ(query->resume, (std::map<PartitionId, TelemetryOffset>{{PartitionId{0}, TelemetryOffset{17}},
+                                                                   {PartitionId{3}, TelemetryOffset{0}}}));
+  for (const char* bad : {"at=1", "at=@1", "at=1@", "at=4@1", "at=1@x", "at=1@1,", "at=-1@1"}) {
+    EXPECT_EQ(parse(bad).error().code, Errc::argument_invalid) << bad;
+  }
+}
+
 TEST(EventQuery, an_iso_time_is_a_time) {
   EXPECT_EQ(std::get<WallTime>(parse("from=2026-01-05T10:00:01.5Z")->start),
             *parse_iso_time("2026-01-05T10:00:01.5Z"));

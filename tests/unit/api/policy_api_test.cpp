@@ -50,7 +50,7 @@ TEST_F(PolicyApi, a_connection_string_has_the_hubs_own_name_and_a_port_only_when
   const std::string key = rest.hub.policy("service").primary_key;
   EXPECT_EQ(rest.get("/kyanite/v1/policies/service").json["connectionString"],
             "HostName=" + SimHub::host() + ";SharedAccessKeyName=service;SharedAccessKey=" + key);
-  rest.router.set_https_port(8443);
+  rest.router.set_ports({8443, 0, 0});
   EXPECT_EQ(rest.get("/kyanite/v1/policies/service").json["connectionString"],
             "HostName=" + SimHub::host() + ":8443;SharedAccessKeyName=service;SharedAccessKey=" + key);
 }

@@ -50,6 +50,23 @@ TEST_F(HubFileKeeperTest, the_file_carries_the_owners_connection_string_for_the_
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }
 
+TEST_F(HubFileKeeperTest, readers_of_events_find_the_key_where_somebody_listens_for_them) {
+  HubFileKeeper keeper(path(), owner("a2V5"));
+  HubFile file = hub();
+  file.events_host_name = "events.test";
+  file.events_entity = "e";
+  EXPECT_EQ(keeper.publish(file).value().events_connection_string, "");
+  file.amqps_port = 5671;
+  file.amqp_port = 15672;
+  const HubFile published = keeper.publish(file).value();
+  EXPECT_EQ(published.events_connection_string,
+            "Endpoint=sb://events.test/;SharedAccessKeyName=iothubowner;SharedAccessKey=a2V5;EntityPath=e");
+  EXPECT_EQ(
+      published.events_emulator_connection_string,
+      "Endpoint=sb://events.test:15672/;SharedAccessKeyName=iothubowner;SharedAccessKey=a2V5;EntityPath=e;"
+      "UseDevelopmentEmulator=true");
+}
+
 TEST_F(HubFileKeeperTest, a_new_key_is_written_at_once) {
   HubFileKeeper keeper(path(), owner("a2V5"));
   ASSERT_TRUE(keeper.publish(hub()));

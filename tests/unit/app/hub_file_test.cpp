@@ -11,6 +11,12 @@ const HubFile kFile{
     .https_port = 443,
     .https_connect = "127.0.0.1:443",
     .service_connection_string = "HostName=hub.test;SharedAccessKeyName=iothubowner;SharedAccessKey=x=",
+    .events_host_name = "events.test",
+    .events_entity = "iothub-ehub-hub",
+    .events_connection_string =
+        "Endpoint=sb://events.test/;SharedAccessKeyName=iothubowner;SharedAccessKey=x=;"
+        "EntityPath=iothub-ehub-hub",
+    .events_emulator_connection_string = "Endpoint=sb://events.test/;UseDevelopmentEmulator=true",
     .ca_file = "/d/pki/ca.pem",
     .pid = 17,
     .data_directory = "/d",

@@ -104,5 +104,21 @@ TEST(ConnectionString, a_refusal_never_quotes_what_may_be_a_key) {
               Not(HasSubstr("AAEC")));
 }
 
+TEST(ConnectionString, amqp_6_1_connection_strings_have_only_keys_that_every_client_knows) {
+  const AccessPolicy policy{"service", "a2V5", "b3RoZXI=", Right::service_connect};
+  EXPECT_EQ(events_connection_string("hub.example.test", 5671, "iothub-ehub-hub", policy),
+            "Endpoint=sb://hub.example.test/;SharedAccessKeyName=service;SharedAccessKey=a2V5;"
+            "EntityPath=iothub-ehub-hub");
+  EXPECT_EQ(events_connection_string("hub.example.test", 15671, "iothub-ehub-hub", policy),
+            "Endpoint=sb://hub.example.test:15671/;SharedAccessKeyName=service;SharedAccessKey=a2V5;"
+            "EntityPath=iothub-ehub-hub");
+  EXPECT_EQ(emulator_connection_string("127.0.0.1", 5672, "e", policy),
+            "Endpoint=sb://127.0.0.1/;SharedAccessKeyName=service;SharedAccessKey=a2V5;EntityPath=e;"
+            "UseDevelopmentEmulator=true");
+  EXPECT_EQ(emulator_connection_string("fd00::1", 1234, "e", policy),
+            "Endpoint=sb://[fd00::1]:1234/;SharedAccessKeyName=service;SharedAccessKey=a2V5;EntityPath=e;"
+            "UseDevelopmentEmulator=true");
+}
+
 }  // namespace
 }  // namespace kyanite

@@ -75,6 +75,18 @@ TEST(CheckSettings, certificate_and_key_go_together) {
   EXPECT_THAT(to_text(check_settings(settings)), HasSubstr("tls.certificateFile is missing"));
 }
 
+TEST(CheckSettings, the_event_hub_has_a_name_that_addresses_can_hold) {
+  Settings settings;
+  for (const char* good : {"", "telemetry", "iothub-ehub-hub-1-ab.c_d", "7"}) {
+    settings.events.entity = good;
+    EXPECT_THAT(check_settings(settings), IsEmpty()) << good;
+  }
+  for (const char* bad : {"a/b", "-a", "a-", "a b", "messages", "devices", "$cbs"}) {
+    settings.events.entity = bad;
+    EXPECT_THAT(to_text(check_settings(settings)), HasSubstr("events.entity is no name")) << bad;
+  }
+}
+
 TEST(CheckSettings, a_ca_file_needs_a_certificate) {
   Settings settings;
   settings.tls.ca_file = "ca.pem";

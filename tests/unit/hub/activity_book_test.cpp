@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include "protocol/base/limits.h"
 #include "tests/support/sim_device.h"
@@ -42,7 +43,11 @@ class ActivityTest : public testing::Test {
     ADD_FAILURE() << id << " is not listed";
     return {};
   }
-  std::size_t documents() const { return machine.stores.committed().documents.size(); }
+  std::size_t documents() const {
+    const auto& all = machine.stores.committed().documents;
+    return static_cast<std::size_t>(std::count_if(
+        all.begin(), all.end(), [](const auto& row) { return row.first.first == Collection::activity; }));
+  }
   void advance(milliseconds time) {
     machine.loop.advance(time);
     machine.loop.run();

@@ -1,6 +1,7 @@
 #include "server/hub/configuration_service.h"
 
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include <memory>
 
@@ -56,7 +57,12 @@ class ConfigurationServiceTest : public ::testing::Test {
   }
   // "desired configurations"
   std::string story(const std::string& id) const { return twin(id).desired + " " + twin(id).configurations; }
-  std::size_t documents() const { return machine_.stores.committed().documents.size(); }
+  std::size_t documents() const {
+    const auto& all = machine_.stores.committed().documents;
+    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const auto& row) {
+      return row.first.first == Collection::configurations;
+    }));
+  }
 
   SimMachine machine_;
   std::unique_ptr<SimHub> hub_;

@@ -23,13 +23,15 @@ class HubEventsFlow : public testing::Test {
  protected:
   static SimHub::Options with(Settings::Events events) {
     SimHub::Options options;
-    options.settings.events = events;
+    options.settings.events = std::move(events);
     return options;
   }
-  explicit HubEventsFlow(Settings::Events events = {.device_lifecycle = true,
-                                                    .twin_changes = true,
-                                                    .connection_state = true})
-      : hub(with(events)) {}
+  static Settings::Events all_on() {
+    Settings::Events events;
+    events.device_lifecycle = events.twin_changes = events.connection_state = true;
+    return events;
+  }
+  explicit HubEventsFlow(Settings::Events events = all_on()) : hub(with(std::move(events))) {}
 
   // "opType who" of every event of the source so far.
   std::vector<std::string> told(MessageSource source) {

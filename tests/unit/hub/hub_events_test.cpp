@@ -24,7 +24,7 @@ Property property(const char* name, const char* value) { return {name, value}; }
 class HubEventsTest : public testing::Test {
  protected:
   HubEventsTest() {
-    settings.events = {true, true, true, OperationsLevel::none};
+    settings.events.device_lifecycle = settings.events.twin_changes = settings.events.connection_state = true;
     executor.set_wall(*parse_iso_time("2026-01-05T10:00:01.123Z"));
     device.id = {"d1", ""};
     device.generation_id = "637375045610235418";

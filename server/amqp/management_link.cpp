@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "protocol/amqp/message.h"
+#include "protocol/base/percent_encoding.h"
+#include "server/amqp/amqp_shard.h"
+#include "server/amqp/events_shard.h"
+#include "server/amqp/link_openers.h"
+#include "server/amqp/management_answer.h"
+#include "server/amqp/reply_link.h"
+#include "server/hub/consumer_groups.h"
+
+// `$management`: what readers ask of the event hub and its partitions (spec amqp.md 6.3).
+namespace kyanite {
+namespace {
+
+constexpr std::string_view kManagement = "$management";
+constexpr std::uint32_t kManagementCredit = 100;
+constexpr std::uint32_t kManagementWaitingMax = 64;  // requests whose answers need shard 0
+
+// A client's sender: requests come on it.
+class ManagementLink final : public AmqpLink {
+ public:
+  ManagementLink(AmqpConnection& connection, const amqp::AttachReceived& attach)
+      : AmqpLink(connection, attach.link), session_(attach.session) {}
+
+  void on_message(const amqp::MessageReceived& received) override;
+
+ private:
+  // The parts of a request that an answer needs; views of its bytes are gone by then.
+  static amqp::Message kept(amqp::Message request) {
+    request.data.clear();
+    request.value = {};
+    return request;
+  }
+  void answer(const amqp::Message& request, WallTime created) const;
+  void refuse_busy(const amqp::Message& request) const;
+  void send(const amqp::Message& request, std::string message) const;
+
+  const std::uint32_t session_;
+  std::uint32_t waiting_ = 0;
+};
+
+// The event hub is as old as its first consumer group, of which shard 0 knows.
+void ManagementLink::on_message(const amqp::MessageReceived& received) {
+  Result<amqp::Message> request = amqp::read_message(received.payload);
+  settle_request(connection(), received);
+  if (!request) return;  // without an id nobody waits for an answer
+  if (waiting_ >= kManagementWaitingMax) return refuse_busy(*request);
+  ++waiting_;
+  connection().services().consumer_groups.list(
+      connection().reply_to_link<std::vector<ConsumerGroup>, ManagementLink>(
+          id(), [request = kept(std::move(*request))](ManagementLink& self,
+                                                      const Result<std::vector<ConsumerGroup>>& groups) {
+            --self.waiting_;
+            if (!groups) return self.refuse_busy(request);
+            const auto first = std::find_if(groups->begin(), groups->end(), [](const ConsumerGroup& group) {
+              return group.name == ConsumerGroups::kDefault;
+            });
+            self.answer(request, first == groups->end() ? kNever : first->created);
+          }));
+}
+
+void ManagementLink::answer(const amqp::Message& request, WallTime created) const {
+  const HubServices& hub = connection().services();
+  send(request, answer_management(request, {.entity = connection().shard().events().endpoint.entity,
+                                            .created = created,
+                                            .log = hub.stores.telemetry(),
+                                            .now = hub.executor.wall_now()}));
+}
+
+void ManagementLink::refuse_busy(const amqp::Message& request) const {
+  const amqp::Condition condition = condition_of(Errc::busy);
+  std::string message = reply_head(request.properties, 503, condition.description, condition.name);
+  amqp::append_amqp_value(message, amqp::Value());
+  send(request, std::move(message));
+}
+
+void ManagementLink::send(const amqp::Message& request, std::string message) const {
+  ReplyLink* link =
+      choose_reply_link(connection(), kManagement, session_, request.properties.reply_to.value_or(""));
+  if (link) link->answer(std::move(message));
+}
+
+}  // namespace
+
+void open_management(AmqpConnection& connection, const amqp::AttachReceived& attach,
+                     const AmqpAddress& address, const Claim& claim) {
+  const std::string& entity = connection.shard().events().endpoint.entity;
+  if (!address.entity.empty() && !equals_ignoring_case(address.entity, entity)) {
+    return connection.refuse(
+        attach.link,
+        {"amqp:not-found", "The messaging entity '" + address.entity + "' could not be found.", {}});
+  }
+  if (attach.attach.role == amqp::Role::receiver) {
+    return connection.accept(attach.link, {}, std::make_unique<ReplyLink>(connection, attach, kManagement),
+                             claim.id);
+  }
+  amqp::Acceptance acceptance;
+  acceptance.credit = kManagementCredit;
+  connection.accept(attach.link, std::move(acceptance), std::make_unique<ManagementLink>(connection, attach),
+                    claim.id);
+}
+
+}  // namespace kyanite
