@@ -56,7 +56,7 @@ std::string own_host(const ApiCall& call) {
   const std::vector<std::string>& names = call.context.security->host_names;
   if (is_accepted_host(host, names)) return host;
   constexpr std::uint16_t kHttpsPort = 443;
-  const std::uint16_t port = call.context.facts.https_port;
+  const std::uint16_t port = call.context.facts.ports.https;
   return names.front() + (port == kHttpsPort ? std::string() : ":" + std::to_string(port));
 }
 
