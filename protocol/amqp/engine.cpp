@@ -36,7 +36,15 @@ void Engine::hold() {
 
 std::optional<Event> Engine::next() {
   for (;;) {
-    if (event_at_ < events_.size()) return std::move(events_[event_at_++]);
+    if (event_at_ < events_.size()) {
+      Event& event = events_[event_at_++];
+      // Decided before the caller ended the link.
+      if (const auto* credit = std::get_if<CreditReceived>(&event); credit && !has(credit->link)) continue;
+      if (const auto* told = std::get_if<OutcomeReceived>(&event); told && !has(told->link)) continue;
+      if (const auto* message = std::get_if<MessageReceived>(&event); message && !has(message->link))
+        continue;
+      return std::move(event);
+    }
     events_.clear();
     event_at_ = 0;
     if (!assembled_.empty()) std::string().swap(assembled_);

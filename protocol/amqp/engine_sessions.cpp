@@ -72,7 +72,7 @@ void Engine::on_flow(Session& session, const Flow& flow) {
   }
   for (const auto& [handle, other] : session.handles) write_transfers(*other);
   if (flow.echo && link.answered && !link.draining) write_flow(session, &link);
-  events_.emplace_back(CreditReceived{link.id, link.draining});
+  if (link.answered) events_.emplace_back(CreditReceived{link.id, link.draining});
   if (was_shut && session.remote_window > 0) tell_room(session);
 }
 

@@ -42,6 +42,7 @@ inline constexpr std::size_t kRequestBodyBytesMax = 1024 * 1024;  // [service-re
 inline constexpr std::size_t kQueryCharactersMax = 8192;          // [service-rest.md 6.1]
 inline constexpr std::size_t kQueryPageRowsMax = 1000;            // [service-rest.md 6.1]
 inline constexpr std::size_t kQueryPageRowsDefault = 100;         // [service-rest.md 6.1]
+inline constexpr seconds kC2dExpiryMax{2 * 24 * 3600};            // ahead, over AMQP [amqp.md 5.1]
 inline constexpr seconds kC2dPollLockMin{5};                      // [service-rest.md 9.6]
 inline constexpr seconds kC2dPollLockMax{300};
 inline constexpr std::size_t kFileUploadsOpenMax = 10;        // of one device [service-rest.md 9.7]
@@ -81,6 +82,7 @@ inline constexpr std::size_t kC2dWindowMessages = 50;  // with a connection, una
 inline constexpr std::size_t kC2dWindowBytes = 256 * 1024;  // of the same; one message at least
 inline constexpr std::size_t kFeedbackBatchMax = 64;        // records [device-mqtt.md 5.7]
 inline constexpr std::size_t kFeedbackLocksMax = 64;        // batches with receivers
+inline constexpr std::size_t kFeedbackWaitersMax = 256;     // receivers that wait, of file notifications too
 inline constexpr std::size_t kFeedbackSweepMax = 1024;      // records looked at in one round
 inline constexpr std::size_t kActivityBatchMax = 1024;      // identities whose times go into one commit
 inline constexpr std::size_t kC2dSweepMax = 1024;           // devices told to expire in one round

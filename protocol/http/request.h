@@ -22,7 +22,8 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> headers;  // names as sent; header() ignores case
   std::string body;
   PeerInfo peer;
-  std::string tracking_id;  // 32 hex digits, also the x-ms-request-id
+  bool was_judged_early = false;  // HttpRequestHandler::refuse_early has seen the head
+  std::string tracking_id;        // 32 hex digits, also the x-ms-request-id
 
   std::optional<std::string_view> header(std::string_view lower_name) const;
   std::optional<std::string_view> query_value(std::string_view lower_name) const;

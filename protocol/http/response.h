@@ -9,6 +9,7 @@
 
 #include "protocol/base/error.h"
 #include "protocol/base/time.h"
+#include "protocol/base/unique_function.h"
 
 namespace kyanite {
 
@@ -32,6 +33,17 @@ class ResponseStream {
   // The connection is gone or finished; the destructor follows.
 };
 
+struct HttpResponse;
+
+// A request whose answer outlives its shard. Owner: whoever took it, on any one thread. Destroyed without an
+// answer, the connection ends.
+class HeldConnection {
+ public:
+  virtual ~HeldConnection() = default;
+  // Once; the connection ends with it. Waits for a peer that does not read, a second at most.
+  virtual void answer(HttpResponse response) = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;  // beyond those every response has (1.7)
@@ -42,6 +54,12 @@ struct HttpResponse {
   // about.
   std::optional<std::uint64_t> length;
   bool close_connection = false;  // after this answer
+  // A fault: the connection ends without a word behind so many bytes of the answer, of one in pieces behind
+  // so many of its content; a shorter one is whole.
+  std::optional<std::uint64_t> cut_after{};
+  // Takes the connection instead of an answer, which comes later; nothing else here counts but the log's
+  // status. Called on the connection's shard.
+  UniqueFunction<void(std::unique_ptr<HeldConnection>)> hold{};
 };
 
 // Envelope A with the iothub-errorcode header (service-rest.md 3.1, 3.3). The error's detail is shown only

@@ -235,6 +235,7 @@ void AmqpConnection::end(amqp::Condition condition) {
 // The links know nothing of it yet; what the engine wrote goes out before the stream ends.
 void AmqpConnection::finish(bool flush_output) {
   if (ended_) return;
+  finishing_ = true;
   while (!links_.empty()) {
     ended_links_.push_back(take_link(amqp::LinkId{links_.begin()->first}));
   }

@@ -40,6 +40,8 @@ class AmqpConnection final : public Channel::Sink {
   void start();
   std::uint64_t number() const { return number_; }
   bool has_ended() const { return ended_; }
+  // All links end because the connection does.
+  bool is_finishing() const { return finishing_; }
 
   // For links and the functions that open them.
   AmqpShard& shard() const { return shard_; }
@@ -154,6 +156,7 @@ class AmqpConnection final : public Channel::Sink {
   bool handling_ = false;
   bool held_ = false;     // input waits until the output has room
   bool no_room_ = false;  // a link was told so
+  bool finishing_ = false;
   std::size_t room_turn_ = 0;
   bool ended_ = false;
   bool reading_paused_ = false;

@@ -63,7 +63,21 @@ void AmqpShard::set_security(HubSecurityPtr security) {
 
 void AmqpShard::set_faults(ActiveFaultsPtr faults) {
   shard_check_.check();
-  faults_ = std::move(faults);
+  const ActiveFaultsPtr before = std::exchange(faults_, std::move(faults));
+  std::vector<FaultPtr> began;
+  if (faults_) {
+    for (const FaultPtr& fault : faults_->faults()) {
+      if (!before || !before->has(*fault)) began.push_back(fault);
+    }
+  }
+  // By slots: a device may end by it, with others of its connection.
+  for (std::size_t slot = 0; slot < devices_.size(); ++slot) {
+    AmqpConnection* connection = devices_[slot].connection;
+    AmqpDevice* device = connection ? connection->find_device(devices_[slot].identity) : nullptr;
+    if (!device) continue;
+    device->on_faults_changed(began);
+    connection->flush();
+  }
 }
 
 void AmqpShard::on_clock_shift() {

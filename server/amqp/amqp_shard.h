@@ -66,8 +66,10 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   HubObserver& observer() { return observer_; }
   TelemetryIngest& ingest() { return ingest_; }
   AmqpStatistics& statistics() { return statistics_; }
+  const AmqpStatistics& statistics() const { return statistics_; }
   EventsShard& events() { return *events_; }
   bool paused_by_stores() const { return paused_by_stores_; }
+  bool is_draining() const { return draining_; }
   AmqpConnection* find(std::uint64_t number) const;
   // A slot for a device on a connection of this shard; none when the table is full.
   ConnectionRef add_device(AmqpConnection& connection, const Identity& identity);

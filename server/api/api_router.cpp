@@ -231,7 +231,10 @@ class ApiRouter::NotedSink final : public RequestBodySink {
   void write(std::string piece, Reply<void> taken) override {
     below_->write(std::move(piece), std::move(taken));
   }
-  void finish(Reply<HttpResponse> reply) override { below_->finish(router_.noted(head_, std::move(reply))); }
+  void finish(Reply<HttpResponse> reply) override {
+    if (router_.faults_) reply = router_.fault_afterwards(head_, std::move(reply));
+    below_->finish(router_.noted(head_, std::move(reply)));
+  }
 
  private:
   ApiRouter& router_;
@@ -288,6 +291,11 @@ void ApiRouter::ask_owner(const HttpRequest& request, const Admitted& admitted, 
   context_.services.router.send(std::move(question));
 }
 
+ApiRouter::ErrorForm ApiRouter::form_of(Operation operation) {
+  const bool calls_device = operation == Operation::invoke_method || operation == Operation::invoke_command;
+  return calls_device ? ErrorForm::nested : ErrorForm::plain;
+}
+
 HttpResponse ApiRouter::refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const {
   const WallTime now = context_.services.executor.wall_now();
   HttpResponse response = form == ErrorForm::nested ? nested_error_response(error, tracking_id, now)
@@ -313,14 +321,19 @@ HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error, E
 }
 
 std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
-  if (blobs_.owns(head)) {
-    const Result<void> admitted = blobs_.admit(head);
-    if (admitted) return std::nullopt;
-    return reject(head, admitted.error());
+  if (faults_) {
+    if (auto instead = fault_instead(head)) return instead;
   }
-  const Result<Admitted> admitted = admit(head);
-  if (admitted) return std::nullopt;
-  return reject(head, admitted.error());
+  std::optional<Error> error;
+  if (blobs_.owns(head)) {
+    if (const Result<void> admitted = blobs_.admit(head); !admitted) error = admitted.error();
+  } else if (const Result<Admitted> admitted = admit(head); !admitted) {
+    error = admitted.error();
+  }
+  if (!error) return std::nullopt;
+  HttpResponse refusal = reject(head, *error);
+  if (faults_) refusal.cut_after = fault_cut(head);
+  return refusal;
 }
 
 // Who names a device and proves nothing may make the hub hold no more than a head.
@@ -345,6 +358,7 @@ void ApiRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
                                                                   Result<RequestVerdict> verdict) mutable {
               BodyPlan plan;
               if (!verdict) plan.refusal = reject(head, verdict.error());
+              if (!verdict && faults_) plan.refusal->cut_after = fault_cut(head);
               reply(std::move(plan));
             }));
 }
@@ -370,44 +384,21 @@ void ApiRouter::handle_blob(const HttpRequest& request, Reply<HttpResponse> repl
   blobs_.handle(request, noted(request, std::move(reply)));
 }
 
-Reply<HttpResponse> ApiRouter::with_faults(const HttpRequest& request, ErrorForm form,
-                                           Reply<HttpResponse> reply) {
-  Executor& executor = context_.services.executor;
-  if (const Fault* delay = faults_->take_request(FaultKind::delay, request.verb, request.segments)) {
-    reply = Reply<HttpResponse>(executor, [&executor, wait = delay->rule.wait,
-                                           reply = std::move(reply)](Result<HttpResponse> result) mutable {
-      executor.after(wait, [reply = std::move(reply), result = std::move(result)]() mutable {
-        reply(std::move(result));
-      });
-    });
-  }
-  const Fault* failure = faults_->take_request(FaultKind::http_error, request.verb, request.segments);
-  if (!failure) return reply;
-  if (failure->rule.after_operation) {
-    return Reply<HttpResponse>(
-        executor, [this, form, error = error_of(failure->rule), tracking_id = request.tracking_id,
-                   reply = std::move(reply)](const Result<HttpResponse>&) mutable {
-          reply(refusal(error, tracking_id, form));
-        });
-  }
-  reply(reject(request, error_of(failure->rule), form));
-  return {};
-}
-
 void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
+  if (faults_) {
+    if (!request.was_judged_early) {
+      if (auto instead = fault_instead(request)) return reply(std::move(*instead));
+    }
+    reply = fault_afterwards(request, std::move(reply));
+  }
   if (blobs_.owns(request)) return handle_blob(request, std::move(reply));
   Result<Admitted> admitted = admit(request);
   if (!admitted) return reply(reject(request, admitted.error()));
   const RouteMatch& route = admitted->route;
   const Operation operation = route.operation;
-  const bool calls_device = operation == Operation::invoke_method || operation == Operation::invoke_command;
-  const ErrorForm form = calls_device ? ErrorForm::nested : ErrorForm::plain;
+  const ErrorForm form = form_of(operation);
   if (auto in_rate = admit_by_rate(context_.services, operation, request.body.size()); !in_rate) {
     return reply(reject(request, in_rate.error(), form));
-  }
-  if (faults_ && !route.only_for_tests) {
-    reply = with_faults(request, form, std::move(reply));
-    if (!reply) return;
   }
   Executor& executor = context_.services.executor;
   Reply<HttpResponse> finished(executor, [this, operation, form, note = RequestNote(request, executor.now()),

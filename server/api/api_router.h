@@ -56,8 +56,17 @@ class ApiRouter final : public HttpRequestHandler {
   HttpResponse reject(const HttpRequest& request, const Error& error, ErrorForm form);
   HttpResponse refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const;
 
-  // The reply with what a test asked for instead; the request is answered already when there is none left.
-  Reply<HttpResponse> with_faults(const HttpRequest& request, ErrorForm form, Reply<HttpResponse> reply);
+  static ErrorForm form_of(Operation operation);
+
+  // What tests asked for, api_faults.cpp; called with faults in force. Not on routes for tests.
+  struct FaultTarget;
+  std::optional<FaultTarget> fault_target(const HttpRequest& request) const;
+  // In place of the operation, and of the refusal of a credential.
+  std::optional<HttpResponse> fault_instead(const HttpRequest& request);
+  // The reply with what comes after the operation.
+  Reply<HttpResponse> fault_afterwards(const HttpRequest& request, Reply<HttpResponse> reply);
+  std::optional<std::uint64_t> fault_cut(const HttpRequest& request) const;
+  HttpResponse fault_response(const HttpRequest& request, ErrorForm form, const FaultRule& rule);
 
   WaitRoom waits_;
   TelemetryRequests telemetry_;

@@ -59,17 +59,10 @@ Result<void> take(HubServices& services, Operation operation, std::size_t metere
   if (!throttles.is_on()) return {};
   const std::optional<ThrottleClass> of = class_of(operation);
   if (!of) return {};
-  const WallTime wall = services.executor.wall_now();
-  if (counts_as_message(*of)) {
-    if (const Result<void> quota = throttles.check_quota(wall); !quota) return quota;
-  }
+  const SteadyTime now = services.executor.now();
+  if (!counts_as_message(*of)) return throttles.take(*of, now);
   const std::uint64_t units = *of == ThrottleClass::methods ? Throttles::blocks(metered_bytes) : 1;
-  const Result<void> taken = throttles.take(*of, services.executor.now(), units);
-  // A twin that is read counts by the size of the answer.
-  if (taken && counts_as_message(*of) && *of != ThrottleClass::twin_reads) {
-    throttles.meter(metered_bytes, wall);
-  }
-  return taken;
+  return throttles.admit(*of, metered_bytes, now, services.executor.wall_now(), units);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "protocol/base/limits.h"
 #include "protocol/base/percent_encoding.h"
+#include "protocol/http/http_date.h"
 #include "server/api/api_call.h"
 #include "server/api/blob_request.h"
 #include "server/api/message_headers.h"

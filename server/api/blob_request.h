@@ -39,8 +39,6 @@ struct ByteRange {
 };
 std::optional<ByteRange> byte_range_of(const HttpRequest& request, std::uint64_t size);
 
-std::string to_http_date(WallTime time);
-
 // <?xml version="1.0" encoding="utf-8"?><Error><Code>…</Code><Message>…</Message></Error> with the code in
 // x-ms-error-code as well.
 HttpResponse blob_error_response(const Error& error, const HttpRequest& request, WallTime now);

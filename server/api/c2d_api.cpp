@@ -2,11 +2,11 @@
 
 #include <optional>
 
-#include "protocol/base/iso_time.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/api/api_response.h"
 #include "server/api/api_throttle.h"
 #include "server/api/c2d_request.h"
+#include "server/hub/feedback_json.h"
 #include "server/hub/feedback_queue.h"
 #include "server/hub/hub_events.h"
 #include "server/hub/registry_service.h"
@@ -14,43 +14,10 @@
 namespace kyanite {
 namespace {
 
-constexpr std::string_view kFeedbackType = "application/vnd.microsoft.iothub.feedback.json";
-
-std::string_view status_text(FeedbackStatus status) {
-  switch (status) {
-    case FeedbackStatus::success:
-      return "Success";
-    case FeedbackStatus::expired:
-      return "Expired";
-    case FeedbackStatus::delivery_count_exceeded:
-      return "DeliveryCountExceeded";
-    case FeedbackStatus::rejected:
-      return "Rejected";
-    case FeedbackStatus::purged:
-      return "Purged";
-  }
-  return "Success";
-}
-
-Json feedback_to_json(const std::vector<FeedbackRecord>& records) {
-  Json array = Json::array();
-  for (const FeedbackRecord& record : records) {
-    Json json;
-    json["originalMessageId"] = record.original_message_id;
-    json["enqueuedTimeUtc"] = to_iso_time(record.time);
-    json["statusCode"] = status_text(record.status);
-    json["description"] = status_text(record.status);
-    json["deviceId"] = record.device;
-    json["deviceGenerationId"] = record.generation_id;
-    array.push_back(std::move(json));
-  }
-  return array;
-}
-
 HttpResponse batch_response(const std::optional<FeedbackBatch>& batch) {
   if (!batch) return no_content();
   HttpResponse response = entity_response(feedback_to_json(batch->records), batch->lock_token);
-  response.content_type = kFeedbackType;
+  response.content_type = kFeedbackContentType;
   return response;
 }
 

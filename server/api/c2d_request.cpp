@@ -17,15 +17,6 @@ std::string first_given(const HttpRequest& request, std::string_view name, std::
   return std::string(value.empty() ? last_header(request, otherwise) : value);
 }
 
-std::optional<AckRequest> parse_ack(std::string_view text) {
-  if (text.empty()) return AckRequest::none;
-  for (const AckRequest ack :
-       {AckRequest::none, AckRequest::positive, AckRequest::negative, AckRequest::full}) {
-    if (equals_ignoring_case(text, to_string(ack))) return ack;
-  }
-  return std::nullopt;
-}
-
 std::optional<int> two_digits(std::string_view text) {
   if (text.size() != 2 || text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9')
     return std::nullopt;
@@ -62,7 +53,7 @@ Result<C2dMessage> parse_c2d_request(const HttpRequest& request, std::string dev
   }
   message.body = request.body;
 
-  const auto ack = parse_ack(last_header(request, "iothub-ack"));
+  const auto ack = parse_ack_request(last_header(request, "iothub-ack"));
   if (!ack) {
     return Error(Errc::argument_invalid, "iothub-ack must be none, positive, negative or full");
   }

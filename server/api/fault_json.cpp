@@ -192,6 +192,9 @@ Result<FaultRule> fault_from_json(const Json& json) {
     read.fail("status", "must be 429, 500, 502, 503 or 504");
   if (rule.kind == FaultKind::cut && rule.bytes == 0) read.fail("bytes", "is missing");
   if (rule.kind == FaultKind::delay && rule.wait == milliseconds(0)) read.fail("delaySeconds", "is missing");
+  if (rule.after_operation && rule.kind != FaultKind::http_error &&
+      (rule.kind != FaultKind::drop || !read.has("routes")))
+    read.fail("afterOperation", "goes with httpError, and with a drop that has routes");
   if (read.error()) return *read.error();
   if (const Json* scope = find_member(json, "scope")) {
     Result<FaultScope> parsed = read_scope(*scope);
@@ -199,8 +202,14 @@ Result<FaultRule> fault_from_json(const Json& json) {
     rule.scope = std::move(*parsed);
   }
   if (const Json* routes = find_member(json, "routes")) {
-    if (rule.kind != FaultKind::http_error && rule.kind != FaultKind::delay)
-      return Error(Errc::argument_invalid, "routes go with httpError and delay only");
+    const bool is_about_requests = rule.kind == FaultKind::http_error || rule.kind == FaultKind::delay ||
+                                   rule.kind == FaultKind::drop || rule.kind == FaultKind::cut;
+    if (!is_about_requests)
+      return Error(Errc::argument_invalid, "routes go with httpError, delay, drop and cut only");
+    for (const char* other : {"on", "orderly", "direction"}) {
+      if (find_member(json, other))
+        return Error(Errc::argument_invalid, std::string(other) + " and routes exclude each other");
+    }
     Result<std::vector<FaultRoute>> parsed = read_routes(*routes);
     if (!parsed) return parsed.error();
     rule.routes = std::move(*parsed);
@@ -223,6 +232,10 @@ Json fault_to_json(const FaultView& fault) {
   json["scope"] = std::move(scope);
   switch (rule.kind) {
     case FaultKind::drop:
+      if (rule.is_about_requests()) {
+        json["afterOperation"] = rule.after_operation;
+        break;
+      }
       json["on"] = name_in(kMoments, rule.moment);
       json["orderly"] = rule.orderly;
       break;
@@ -231,7 +244,7 @@ Json fault_to_json(const FaultView& fault) {
       break;
     case FaultKind::cut:
       json["bytes"] = rule.bytes;
-      json["direction"] = name_in(kDirections, rule.direction);
+      if (!rule.is_about_requests()) json["direction"] = name_in(kDirections, rule.direction);
       break;
     case FaultKind::delay:
       json["delaySeconds"] = in_seconds(rule.wait);

@@ -14,14 +14,22 @@ Json snapshot_to_json(const SnapshotFacts& snapshot) {
   return {{"name", snapshot.name}, {"taken", to_iso_time(snapshot.taken)}, {"bytes", snapshot.bytes}};
 }
 
-Reply<std::uint64_t> answer_incarnation(const ApiCall& call, Reply<HttpResponse> reply) {
-  return answer_with<std::uint64_t>(call.context.services.executor, std::move(reply),
-                                    [](std::uint64_t incarnation) {
-                                      HttpResponse response = json_response({{"incarnation", incarnation}});
-                                      response.status = 202;
-                                      response.close_connection = true;
-                                      return response;
-                                    });
+// The connection is answered by the hub that comes next, when it is ready.
+template <class Change>
+HttpResponse hold_until_changed(const ApiCall& call, Change change) {
+  HttpResponse response;
+  response.hold = [change = std::move(change), tracking_id = call.request.tracking_id,
+                   time = to_error_time(call.context.services.executor.wall_now())](
+                      std::unique_ptr<HeldConnection> connection) mutable {
+    change([connection = std::move(connection), tracking_id = std::move(tracking_id),
+            time = std::move(time)](const Result<std::uint64_t>& incarnation) {
+      HttpResponse answer = incarnation ? json_response({{"incarnation", *incarnation}})
+                                        : error_response(incarnation.error(), tracking_id, time);
+      answer.headers.emplace_back("x-ms-request-id", tracking_id);
+      connection->answer(std::move(answer));
+    });
+  };
+  return response;
 }
 
 // What may be the name of a folder.
@@ -49,7 +57,9 @@ StoreControl* store_of(const ApiCall& call, Reply<HttpResponse>& reply) {
 }  // namespace
 
 void reset_hub(const ApiCall& call, Reply<HttpResponse> reply) {
-  if (StoreControl* store = store_of(call, reply)) store->reset(answer_incarnation(call, std::move(reply)));
+  StoreControl* store = store_of(call, reply);
+  if (!store) return;
+  reply(hold_until_changed(call, [store](auto changed) { store->reset(std::move(changed)); }));
 }
 
 void list_snapshots(const ApiCall& call, Reply<HttpResponse> reply) {
@@ -81,7 +91,10 @@ void delete_snapshot(const ApiCall& call, Reply<HttpResponse> reply) {
 
 void restore_snapshot(const ApiCall& call, Reply<HttpResponse> reply) {
   StoreControl* store = store_of(call, reply);
-  if (store) store->restore(call.route.parameters.at(0), answer_incarnation(call, std::move(reply)));
+  if (!store) return;
+  reply(hold_until_changed(call, [store, name = call.route.parameters.at(0)](auto changed) {
+    store->restore(name, std::move(changed));
+  }));
 }
 
 }  // namespace kyanite

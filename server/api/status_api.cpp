@@ -1,9 +1,11 @@
 #include "server/api/status_api.h"
 
 #include <memory>
+#include <optional>
 
 #include "protocol/base/iso_time.h"
 #include "server/api/api_response.h"
+#include "server/hub/adapter_counters.h"
 #include "server/hub/events_endpoint.h"
 #include "server/hub/registry_service.h"
 #include "server/hub/throttles.h"
@@ -63,6 +65,21 @@ Json limits_to_json(const HubServices& hub) {
   return json;
 }
 
+// Present numbers of connections, and what came and went since the start.
+void add_counts(const AdapterCounts& counts, Json& json) {
+  json["mqtt"] = {{"connections", counts.mqtt_connections},
+                  {"refused", counts.mqtt_refused},
+                  {"telemetryMessages", counts.mqtt_telemetry}};
+  json["amqp"] = {{"connections", counts.amqp_connections},
+                  {"links", counts.amqp_links},
+                  {"devices", counts.amqp_devices},
+                  {"refused", counts.amqp_refused},
+                  {"telemetryMessages", counts.amqp_telemetry},
+                  {"cloudToDeviceMessages", counts.amqp_c2d_sent},
+                  {"eventsSent", counts.amqp_events_sent}};
+  json["https"] = {{"connections", counts.https_connections}, {"requests", counts.https_requests}};
+}
+
 // Asks for the counts, then for the connected devices, then answers.
 class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
  public:
@@ -87,6 +104,16 @@ class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
 
   void on_connected(const Result<ServiceStatistics>& connected) {
     if (!connected) return reply_(connected.error());
+    connected_ = *connected;
+    const AdapterCounters* counters = context_.services.counters;
+    if (!counters) return answer(std::nullopt);
+    counters->sum(Reply<AdapterCounts>(context_.services.executor,
+                                       [self = shared_from_this()](const Result<AdapterCounts>& counts) {
+                                         self->answer(counts ? std::optional(*counts) : std::nullopt);
+                                       }));
+  }
+
+  void answer(const std::optional<AdapterCounts>& counts) {
     HubServices& hub = context_.services;
     const auto uptime = std::chrono::duration_cast<seconds>(hub.executor.now() - context_.facts.started);
     Json json;
@@ -98,8 +125,9 @@ class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
     json["devices"] = {{"total", counts_.devices},
                        {"enabled", counts_.devices - counts_.disabled},
                        {"disabled", counts_.disabled},
-                       {"connected", connected->connected_devices}};
+                       {"connected", connected_.connected_devices}};
     json["telemetry"] = {{"partitions", partitions_to_json(hub.stores.telemetry())}};
+    if (counts) add_counts(*counts, json);
     const EventsEndpoint events = events_endpoint(hub.settings, context_.security->host_names.front());
     json["events"] = {{"hostName", events.host_name}, {"entity", events.entity}};
     json["testControl"] = hub.settings.test_control;
@@ -112,6 +140,7 @@ class StatusFlow : public std::enable_shared_from_this<StatusFlow> {
   ApiContext& context_;
   Reply<HttpResponse> reply_;
   IdentityCounts counts_;
+  ServiceStatistics connected_;
 };
 
 }  // namespace

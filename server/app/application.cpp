@@ -33,6 +33,7 @@ constexpr int kExitStoreFailed = 70;
 constexpr milliseconds kCertificateCheckEvery = std::chrono::minutes(1);
 constexpr std::chrono::hours kRemindEvery{24};
 constexpr milliseconds kDrainPoll{10};
+constexpr seconds kSuccessorDrain{2};  // a test that changes the store does not wait for who is slow
 constexpr milliseconds kFlushPoll{1};
 constexpr std::string_view kOwnerPolicy = "iothubowner";
 
@@ -124,7 +125,7 @@ Result<void> Application::open_blobs() {
     upload_storage_ = {std::move(*account), nullptr};
     return {};
   }
-  auto files = BlobFiles::open(directory_.path() / "blobs",
+  auto files = BlobFiles::open(directory_.store() / BlobFiles::kFolder,
                                {.blob_bytes_max = rules.blob_bytes_max,
                                 .total_bytes_max = rules.total_bytes_max,
                                 .block_life = 2 * rules.ttl},
@@ -214,6 +215,8 @@ void Application::build_shards() {
   });
   throttles_ = std::make_unique<Throttles>(options_.settings.limits);
   feedback_ = std::make_unique<FeedbackQueue>(shards_->shard(0), stores_->feedback(), options_.settings.c2d);
+  for (const auto& hub_shard : hub_shards_)
+    hub_shard->directory().on_feedback([this] { feedback_->on_written(); });
   uploads_ = std::make_unique<FileUploads>(shards_->shard(0), stores_->documents(),
                                            options_.settings.file_upload, upload_storage_);
   uploads_->start();
@@ -229,7 +232,7 @@ void Application::build_shards() {
           log::warning("faults_changed", {{"rules", plan ? plan->faults().size() : 0}});
           on_every_shard([plan](HubShard& hub_shard) { hub_shard.set_faults(plan); }, std::move(published));
         });
-    snapshots_ = std::make_unique<SnapshotKeeper>(directory_.path(), *stores_, options_.incarnation);
+    snapshots_ = std::make_unique<SnapshotKeeper>(directory_.path(), *stores_);
     tests_ = std::make_unique<TestControl>(TestControl{*faults_, snapshots_.get()});
   }
   const HubFacts facts{.version = std::string(kVersion),
@@ -242,6 +245,7 @@ void Application::build_shards() {
                         *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get()},
                        facts, security, observer_);
   }
+  for (const auto& hub_shard : hub_shards_) hub_shard->join_counters(counters_);
   build_registry_jobs();
   tell_of_low_disk();
   tell_of_test_control();
@@ -505,8 +509,10 @@ std::optional<Application::Successor> Application::successor() {
 
 void Application::drain(bool for_successor) {
   const auto begin = std::chrono::steady_clock::now();
-  const auto deadline = begin + options_.settings.drain_timeout;
-  log::info("draining", {{"at_most_s", options_.settings.drain_timeout.count()}});
+  const seconds longest = for_successor ? std::min(options_.settings.drain_timeout, kSuccessorDrain)
+                                        : options_.settings.drain_timeout;
+  const auto deadline = begin + longest;
+  log::info("draining", {{"at_most_s", longest.count()}});
   hub_file_->remove();
   if (snapshots_) snapshots_->close();
   options_.settings.listen.mqtts.port = mqtts_->port();
@@ -521,19 +527,20 @@ void Application::drain(bool for_successor) {
   const milliseconds longest_spread =
       for_successor ? milliseconds(0) : milliseconds(options_.settings.drain_timeout / 2);
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->shard().post([target = hub_shard.get(), waiting, longest_spread] {
+    hub_shard->shard().post([target = hub_shard.get(), waiting, longest_spread, in_a_hurry = for_successor] {
       const milliseconds spread(static_cast<std::int64_t>(target->mqtt().statistics().open));
       target->directory().drain();
       target->api().drain();
       target->mqtt().drain(std::min(spread, longest_spread), [waiting] { --*waiting; });
       target->amqp().drain(std::min(spread, longest_spread), [waiting] { --*waiting; });
-      target->http().drain([waiting] { --*waiting; });
+      target->http().drain([waiting] { --*waiting; }, in_a_hurry);
     });
   }
   bool hurried = false;
   while (*waiting > 0 && !hurried && std::chrono::steady_clock::now() < deadline) {
     hurried = Signals::wait(kDrainPoll) == Signal::stop;
   }
+  if (hurried) change_.reset();  // whoever wants the process to end wants no successor
   const bool complete = *waiting == 0;
   if (complete) flush_events(deadline);
   stop_engine();
@@ -576,7 +583,6 @@ void Application::stop_engine() {
   clock_control_.reset();
   registry_jobs_.reset();
   hub_shards_.clear();
-  blobs_.reset();
   tests_.reset();
   snapshots_.reset();
   faults_.reset();
@@ -591,6 +597,7 @@ void Application::stop_engine() {
   throttles_.reset();
   router_.reset();
   shards_.reset();
+  blobs_.reset();  // answers that were never fetched from a shard may hold a blob
   stores_.reset();
 }
 

@@ -1,5 +1,7 @@
 #include "server/app/hub_shard.h"
 
+#include <numeric>
+
 #include "server/net/ws_channel.h"
 
 namespace kyanite {
@@ -37,6 +39,30 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
                             if (is_amqp) return amqp_->accept(std::move(channel));
                             mqtt_->accept(std::move(channel));
                           }});
+}
+
+void HubShard::join_counters(AdapterCounters& counters) {
+  services_->counters = &counters;
+  counters.provide(shard_, [this] { return counts(); });
+}
+
+AdapterCounts HubShard::counts() const {
+  const MqttStatistics& mqtt = mqtt_->statistics();
+  const AmqpStatistics& amqp = amqp_->statistics();
+  AdapterCounts counts;
+  counts.mqtt_connections = mqtt.connected;
+  counts.mqtt_refused = std::accumulate(mqtt.refused.begin(), mqtt.refused.end(), std::uint64_t{0});
+  counts.mqtt_telemetry = mqtt.telemetry_messages;
+  counts.amqp_connections = amqp.open;
+  counts.amqp_links = amqp.links;
+  counts.amqp_devices = amqp.devices;
+  counts.amqp_refused = amqp.refusals;
+  counts.amqp_telemetry = amqp.telemetry_messages;
+  counts.amqp_c2d_sent = amqp.c2d_sent;
+  counts.amqp_events_sent = amqp.events_sent;
+  counts.https_connections = http_->connection_count();
+  counts.https_requests = http_->counters().requests;
+  return counts;
 }
 
 void HubShard::set_security(const HubSecurityPtr& security) {

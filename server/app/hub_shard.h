@@ -7,6 +7,7 @@
 #include "server/app/log_observer.h"
 #include "server/device/mqtt_shard.h"
 #include "server/http/http_shard.h"
+#include "server/hub/adapter_counters.h"
 #include "server/hub/clock_control.h"
 #include "server/hub/configuration_service.h"
 #include "server/hub/consumer_groups.h"
@@ -66,6 +67,9 @@ class HubShard {
   // Before the shards start; the jobs work with a shard's registry.
   void set_registry_jobs(RegistryJobs& jobs) { services_->registry_jobs = &jobs; }
 
+  // Before the shards start: what this one counts is given, and what all count can be asked for.
+  void join_counters(AdapterCounters& counters);
+
   // On the shard.
   void set_ports(const HubPorts& ports) { api_->set_ports(ports); }
   void set_security(const HubSecurityPtr& security);
@@ -78,6 +82,8 @@ class HubShard {
   }
 
  private:
+  AdapterCounts counts() const;
+
   Shard& shard_;
   HubEvents events_;
   DeviceDirectory directory_;

@@ -1,15 +1,9 @@
 #include "server/app/snapshot_keeper.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <memory>
 
 #include "protocol/base/limits.h"
-#include "server/app/hub_records.h"
+#include "server/app/first_start/files.h"
 #include "server/app/signals.h"
 #include "server/runtime/hub_clock.h"
 #include "storage/rocksdb/rocksdb_stores.h"
@@ -26,9 +20,9 @@ Error snapshot_failed(const std::string& what, const std::error_code& error) {
 std::uint64_t bytes_in(const fs::path& folder) {
   std::uint64_t bytes = 0;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    const std::uint64_t size = entry.file_size(error);
-    if (!error) bytes += size;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder, error)) {
+    std::error_code unknown;
+    if (entry.is_regular_file(unknown)) bytes += entry.file_size(unknown);
   }
   return bytes;
 }
@@ -41,78 +35,22 @@ SnapshotFacts facts_of(const fs::path& folder) {
   return {folder.filename().string(), HubClock::real_now() - ago, bytes_in(folder)};
 }
 
-void sync_folder(const fs::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
-  ::close(descriptor);
-}
-
-// Tables never change and are shared; everything else the store goes on writing to.
-Result<void> copy_store(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::create_directory(to, error);
-  if (!error) fs::permissions(to, fs::perms::owner_all, error);
-  for (auto entry = fs::directory_iterator(from, error); !error && entry != fs::directory_iterator();
-       entry.increment(error)) {
-    const fs::path target = to / entry->path().filename();
-    if (entry->path().extension() == ".sst") {
-      fs::create_hard_link(entry->path(), target, error);
-    } else {
-      fs::copy_file(entry->path(), target, error);
-      const int descriptor = ::open(target.c_str(), O_RDONLY | O_CLOEXEC);
-      if (descriptor >= 0) ::fsync(descriptor);
-      if (descriptor >= 0) ::close(descriptor);
-    }
-    if (error) break;
-  }
-  if (error) return snapshot_failed("the snapshot cannot be copied", error);
-  sync_folder(to);
-  return {};
-}
-
-Result<void> make_new_store(const fs::path& folder, const StoreChange& change,
-                            const Settings::Storage& settings) {
-  auto stores = open_rocksdb_stores(folder, settings, {});
-  if (!stores) return stores.error();
-  const Result<void> kept = store_policies(**stores, change.policies);
-  (*stores)->close();
-  return kept;
-}
-
 }  // namespace
 
-Result<void> change_store(const fs::path& data, const StoreChange& change,
-                          const Settings::Storage& settings) {
-  const fs::path store = data / "store", next = data / "store.next";
-  std::error_code error;
-  fs::remove_all(next, error);  // of a hub that was killed within a change
-  const Result<void> made = change.snapshot.empty() ? make_new_store(next, change, settings)
-                                                    : copy_store(data / "snapshots" / change.snapshot, next);
-  if (!made) {
-    fs::remove_all(next, error);
-    return made.error();
-  }
-  if (::renameat2(AT_FDCWD, next.c_str(), AT_FDCWD, store.c_str(), RENAME_EXCHANGE) != 0) {
-    const Error failed = snapshot_failed("the stores cannot change places", {errno, std::generic_category()});
-    fs::remove_all(next, error);
-    return failed;
-  }
-  sync_folder(data);
-  fs::remove_all(next, error);
-  return {};
+std::optional<Error> SnapshotKeeper::enqueue(Task& task) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return Error(Errc::shutting_down);
+  if (waiting_.size() >= limits::kAdministrationQueueMax) return Error(Errc::busy);
+  waiting_.push_back(std::move(task));
+  Signals::wake();
+  return std::nullopt;
 }
 
 template <class T>
 void SnapshotKeeper::ask(UniqueFunction<void(Reply<T>)> work, Reply<T> reply) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (closed_) return reply(Error(Errc::shutting_down));
-    if (waiting_.size() >= limits::kAdministrationQueueMax) return reply(Error(Errc::busy));
-    waiting_.push_back(
-        [work = std::move(work), reply = std::move(reply)]() mutable { work(std::move(reply)); });
-  }
-  Signals::wake();
+  const auto shared = std::make_shared<Reply<T>>(std::move(reply));
+  Task task = [work = std::move(work), shared]() mutable { work(std::move(*shared)); };
+  if (const auto refused = enqueue(task)) (*shared)(*refused);
 }
 
 std::optional<StoreChange> SnapshotKeeper::run_pending() {
@@ -161,12 +99,16 @@ void SnapshotKeeper::take(std::string name, Reply<SnapshotFacts> reply) {
         if (!is_there && static_cast<std::size_t>(count) >= limits::kSnapshotsMax)
           return answer(Error(Errc::conflict, "there are 16 snapshots already: delete one first"));
         fs::remove_all(making, error);
-        if (const Result<void> made = checkpoint_rocksdb_stores(stores_, making); !made)
+        Result<void> made = checkpoint_rocksdb_stores(stores_, making);
+        if (made) made = link_uploaded_files(data_ / "store", making);
+        if (!made) {
+          fs::remove_all(making, error);
           return answer(made.error());
+        }
         fs::remove_all(target, error);
         fs::rename(making, target, error);
         if (error) return answer(snapshot_failed("the snapshot cannot be kept", error));
-        sync_folder(folder());
+        sync_path(folder());
         answer(facts_of(target));
       },
       std::move(reply));
@@ -183,27 +125,22 @@ void SnapshotKeeper::remove(std::string name, Reply<void> reply) {
       std::move(reply));
 }
 
-void SnapshotKeeper::restore(std::string name, Reply<std::uint64_t> reply) {
-  ask<std::uint64_t>(
-      [this, name = std::move(name)](Reply<std::uint64_t> answer) {
-        std::error_code error;
-        if (!fs::is_directory(folder() / name, error))
-          return answer(Error(Errc::not_found, "there is no snapshot of this name"));
-        if (change_ || !takes_change_) return answer(Error(Errc::busy, "the store is about to change"));
-        change_ = StoreChange{name, {}};
-        answer(incarnation_ + 1);
-      },
-      std::move(reply));
+void SnapshotKeeper::restore(std::string name, Changed changed) {
+  ask_change(std::move(name), std::move(changed));
 }
 
-void SnapshotKeeper::reset(Reply<std::uint64_t> reply) {
-  ask<std::uint64_t>(
-      [this](Reply<std::uint64_t> answer) {
-        if (change_ || !takes_change_) return answer(Error(Errc::busy, "the store is about to change"));
-        change_ = StoreChange{};
-        answer(incarnation_ + 1);
-      },
-      std::move(reply));
+void SnapshotKeeper::reset(Changed changed) { ask_change({}, std::move(changed)); }
+
+void SnapshotKeeper::ask_change(std::string snapshot, Changed changed) {
+  const auto shared = std::make_shared<Changed>(std::move(changed));
+  Task task = [this, snapshot = std::move(snapshot), shared] {
+    std::error_code error;
+    if (!snapshot.empty() && !fs::is_directory(folder() / snapshot, error))
+      return (*shared)(Error(Errc::not_found, "there is no snapshot of this name"));
+    if (change_ || !takes_change_) return (*shared)(Error(Errc::busy, "the store is about to change"));
+    change_ = StoreChange{snapshot, {}, std::move(*shared)};
+  };
+  if (const auto refused = enqueue(task)) (*shared)(*refused);
 }
 
 }  // namespace kyanite

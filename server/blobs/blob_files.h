@@ -30,6 +30,8 @@ struct BlobLimits {
 // blobs is that thread's. Bound: limits::kBlobsMax blobs; callers have one piece each under way.
 class BlobFiles final : public BlobStore {
  public:
+  static constexpr const char* kFolder = "files";  // in the store's: both become another one together
+
   // Makes what is missing, and starts the thread, which reads what is there first. Errors: io_failed with a
   // sentence for the operator.
   static Result<std::unique_ptr<BlobFiles>> open(const std::filesystem::path& folder,

@@ -100,6 +100,7 @@ class MqttConnection final : public Channel::Sink {
   // What the device is sent
   void deliver(const CloseConnection& close);
   void deliver(const DeliverC2d& c2d);
+  void deliver(const LendC2d&) {}  // of AMQP
   void deliver(const WithdrawC2d& withdraw);
   void deliver(const NotifyDesired& notify);
   void deliver(CallMethod& call);

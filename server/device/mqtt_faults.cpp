@@ -134,7 +134,8 @@ void MqttConnection::on_faults_changed(const std::vector<FaultPtr>& began) {
   }
   for (const FaultPtr& fault : began) {
     const FaultRule& rule = fault->rule;
-    if (ended_ || rule.kind != FaultKind::drop || rule.moment != FaultMoment::now) continue;
+    if (ended_ || rule.kind != FaultKind::drop || rule.is_about_requests() || rule.moment != FaultMoment::now)
+      continue;
     if (attached_ && rule.scope.matches(origin_.identity) && fault->take()) end_by(*fault);
   }
 }

@@ -13,14 +13,7 @@ Result<void> MqttConnection::admit_connect() {
 }
 
 Result<void> MqttConnection::admit_twin_request(ThrottleClass of, std::size_t bytes) {
-  Throttles& throttles = shard_.services_.throttles;
-  if (!throttles.is_on()) return {};
-  const WallTime wall = executor().wall_now();
-  if (Result<void> quota = throttles.check_quota(wall); !quota) return quota;
-  Result<void> taken = throttles.take(of, executor().now());
-  // A twin that is read counts by the size of the answer.
-  if (taken && of == ThrottleClass::twin_updates) throttles.meter(bytes, wall);
-  return taken;
+  return shard_.services_.throttles.admit(of, bytes, executor().now(), executor().wall_now());
 }
 
 // A message over the rate is taken, and what follows it on this connection waits until the hub has made up

@@ -6,12 +6,13 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
-#include <cstdio>
 #include <string_view>
 #include <utility>
 
 #include "protocol/base/base64.h"
 #include "protocol/base/percent_encoding.h"
+#include "protocol/http/http_date.h"
+#include "server/http/held_response.h"
 
 namespace kyanite {
 namespace {
@@ -27,23 +28,6 @@ std::string new_tracking_id() {
   std::array<unsigned char, 16> bytes{};
   KYANITE_ASSERT(RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) == 1);
   return encode_hex(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-}
-
-// "Wed, 29 Jul 2026 10:11:12 GMT", whatever the locale.
-std::string http_date(WallTime time) {
-  constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(std::chrono::floor<seconds>(time - day));
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%s, %02u %s %04d %02d:%02d:%02d GMT",
-                kDays[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
-                kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()));
-  return text.data();
 }
 
 std::string_view view_of(beast::string_view text) { return {text.data(), text.size()}; }
@@ -92,6 +76,7 @@ void BeastConnection::wait() {
 void BeastConnection::drain() {
   if (!stream_) return;
   if (producer_) return finish();
+  if (lingering_ && home_->in_a_hurry) return drop();
   if (!idle_ && !in_head_) return;  // what is under way sees `draining` when it is answered
   stream_->send_close_notify();
   drop();
@@ -120,7 +105,9 @@ void BeastConnection::on_head(error_code error) {
   }
   if (home_->websocket.accept && is_websocket_path(request_)) return upgrade();
   if (parser_->is_done()) return on_body({});
-  if (std::optional<HttpResponse> refusal = home_->handler.refuse_early(request_)) {
+  std::optional<HttpResponse> refusal = home_->handler.refuse_early(request_);
+  request_.was_judged_early = true;
+  if (refusal) {
     return respond(std::move(*refusal), false);
   }
   if (!home_->handler.plans_body(request_)) return begin_body();
@@ -275,16 +262,27 @@ void BeastConnection::on_response(Result<HttpResponse> result) {
   sink_.reset();
   if (!stream_->is_open()) return;
   HttpResponse response = result ? std::move(*result) : home_->handler.reject(request_, result.error());
+  if (response.hold) return hold(std::move(response));
+  if (response.cut_after == 0) return drop();
   if (response.stream) return begin_stream(std::move(response));
   const bool keep_alive = keep_alive_ && !home_->draining && !response.close_connection;
   respond(std::move(response), keep_alive);
+}
+
+// The stream goes to whoever answers later; this connection is left without one and ends with this step.
+void BeastConnection::hold(HttpResponse response) {
+  disarm_timer();
+  parser_.reset();
+  auto held = std::make_unique<HeldResponse>(stream_->detach());
+  stream_.reset();
+  response.hold(std::move(held));
 }
 
 void BeastConnection::write_fields(const HttpResponse& response, http::response_header<>& fields) const {
   fields.version(version_);
   fields.result(static_cast<unsigned>(response.status));
   fields.set(http::field::server, "Kyanite");
-  fields.set(http::field::date, http_date(home_->shard.wall_now()));
+  fields.set(http::field::date, to_http_date(home_->shard.wall_now()));
   if (!response.content_type.empty()) fields.set(http::field::content_type, response.content_type);
   for (const auto& [name, value] : response.headers) fields.insert(name, value);
 }
@@ -297,6 +295,7 @@ void BeastConnection::respond(HttpResponse response, bool keep_alive) {
   message_->keep_alive(keep_alive);
   if (response.status != 204) message_->content_length(response.length.value_or(response.body.size()));
   if (request_.verb != HttpVerb::head) message_->body() = std::move(response.body);
+  if (response.cut_after) return respond_cut(*response.cut_after);
   arm_timer(home_->limits.write_time);
   http::async_write(*stream_, *message_, then(&BeastConnection::on_answered));
 }
@@ -319,6 +318,8 @@ void BeastConnection::close() {
     if (error) return self->drop();
     error_code ignored;
     self->stream_->socket().shutdown(TlsStream::Socket::shutdown_send, ignored);
+    if (self->home_->in_a_hurry && self->stream_->socket().available(ignored) == 0) return self->drop();
+    self->lingering_ = true;
     self->linger();
   });
 }

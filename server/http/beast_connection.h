@@ -62,8 +62,10 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
 
   // Answering. The fields are those of a response in pieces as well: version, status and headers.
   void on_response(Result<HttpResponse> result);
+  void hold(HttpResponse response);
   void write_fields(const HttpResponse& response, boost::beast::http::response_header<>& fields) const;
   void respond(HttpResponse response, bool keep_alive);
+  void respond_cut(std::uint64_t bytes);
   void on_answered(error_code error);
 
   // Streaming
@@ -90,10 +92,11 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   void on_timeout();
 
   const std::shared_ptr<HttpConnections> home_;
-  std::unique_ptr<TlsStream> stream_;  // null once it went to a WebSocket
+  std::unique_ptr<TlsStream> stream_;  // null once it went to a WebSocket or is held
   TimerId timer_{};
   bool idle_ = false;     // between two requests
   bool in_head_ = false;  // a head has begun and is not complete
+  bool lingering_ = false;
 
   // The request under way.
   boost::beast::flat_buffer buffer_{kBufferBytesMax};
@@ -117,6 +120,7 @@ class BeastConnection final : public HttpConnection, private ResponseStream::Out
   End end_ = End::open;
   std::string queued_;
   std::string in_flight_;
+  std::optional<std::uint64_t> cut_left_;  // of a stream that a fault cuts
 
   std::size_t lingered_bytes_ = 0;
 };

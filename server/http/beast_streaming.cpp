@@ -2,8 +2,10 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/write.hpp>
 #include <limits>
+#include <sstream>
 #include <utility>
 
 #include "server/http/beast_connection.h"
@@ -20,10 +22,28 @@ constexpr std::size_t kReadAheadBytesMax = 16 * 1024;
 
 }  // namespace
 
+// A fault: a part of the answer, and then nothing.
+void BeastConnection::respond_cut(std::uint64_t bytes) {
+  if (bytes == 0) return drop();
+  std::ostringstream text;
+  text << *message_;
+  in_flight_ = text.str();
+  const bool is_whole = in_flight_.size() <= bytes;
+  in_flight_.resize(std::min<std::uint64_t>(in_flight_.size(), bytes));
+  arm_timer(home_->limits.write_time);
+  asio::async_write(*stream_, asio::buffer(in_flight_),
+                    [self = self(), is_whole](error_code error, std::size_t) {
+                      self->in_flight_.clear();
+                      if (is_whole) return self->on_answered(error);
+                      self->drop();
+                    });
+}
+
 // A response in pieces. The connection ends with it: HTTP/1.0 peers know its end by that alone.
 void BeastConnection::begin_stream(HttpResponse response) {
   limit_unacknowledged();
   producer_ = std::move(response.stream);
+  cut_left_ = response.cut_after;
   chunked_ = version_ >= 11 && !response.length;
   head_.emplace();
   write_fields(response, *head_);
@@ -94,6 +114,10 @@ void BeastConnection::send_queued() {
   writing_ = true;
   arm_timer(home_->limits.write_time);
   in_flight_ = std::exchange(queued_, {});
+  if (cut_left_) {
+    in_flight_.resize(std::min<std::uint64_t>(in_flight_.size(), *cut_left_));
+    *cut_left_ -= in_flight_.size();
+  }
   if (chunked_) {
     asio::async_write(*stream_, http::make_chunk(asio::buffer(in_flight_)),
                       then(&BeastConnection::on_piece_sent));
@@ -106,7 +130,7 @@ void BeastConnection::on_piece_sent(error_code error) {
   disarm_timer();
   writing_ = false;
   in_flight_.clear();
-  if (error) return drop();
+  if (error || cut_left_ == 0) return drop();
   send_queued();
   if (producer_ && end_ == End::open && queued_bytes() < limits::kOutputHighBytes) producer_->on_writable();
 }

@@ -25,6 +25,7 @@ struct HttpConnections {
   HttpCounters counters;
   std::unordered_set<HttpConnection*> members;
   bool draining = false;
+  bool in_a_hurry = false;  // of the same
   Task on_empty;
 
   void check_empty();

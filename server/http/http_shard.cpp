@@ -21,8 +21,8 @@ std::vector<std::shared_ptr<HttpConnection>> all_of(const HttpConnections& conne
 }  // namespace
 
 HttpShard::HttpShard(Shard& shard, HttpRequestHandler& handler, HttpLimits limits)
-    : connections_(
-          std::make_shared<HttpConnections>(HttpConnections{shard, handler, limits, {}, {}, {}, {}, {}})) {}
+    : connections_(std::make_shared<HttpConnections>(
+          HttpConnections{shard, handler, limits, {}, {}, {}, {}, {}, {}})) {}
 
 HttpShard::~HttpShard() {
   connections_->on_empty = {};
@@ -41,8 +41,9 @@ void HttpShard::accept(std::unique_ptr<TlsStream> stream) {
   start_http_connection(connections_, std::move(stream));
 }
 
-void HttpShard::drain(Task done) {
+void HttpShard::drain(Task done, bool in_a_hurry) {
   connections_->draining = true;
+  connections_->in_a_hurry = in_a_hurry;
   connections_->on_empty = std::move(done);
   for (const auto& connection : all_of(*connections_)) connection->drain();
   connections_->check_empty();

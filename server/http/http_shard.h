@@ -62,7 +62,8 @@ class HttpShard {
 
   // Closes idle connections, lets the others finish their request, ends response streams; new ones are
   // refused. `done` is posted once when none is left. Bound: the time limits above; cut() ends the wait.
-  void drain(Task done);
+  // `in_a_hurry`: peers get their answers, and no time to close their end.
+  void drain(Task done, bool in_a_hurry = false);
   // Closes everything at once.
   void cut();
 

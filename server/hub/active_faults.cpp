@@ -11,16 +11,15 @@ namespace {
 
 constexpr std::uint64_t kShareSteps = 1'000'000;
 
-// The device a request is about; empty when its path names none.
-std::string_view device_in(const std::vector<std::string>& path) {
+}  // namespace
+
+std::string_view device_in_path(const std::vector<std::string>& path) {
   if (path.size() < 2) return {};
   const bool names_device = equals_ignoring_case(path[0], "devices") ||
                             equals_ignoring_case(path[0], "twins") ||
                             equals_ignoring_case(path[0], "digitaltwins");
   return names_device ? std::string_view(path[1]) : std::string_view();
 }
-
-}  // namespace
 
 bool FaultScope::matches_device(std::string_view device_id) const {
   if (is_hub()) return true;
@@ -87,7 +86,9 @@ Fault* ActiveFaults::take(FaultKind kind, const Identity& identity) const {
 Fault* ActiveFaults::take_drop(FaultMoment moment, const Identity& identity) const {
   for (const FaultPtr& fault : faults_) {
     const FaultRule& rule = fault->rule;
-    if (rule.kind != FaultKind::drop || rule.moment != moment || !rule.scope.matches(identity)) continue;
+    if (rule.kind != FaultKind::drop || rule.is_about_requests() || rule.moment != moment ||
+        !rule.scope.matches(identity))
+      continue;
     if (fault->take()) return fault.get();
   }
   return nullptr;
@@ -96,8 +97,8 @@ Fault* ActiveFaults::take_drop(FaultMoment moment, const Identity& identity) con
 FaultPtr ActiveFaults::find_cut(FaultDirection direction, const Identity& identity) const {
   for (const FaultPtr& fault : faults_) {
     const FaultRule& rule = fault->rule;
-    if (rule.kind == FaultKind::cut && rule.direction == direction && rule.scope.matches(identity) &&
-        !fault->is_used_up())
+    if (rule.kind == FaultKind::cut && !rule.is_about_requests() && rule.direction == direction &&
+        rule.scope.matches(identity) && !fault->is_used_up())
       return fault;
   }
   return nullptr;
@@ -109,14 +110,16 @@ bool ActiveFaults::holds_pubacks(const Identity& identity) const {
   });
 }
 
-Fault* ActiveFaults::take_request(FaultKind kind, HttpVerb verb, const std::vector<std::string>& path) const {
+Fault* ActiveFaults::take_request(FaultKind kind, Moment moment, const FaultRequest& request) const {
   for (const FaultPtr& fault : faults_) {
     const FaultRule& rule = fault->rule;
-    if (rule.kind != kind || !rule.is_about_requests() || !rule.scope.matches_device(device_in(path)))
+    if (rule.kind != kind || !rule.is_about_requests() || !rule.scope.matches_device(request.device))
       continue;
-    const bool is_meant = rule.routes.empty() ||
-                          std::any_of(rule.routes.begin(), rule.routes.end(),
-                                      [&](const FaultRoute& route) { return route.matches(verb, path); });
+    if (moment != Moment::either && rule.after_operation != (moment == Moment::after)) continue;
+    const bool is_meant =
+        rule.routes.empty() || std::any_of(rule.routes.begin(), rule.routes.end(), [&](const auto& route) {
+          return route.matches(request.verb, request.path);
+        });
     if (is_meant && fault->take()) return fault.get();
   }
   return nullptr;

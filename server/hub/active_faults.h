@@ -21,8 +21,9 @@ class ActiveFaults {
   // A fault of the kind that matches, without counting.
   FaultPtr find_cut(FaultDirection direction, const Identity& identity) const;
   bool holds_pubacks(const Identity& identity) const;
-  // The same for a request: an http_error or a delay. The device is the one its path names, or empty.
-  Fault* take_request(FaultKind kind, HttpVerb verb, const std::vector<std::string>& path) const;
+  // The same for a request, by a rule that acts before or after the operation.
+  enum class Moment { before, after, either };
+  Fault* take_request(FaultKind kind, Moment moment, const FaultRequest& request) const;
 
   bool has(const Fault& fault) const;
   const std::vector<FaultPtr>& faults() const { return faults_; }

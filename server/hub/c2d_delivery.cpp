@@ -19,7 +19,13 @@ const GrantedFilter* C2dQueue::taker() const {
   return link ? link->find(FilterKind::c2d) : nullptr;
 }
 
+bool C2dQueue::lends() const {
+  const DeviceLink* link = host_.link({});
+  return link && link->over_amqp;
+}
+
 bool C2dQueue::fits_window(const C2dHeader& header) const {
+  if (lends() && lent_ >= lent_max_) return false;
   std::size_t count = 0;
   std::size_t bytes = header.bytes;
   for (const Message& message : messages_) {
@@ -32,14 +38,14 @@ bool C2dQueue::fits_window(const C2dHeader& header) const {
 
 bool C2dQueue::is_skipped(const C2dHeader& header, const GrantedFilter& filter) const {
   const Settings::C2d& rules = host_.settings().c2d;
-  return rules.pre_subscription == PreSubscription::skip &&
+  return rules.pre_subscription == PreSubscription::skip && !lends() &&
          header.enqueued < filter.created - rules.subscription_skew;
 }
 
 void C2dQueue::pump() {
   if (reading_ || retry_timer_) return;
   const GrantedFilter* filter = taker();
-  if (!filter) return;
+  if (!filter) return answer_drained();
   bury_expired();
   outcomes_.write();
 
@@ -48,6 +54,7 @@ void C2dQueue::pump() {
   std::size_t count = 0;
   std::size_t window_count = 0;
   std::size_t window_bytes = 0;
+  std::uint64_t credit = lends() ? lent_max_ - std::min(lent_, lent_max_) : limits::kC2dWindowMessages;
   bool window_open = true;
   for (const Message& message : messages_) {
     if (!message.locked_until) continue;
@@ -61,18 +68,19 @@ void C2dQueue::pump() {
     }
     if (!message.resend) {
       // What goes out again is in the window already, and does not wait for the others.
-      window_open = window_open &&
+      window_open = window_open && credit > 0 &&
                     (window_count == 0 || (window_count < limits::kC2dWindowMessages &&
                                            window_bytes + message.header.bytes <= limits::kC2dWindowBytes));
       if (!window_open && count > 0) break;
       if (!window_open) continue;
+      --credit;
       ++window_count;
       window_bytes += message.header.bytes;
     }
     if (count == 0) from = message.header.sequence;
     ++count;
   }
-  if (count == 0) return;
+  if (count == 0) return answer_drained();
   reading_ = true;
   ++operations_;
   // The number bounds the bytes too: each was counted into the window.
@@ -90,7 +98,7 @@ void C2dQueue::pump() {
 void C2dQueue::on_read(std::uint64_t from, std::uint64_t round, Result<std::vector<C2dMessage>> read) {
   if (!read) {
     if (taker()) retry_later();
-    return;
+    return answer_drained();
   }
   const GrantedFilter* filter = taker();
   if (!filter || round != round_) return pump();
@@ -113,24 +121,44 @@ void C2dQueue::on_read(std::uint64_t from, std::uint64_t round, Result<std::vect
 void C2dQueue::deliver(Message& message, C2dMessage body, std::uint8_t qos) {
   message.locked_until = host_.executor().wall_now() + host_.settings().c2d.lock_timeout;
   message.resend = false;
+  const bool was_sent = message.header.was_sent;
+  if (!was_sent) {
+    message.header.was_sent = true;
+    message.unmarked = true;
+  }
+  if (lends()) return lend(message, std::move(body));
   DeliverC2d delivery;
   delivery.sequence = message.header.sequence;
   delivery.topic = c2d_topic_of(body);
   delivery.body = std::move(body.body);
   delivery.qos = qos;
-  delivery.was_sent = message.header.was_sent;
-  if (!message.header.was_sent) {
-    message.header.was_sent = true;
-    message.unmarked = true;
-  }
+  delivery.was_sent = was_sent;
   host_.send({}, std::move(delivery));
+}
+
+void C2dQueue::lend(const Message& message, C2dMessage body) {
+  ++lent_;
+  body.device = host_.device();
+  body.header = message.header;
+  host_.send({}, LendC2d{std::move(body)});
+}
+
+void C2dQueue::allow(AllowC2d message) {
+  lent_max_ = message.lent_max;
+  if (message.drained) drained_.push_back(std::move(message.drained));
+  pump();
+}
+
+// What was lent is on its way to the connection already, and the answer follows it.
+void C2dQueue::answer_drained() {
+  for (Reply<void>& reply : std::exchange(drained_, {})) reply({});
 }
 
 void C2dQueue::on_subscribed(bool newly_created) {
   const GrantedFilter* filter = taker();
   if (!filter) return;
   ++round_;
-  if (newly_created) on_created(filter->created);
+  if (newly_created && !lends()) on_created(filter->created);
   pump();
 }
 
@@ -169,6 +197,13 @@ void C2dQueue::on_link_ended() {
   arm_timers();  // of leases
 }
 
+void C2dQueue::on_unbound() {
+  on_link_ended();
+  lent_ = 0;
+  lent_max_ = 0;
+  answer_drained();
+}
+
 C2dQueue::Messages::iterator C2dQueue::return_late(Messages::iterator message, bool counts) {
   if (counts) message->unmarked = true;
   if (counts && count_up(*message)) return finish(message, FeedbackStatus::delivery_count_exceeded);
@@ -198,6 +233,11 @@ void C2dQueue::end_locks() {
     if (!message->locked_until || message->resend ||
         (*message->locked_until > now && *message->locked_until - now <= lock_time)) {
       ++message;
+      continue;
+    }
+    if (lends()) {
+      withdraw(*message);
+      message = return_late(message, counts);
       continue;
     }
     if (counts && count_up(*message)) {

@@ -57,6 +57,15 @@ std::string_view to_string(AckRequest ack) {
   return "none";
 }
 
+std::optional<AckRequest> parse_ack_request(std::string_view text) {
+  if (text.empty()) return AckRequest::none;
+  for (const AckRequest ack :
+       {AckRequest::none, AckRequest::positive, AckRequest::negative, AckRequest::full}) {
+    if (equals_ignoring_case(text, to_string(ack))) return ack;
+  }
+  return std::nullopt;
+}
+
 std::string c2d_topic_of(const C2dMessage& message) {
   C2dTopicParts parts;
   parts.device = message.device;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,8 @@ namespace kyanite {
 
 // "none", "positive", "negative", "full".
 std::string_view to_string(AckRequest ack);
+// Reads those in any case; nothing said is none. Nothing for other text.
+std::optional<AckRequest> parse_ack_request(std::string_view text);
 
 // The topic that the message is published with (spec device-mqtt.md 5.2).
 std::string c2d_topic_of(const C2dMessage& message);

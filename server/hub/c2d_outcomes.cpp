@@ -61,6 +61,7 @@ void C2dOutcomes::write(Reply<void> reply) {
 void C2dOutcomes::on_written(C2dOutcome outcome, std::vector<Reply<void>> waiting,
                              const Result<void>& written) {
   refused_ = 0;
+  if (written && !outcome.feedback.empty()) host_.feedback_written();
   if (written || written.error().code == Errc::shutting_down) {
     for (Reply<void>& reply : waiting) reply(written);
     return;

@@ -115,9 +115,12 @@ void C2dQueue::insert(Message message) {
 
 // Settling.
 
-void C2dQueue::settle(const SettleC2d& settlement) {
+void C2dQueue::settle(SettleC2d settlement) {
   const auto message = find(settlement.sequence);
-  if (message == messages_.end() || !message->locked_until) return;
+  if (message == messages_.end() || !message->locked_until) {
+    if (settlement.reply) settlement.reply(Error(Errc::lock_lost));
+    return;
+  }
   switch (settlement.settlement) {
     case C2dSettlement::complete:
       finish(message, FeedbackStatus::success);
@@ -134,7 +137,11 @@ void C2dQueue::settle(const SettleC2d& settlement) {
       }
       break;
   }
-  outcomes_.write();
+  if (settlement.reply) {
+    outcomes_.write(std::move(settlement.reply));
+  } else {
+    outcomes_.write();
+  }
   pump();
 }
 
@@ -206,16 +213,18 @@ void C2dQueue::purge(PurgeC2d message) {
     auto feedback = feedback_of(gone.header, FeedbackStatus::purged);
     if (feedback) outcome.feedback.push_back(*std::move(feedback));
   }
+  const bool has_feedback = !outcome.feedback.empty();
   Messages taken = std::exchange(messages_, {});
   ++operations_;
   purging_ += taken.size();
   host_.stores().c2d().settle(
       std::move(outcome),
-      Reply<void>(host_.executor(), [this, life = life_, taken = std::move(taken),
+      Reply<void>(host_.executor(), [this, life = life_, has_feedback, taken = std::move(taken),
                                      reply = std::move(message.reply)](Result<void> committed) mutable {
         --operations_;
         purging_ -= taken.size();
         if (committed) {
+          if (has_feedback) host_.feedback_written();
           reply(std::uint64_t{taken.size()});
         } else {
           reply(committed.error());

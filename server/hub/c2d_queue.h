@@ -21,6 +21,10 @@ namespace kyanite {
 // the wall, so that a shift of the hub's clock ends it too; the message then goes out again on the same
 // connection, until its time to live ends.
 //
+// A connection of AMQP is lent messages, as many as its receiver gave credit for. A lock that ends takes the
+// message from it, so that a late outcome finds nothing. There is no subscription that would be younger than
+// a message: whoever attaches gets what is queued.
+//
 // A device that polls over HTTPS leases one message at a time (service-rest.md 9.6): a leased message is with
 // nobody else, and its lock ends by its own time. MQTT's window and its lock time are not concerned.
 //
@@ -42,7 +46,8 @@ class C2dQueue {
 
   // The message has passed check_c2d_message().
   void send(SendC2d message);
-  void settle(const SettleC2d& message);  // of the live connection's epoch
+  void settle(SettleC2d message);  // of the live connection's epoch
+  void allow(AllowC2d message);    // the same
   void lease(LeaseC2d message);
   void settle(SettleLease message);
   void purge(PurgeC2d message);
@@ -55,6 +60,8 @@ class C2dQueue {
   void on_created(WallTime created);
   // Nobody takes messages any more: UNSUBSCRIBE or the end of the connection. What is in flight returns.
   void on_link_ended();
+  // The connection is gone, whether it took messages or not.
+  void on_unbound();
   // The wall clock was shifted.
   void on_clock_shift();
   // The device was deleted, and its queue with it: forgets all.
@@ -86,6 +93,7 @@ class C2dQueue {
 
   // Who takes messages now: the live connection's filter.
   const GrantedFilter* taker() const;
+  bool lends() const;  // to a connection of AMQP
   Messages::iterator find(std::uint64_t sequence);
   bool has_room() const;
   bool fits_window(const C2dHeader& header) const;
@@ -104,8 +112,10 @@ class C2dQueue {
 
   // Delivers what can be delivered, reading bodies first.
   void pump();
+  void answer_drained();
   void on_read(std::uint64_t from, std::uint64_t round, Result<std::vector<C2dMessage>> read);
   void deliver(Message& message, C2dMessage body, std::uint8_t qos);
+  void lend(const Message& message, C2dMessage body);
 
   // One message ends; gives the next one.
   Messages::iterator finish(Messages::iterator message, FeedbackStatus status);
@@ -134,6 +144,9 @@ class C2dQueue {
   bool reading_ = false;
   std::uint64_t round_ = 0;  // grows when deliveries begin and end; a read of an older one is stale
   std::uint64_t life_ = 0;   // of the device
+  std::uint64_t lent_ = 0;   // to the present connection of AMQP, and how many it has room for
+  std::uint64_t lent_max_ = 0;
+  std::vector<Reply<void>> drained_;  // for when nothing more can be lent
   // Messages sent before the subscription that began last, which may still be on their way to the store.
   std::uint64_t drop_below_ = 0;
   WallTime drop_before_ = kNever;

@@ -20,11 +20,6 @@ void refuse(DeviceMessage& message, const Error& error) {
       message);
 }
 
-bool is_about_live_connection(const DeviceMessage& message) {
-  return std::holds_alternative<Detached>(message) || std::holds_alternative<Active>(message) ||
-         std::holds_alternative<SettleC2d>(message) || std::holds_alternative<AnswerMethod>(message);
-}
-
 // In what is loaded, constant or not.
 template <class Records>
 auto find_record(Records& records, const std::string& module) -> decltype(&records->device) {
@@ -172,12 +167,12 @@ Error DeviceActor::absent(const Identity& id) const {
 void DeviceActor::on(Attach message) {
   const IdentityRecord* record = find(message.identity);
   if (!record) return message.reply(absent(message.identity));
-  const Result<AuthVerdict> verdict = authenticate_device(
-      *record, records_->device.status, message.credentials, directory_.security(), executor().wall_now());
+  const Result<AuthVerdict> verdict = judge(message, *record);
   if (!verdict) return message.reply(verdict.error());
   message.credentials = {};  // judged; a waiting Attach keeps no secret
   if (!message.model_id.empty()) twin(message.identity.module).announce_model(message.model_id);
-  if (!message.clean_session || !sessions_.has_stored(message.identity.module)) {
+  // AMQP knows no sessions: that of a device which comes over MQTT at other times is not its business.
+  if (message.over_amqp || !message.clean_session || !sessions_.has_stored(message.identity.module)) {
     return presence_.attach(std::move(message), *verdict, record->generation_id);
   }
   // A connection that wants no session ends the stored one (spec device-mqtt.md 2.12).
@@ -188,6 +183,15 @@ void DeviceActor::on(Attach message) {
                 if (!written) return message.reply(written.error());
                 presence_.attach(std::move(message), verdict, generation);
               });
+}
+
+Result<AuthVerdict> DeviceActor::judge(const Attach& message, const IdentityRecord& record) {
+  if (!message.proven_until) {
+    return authenticate_device(record, records_->device.status, message.credentials, directory_.security(),
+                               executor().wall_now());
+  }
+  if (is_disabled()) return Error(Errc::device_disabled);
+  return AuthVerdict{AuthScope::hub, AuthKind::sas, message.proven_until};
 }
 
 void DeviceActor::on(Detached message) { presence_.detached(message); }
@@ -304,7 +308,7 @@ void DeviceActor::on_bound(const std::string& module) {
 }
 
 void DeviceActor::on_unbound(const std::string& module) {
-  if (module.empty()) c2d_.on_link_ended();
+  if (module.empty()) c2d_.on_unbound();
   methods_.on_link_ended(module);
   if (const IdentityRecord* record = identity(module)) events().connection_changed(*record, false);
 }
@@ -371,7 +375,16 @@ void DeviceActor::on(SendC2d message) {
 }
 
 void DeviceActor::on(SettleC2d message) {
-  if (presence_.is_current(message.identity.module, message.epoch)) c2d_.settle(message);
+  if (presence_.is_current(message.identity.module, message.epoch)) return c2d_.settle(std::move(message));
+  if (message.reply) message.reply(Error(Errc::lock_lost));
+}
+
+// Only devices have a queue.
+void DeviceActor::on(AllowC2d message) {
+  if (!message.identity.is_module() && presence_.is_current({}, message.epoch)) {
+    return c2d_.allow(std::move(message));
+  }
+  if (message.drained) message.drained({});
 }
 
 void DeviceActor::on(PurgeC2d message) {
@@ -408,6 +421,7 @@ Stores& DeviceActor::stores() { return directory_.stores(); }
 const Settings& DeviceActor::settings() const { return directory_.settings(); }
 HubEvents& DeviceActor::events() { return directory_.events(); }
 const ConfigurationSet* DeviceActor::configurations() const { return directory_.configurations(); }
+void DeviceActor::feedback_written() { directory_.feedback_written(); }
 void DeviceActor::deployment_changed() { directory_.deployment_changed(device_); }
 
 const IdentityRecord* DeviceActor::identity(const std::string& module) const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "protocol/base/shard_check.h"
+#include "server/hub/authenticator.h"
 #include "server/hub/c2d_queue.h"
 #include "server/hub/device_host.h"
 #include "server/hub/method_calls.h"
@@ -69,6 +70,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   const DeviceLink* link(const std::string& module) const override { return presence_.link(module); }
   const ConfigurationSet* configurations() const override;
   void deployment_changed() override;
+  void feedback_written() override;
   void send(const std::string& module, ConnectionMessage message) override;
   void on_changed() override;
   void settled() override;
@@ -93,6 +95,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on(ApplyConfigurations message);
   void on(SendC2d message);
   void on(SettleC2d message);
+  void on(AllowC2d message);
   void on(PurgeC2d message);
   void on(ExpireC2d message);
   void on(LeaseC2d message);
@@ -106,6 +109,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on(RotateKeys message);
   void on(DeleteIdentity message);
 
+  Result<AuthVerdict> judge(const Attach& message, const IdentityRecord& record);
   // Nothing when the store had it; else what to answer.
   using AfterWrite = UniqueFunction<void(Result<void>)>;
   void put_session(const Identity& identity, const std::vector<GrantedFilter>& filters, AfterWrite then);

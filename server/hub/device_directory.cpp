@@ -7,6 +7,19 @@
 
 namespace kyanite {
 
+namespace {
+
+// Who waits for the answer has a device that is gone, and nothing is locked for it.
+void refuse_stale(DeviceMessage& message) {
+  if (auto* settle = std::get_if<SettleC2d>(&message); settle && settle->reply) {
+    settle->reply(Error(Errc::lock_lost));
+  } else if (auto* allow = std::get_if<AllowC2d>(&message); allow && allow->drained) {
+    allow->drained({});
+  }
+}
+
+}  // namespace
+
 DeviceDirectory::DeviceDirectory(const Services& services, HubSecurityPtr security)
     : services_(services),
       security_(std::move(security)),
@@ -24,10 +37,7 @@ void DeviceDirectory::receive(DeviceMessage message) {
   auto it = actors_.find(device);
   if (it == actors_.end()) {
     // Nothing to tell an actor that is not there about a connection that ended.
-    if (std::holds_alternative<Detached>(message) || std::holds_alternative<Active>(message) ||
-        std::holds_alternative<SettleC2d>(message) || std::holds_alternative<AnswerMethod>(message)) {
-      return;
-    }
+    if (is_about_live_connection(message)) return refuse_stale(message);
     it = actors_.emplace(device, std::make_unique<DeviceActor>(*this, device)).first;
   }
   it->second->receive(std::move(message));

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,6 +45,9 @@ class DeviceDirectory {
   // Before the shards start: closing a connection goes through the router.
   void bind_router(DeviceRouter& router) { router_ = &router; }
 
+  // Before the shards start: called on the shard when feedback on messages was committed.
+  void on_feedback(std::function<void()> written) { on_feedback_ = std::move(written); }
+
   void receive(DeviceMessage message);
   void answer(ShardQuery query);
   // Connections are judged by it from now on; live ones stay.
@@ -77,12 +81,16 @@ class DeviceDirectory {
   DeviceRouter& router();
   void on_device_presence(bool connected);
   void deployment_changed(const std::string& device);
+  void feedback_written() {
+    if (on_feedback_) on_feedback_();
+  }
   void on_changed(const std::string& device);
 
   const Services services_;
   HubSecurityPtr security_;
   std::shared_ptr<const ConfigurationSet> configurations_;
   std::function<void(const std::string&)> on_deployment_changed_;
+  std::function<void()> on_feedback_;
   DeviceRouter* router_ = nullptr;
   ShardCheck shard_check_;
   std::optional<ActivityRecord> last_heard_of(const Identity& id) const;

@@ -24,8 +24,9 @@ inline const GrantedFilter* find_filter(const std::vector<GrantedFilter>& filter
 struct DeviceLink {
   ConnectionRef connection;
   Epoch epoch{};
-  bool clean_session = false;
+  bool clean_session = false;  // its subscriptions end with it, as those of AMQP always do
   std::vector<GrantedFilter> filters;
+  bool over_amqp = false;
 
   const GrantedFilter* find(FilterKind kind) const { return find_filter(filters, kind); }
 };
@@ -52,6 +53,8 @@ class DeviceHost {
   virtual const ConfigurationSet* configurations() const { return nullptr; }
   // It was committed that other configurations than before are for the edge device.
   virtual void deployment_changed() {}
+  // Feedback on messages of the device was committed.
+  virtual void feedback_written() {}
   // To the live connection, in order; dropped when there is none.
   virtual void send(const std::string& module, ConnectionMessage message) = 0;
   // Something changed that test control may wait for.

@@ -58,6 +58,12 @@ struct Attach {
   std::string client_type;
   std::string model_id;
   bool clean_session = false;
+  // A connection of AMQP, where links stand for subscriptions: it finds none, stores none and leaves the
+  // session that the identity has over MQTT as it is. Messages of the queue come whole (LendC2d).
+  bool over_amqp = false;
+  // A policy's token with DeviceConnect was proven and ends then: it opens whatever the identity's own kind
+  // of credential is.
+  std::optional<WallTime> proven_until;
   Reply<Attachment> reply;  // Errc::unauthorized, device_not_found, module_not_found, device_disabled, ...
 };
 
@@ -208,6 +214,17 @@ struct SettleC2d {
   Epoch epoch;
   std::uint64_t sequence = 0;
   C2dSettlement settlement = C2dSettlement::complete;
+  // May be empty, since most devices hear nothing of it; else answered after the commit. Errors: lock_lost.
+  Reply<void> reply{};
+};
+// How many messages the live connection of AMQP has room for, counted from its attach on: the owner lends no
+// more than that. Sent again as it grows.
+struct AllowC2d {
+  Identity identity;
+  Epoch epoch;
+  std::uint64_t lent_max = 0;
+  // May be empty; else answered behind the last message that is at hand for the connection.
+  Reply<void> drained{};
 };
 // A device that polls takes the next message under a lock (service-rest.md 9.6): nobody else gets it until
 // the lock ends, by time or by a settlement.
@@ -258,10 +275,11 @@ struct AnswerMethod {
   std::int32_t status = 0;
   std::string body;
 };
-using DeviceMessage = std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules,
-                                   PutIdentity, DeleteIdentity, GetTwin, PatchReported, UpdateTwin,
-                                   ApplyConfigurations, SendC2d, SettleC2d, PurgeC2d, ExpireC2d, InvokeMethod,
-                                   AnswerMethod, AdmitRequest, LeaseC2d, SettleLease, RotateKeys>;
+using DeviceMessage =
+    std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules, PutIdentity,
+                 DeleteIdentity, GetTwin, PatchReported, UpdateTwin, ApplyConfigurations, SendC2d, SettleC2d,
+                 AllowC2d, PurgeC2d, ExpireC2d, InvokeMethod, AnswerMethod, AdmitRequest, LeaseC2d,
+                 SettleLease, RotateKeys>;
 
 // The device a message is for: its owner shard follows from it.
 const std::string& device_of(const DeviceMessage& message);
@@ -325,6 +343,12 @@ struct DeliverC2d {
   std::uint8_t qos = 1;
   bool was_sent = false;  // DUP
 };
+// The same to a connection of AMQP, which settles it with the outcome of its receiver; header.delivery_count
+// says how often it was given back before. One that the connection has already is lent anew: the earlier
+// delivery is over.
+struct LendC2d {
+  C2dMessage message;
+};
 // The message is no longer the connection's: a PUBACK for it is ignored.
 struct WithdrawC2d {
   std::uint64_t sequence = 0;
@@ -339,6 +363,15 @@ struct CallMethod {
   std::string method;
   std::string body;
 };
-using ConnectionMessage = std::variant<CloseConnection, DeliverC2d, WithdrawC2d, NotifyDesired, CallMethod>;
+using ConnectionMessage =
+    std::variant<CloseConnection, DeliverC2d, LendC2d, WithdrawC2d, NotifyDesired, CallMethod>;
+
+// Whether a message is about the connection that is live and means nothing without it: such need no records
+// and are taken at once.
+inline bool is_about_live_connection(const DeviceMessage& message) {
+  return std::holds_alternative<Detached>(message) || std::holds_alternative<Active>(message) ||
+         std::holds_alternative<SettleC2d>(message) || std::holds_alternative<AllowC2d>(message) ||
+         std::holds_alternative<AnswerMethod>(message);
+}
 
 }  // namespace kyanite

@@ -12,7 +12,7 @@ namespace {
 constexpr milliseconds kTidyEvery{1'000};
 
 bool is_momentary(const FaultRule& rule) {
-  return rule.kind == FaultKind::drop && rule.moment == FaultMoment::now;
+  return rule.kind == FaultKind::drop && rule.moment == FaultMoment::now && !rule.is_about_requests();
 }
 
 }  // namespace

@@ -17,11 +17,12 @@
 namespace kyanite {
 
 enum class FaultKind : std::uint8_t {
-  drop,            // ends the connection without a packet
+  drop,            // ends the connection without a packet; with routes: instead of answering a request
   refuse_connect,  // answers CONNECT with `connack_code`
   hold_pubacks,    // what is stored is acknowledged when the rule ends
   lose_puback,     // what is stored is never acknowledged
-  cut,             // ends the connection after `bytes` in one direction, within a packet if need be
+  cut,             // ends the connection after `bytes` in one direction, within a packet if need be; with
+                   // routes: within the answer to a request
   delay,           // what the device sends waits; with routes: the answer to a request does
   http_error,      // answers a request with `http_status`
 };
@@ -75,17 +76,24 @@ struct FaultRule {
   FaultDirection direction = FaultDirection::from_device;
   milliseconds wait{0};  // of a delay
   int http_status = 503;
-  bool after_operation = false;        // the request is carried out, only its answer is an error
-  std::vector<FaultRoute> routes;      // of http_error and delay; empty: all routes but those for tests
+  bool after_operation = false;        // the request is carried out, only its answer is an error or missing
+  std::vector<FaultRoute> routes;      // empty, of http_error: all routes but those for tests
   std::uint64_t nth = 1;               // the first nth - 1 events that match pass
   std::optional<std::uint64_t> count;  // then so many are hit
   milliseconds begins_after{0};
   milliseconds duration{0};  // from its beginning; 0 takes limits::kFaultDuration
 
-  bool is_about_requests() const {
-    return kind == FaultKind::http_error || (kind == FaultKind::delay && !routes.empty());
-  }
+  bool is_about_requests() const { return kind == FaultKind::http_error || !routes.empty(); }
 };
+
+// A request as faults see it.
+struct FaultRequest {
+  HttpVerb verb;
+  const std::vector<std::string>& path;
+  std::string_view device;  // that it is about, or empty
+};
+// The device that the path of a route of the API names, or empty.
+std::string_view device_in_path(const std::vector<std::string>& path);
 
 // A rule in force, shared by all shards; only the two counters change.
 struct Fault {

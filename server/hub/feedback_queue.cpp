@@ -8,7 +8,7 @@
 
 namespace kyanite {
 FeedbackQueue::FeedbackQueue(Executor& shard0, FeedbackStore& store, const Settings::C2d& rules)
-    : shard0_(shard0), store_(store), rules_(rules) {}
+    : shard0_(shard0), store_(store), rules_(rules), last_batch_(shard0.now() - kPause) {}
 
 void FeedbackQueue::receive(Receiver reply) {
   shard0_.post([this, reply = std::move(reply)]() mutable {
@@ -35,7 +35,89 @@ void FeedbackQueue::abandon(std::string lock_token, Reply<void> reply) {
     locks_.erase(lock);
     give_back(std::move(records));
     reply({});
+    serve_waiters();
   });
+}
+
+// Receivers that wait
+
+void FeedbackQueue::await(std::uint64_t waiter, Reply<FeedbackBatch> reply) {
+  shard0_.post([this, waiter, reply = std::move(reply)]() mutable {
+    if (waiters_.size() >= limits::kFeedbackWaitersMax) {
+      return reply(Error(Errc::busy, "too many receivers wait for feedback"));
+    }
+    waiters_.push_back({waiter, std::move(reply)});
+    has_waiters_ = true;  // before the look at the store: what is committed behind it is told
+    serve_waiters();
+  });
+}
+
+void FeedbackQueue::cancel(std::uint64_t waiter) {
+  shard0_.post([this, waiter] {
+    const auto gone = std::find_if(waiters_.begin(), waiters_.end(),
+                                   [waiter](const Waiter& one) { return one.name == waiter; });
+    if (gone == waiters_.end()) return;
+    gone->reply(Error(Errc::shutting_down, "the receiver waits no more"));
+    waiters_.erase(gone);
+    has_waiters_ = !waiters_.empty();
+  });
+}
+
+void FeedbackQueue::on_written() {
+  if (has_waiters_) shard0_.post([this] { serve_waiters(); });
+}
+
+void FeedbackQueue::serve_waiters() {
+  if (waiters_.empty()) return;
+  if (peeking_) {
+    peek_again_ = true;
+    return;
+  }
+  if (locks_.size() + receivers_.size() >= limits::kFeedbackLocksMax) return;  // a sweep looks again
+  if (!returned_.empty()) return serve_first_waiter();
+  peeking_ = true;
+  store_.read(read_up_to_, limits::kFeedbackBatchMax,
+              Reply<std::vector<FeedbackRecord>>(
+                  shard0_, [this](const Result<std::vector<FeedbackRecord>>& found) { on_peeked(found); }));
+}
+
+void FeedbackQueue::on_peeked(const Result<std::vector<FeedbackRecord>>& found) {
+  peeking_ = false;
+  const bool again = std::exchange(peek_again_, false);
+  if (found && !found->empty() && !waiters_.empty()) {
+    const milliseconds since = std::chrono::duration_cast<milliseconds>(shard0_.now() - last_batch_);
+    if (found->size() >= limits::kFeedbackBatchMax || since >= kPause) return serve_first_waiter();
+    if (!pause_timer_) {
+      pause_timer_ = shard0_.after(kPause - since, [this] {
+        pause_timer_ = {};
+        serve_waiters();
+      });
+    }
+  }
+  if (again) serve_waiters();
+}
+
+// As a receiver among the others; where it finds nothing after all it goes on waiting.
+void FeedbackQueue::serve_first_waiter() {
+  Waiter waiter = std::move(waiters_.front());
+  waiters_.pop_front();
+  has_waiters_ = !waiters_.empty();
+  last_batch_ = shard0_.now();
+  receivers_.emplace_back(
+      shard0_, [this, waiter = std::move(waiter)](Result<std::optional<FeedbackBatch>> batch) mutable {
+        if (batch && !*batch) {
+          waiters_.push_front(std::move(waiter));
+          has_waiters_ = true;
+          return;
+        }
+        if (batch) {
+          waiter.reply(**std::move(batch));
+        } else {
+          waiter.reply(batch.error());
+        }
+        serve_waiters();
+      });
+  serve();
 }
 
 // One receiver after the other: what came back first, then what is new in the store.
@@ -170,6 +252,7 @@ void FeedbackQueue::flush_erased() {
 
 void FeedbackQueue::sweep() {
   end_locks();
+  serve_waiters();
   flush_erased();
   if (sweeping_) return;
   sweeping_ = true;

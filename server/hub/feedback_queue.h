@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -29,17 +30,31 @@ struct FeedbackBatch {
 // receiver completes then ends by its time to live, which counts from the outcome and survives; a write for
 // each delivery would buy nothing more.
 //
+// REST asks and is answered at once; a link of AMQP waits. One of those who wait is given a batch when it is
+// full, when kPause has passed since the last one, and at once what another receiver gave back.
+//
 // Owner: the application. Threads: the methods may be called on any shard; work runs on shard 0 and replies
-// go home. Bound: limits::kFeedbackLocksMax locked batches and as many waiting receivers (Errc::busy beyond);
-// what waits is in the store and lives no longer than c2d.feedbackTtlSeconds.
+// go home. Bound: limits::kFeedbackLocksMax locked batches and as many receivers (Errc::busy beyond);
+// limits::kFeedbackWaitersMax that wait; what waits is in the store and lives no longer than
+// c2d.feedbackTtlSeconds.
 class FeedbackQueue {
  public:
+  static constexpr seconds kPause{15};  // between batches that are not full (spec amqp.md 5.2)
+
   FeedbackQueue(Executor& shard0, FeedbackStore& store, const Settings::C2d& rules);
   FeedbackQueue(const FeedbackQueue&) = delete;
   FeedbackQueue& operator=(const FeedbackQueue&) = delete;
 
   // At once: nothing when there is no feedback. Errors: busy, storage_failed.
   void receive(Reply<std::optional<FeedbackBatch>> reply);
+  // When there is feedback; the waiter is a name of new_waiter(), for cancel(). Who cancels may be answered
+  // all the same, with a batch to be given back. Errors: busy, storage_failed.
+  std::uint64_t new_waiter() { return last_waiter_.fetch_add(1) + 1; }
+  void await(std::uint64_t waiter, Reply<FeedbackBatch> reply);
+  void cancel(std::uint64_t waiter);
+  // Feedback was committed: those who wait may have it.
+  void on_written();
+
   // Errors: lock_lost, busy, storage_failed.
   void complete(std::string lock_token, Reply<void> reply);
   void abandon(std::string lock_token, Reply<void> reply);
@@ -56,7 +71,17 @@ class FeedbackQueue {
   };
   using Locks = std::unordered_map<std::string, Lock>;
 
+  struct Waiter {
+    std::uint64_t name = 0;
+    Reply<FeedbackBatch> reply;
+  };
+  using Waiters = std::deque<Waiter>;
+
   void serve();
+  // Looks what there is for the first waiter.
+  void serve_waiters();
+  void on_peeked(const Result<std::vector<FeedbackRecord>>& found);
+  void serve_first_waiter();
   void on_read(Result<std::vector<FeedbackRecord>> read);
   void answer(std::vector<FeedbackRecord> records);
   void do_complete(const std::string& token, Reply<void> reply);
@@ -77,6 +102,13 @@ class FeedbackQueue {
   const Settings::C2d& rules_;
   std::deque<Receiver> receivers_;  // the first one is being served
   bool reading_ = false;
+  Waiters waiters_;
+  bool peeking_ = false;
+  bool peek_again_ = false;
+  SteadyTime last_batch_{};  // given to one who waited
+  TimerId pause_timer_{};
+  std::atomic<std::uint64_t> last_waiter_{0};
+  std::atomic<bool> has_waiters_{false};  // for on_written(), which other shards call
   Locks locks_;
   std::map<std::uint64_t, FeedbackRecord> returned_;             // by sequence
   std::unordered_map<std::uint64_t, std::uint32_t> deliveries_;  // of records locked or returned

@@ -36,7 +36,16 @@ WallTime upload_time(const Json& json, const char* name) {
 
 FileUploads::FileUploads(Executor& shard0, DocumentStore& store, const Settings::FileUpload& rules,
                          std::optional<Storage> storage)
-    : shard0_(shard0), store_(store), rules_(rules), storage_(std::move(storage)) {}
+    : shard0_(shard0),
+      store_(store),
+      rules_(rules),
+      storage_(std::move(storage)),
+      receivers_(shard0, {[this](std::size_t limit, Reply<std::vector<FileNotification>> reply) {
+                            notifications({}, limit, std::move(reply));
+                          },
+                          [this](std::string id, Reply<void> reply) {
+                            erase_notification(std::move(id), std::move(reply));
+                          }}) {}
 
 void FileUploads::start() {
   shard0_.post([this] {
@@ -230,7 +239,9 @@ void FileUploads::end_upload(std::string key, std::optional<FileNotification> no
         std::move(whole),
         Reply<void>(shard0_, [this, notifies, erased, answer = std::move(answer)](Result<void> done) mutable {
           if (done) notification_count_ += (notifies ? 1 : 0) - std::min(erased, notification_count_);
+          const bool added = notifies && done;
           answer(std::move(done));
+          if (added) receivers_.on_added();
           next();
         }));
   };

@@ -10,6 +10,7 @@
 #include "protocol/auth/blob_sas.h"
 #include "protocol/base/reply.h"
 #include "server/hub/blob_store.h"
+#include "server/hub/file_notification_queue.h"
 #include "storage/document_store.h"
 
 namespace kyanite {
@@ -28,17 +29,6 @@ struct UploadOutcome {
   std::string correlation_id;
   bool is_success = false;
   std::string own_host;  // for the URI in the notification
-};
-
-// A finished upload, for back ends.
-struct FileNotification {
-  std::string id;  // in the order of their times
-  std::string device;
-  std::string blob_uri;
-  std::string blob;
-  WallTime last_updated = kNever;
-  std::uint64_t blob_bytes = 0;
-  WallTime enqueued = kNever;
 };
 
 // FileUploads keeps the uploads that devices began, and the notifications of those that ended.
@@ -77,6 +67,8 @@ class FileUploads {
   void notifications(std::string after, std::size_t limit, Reply<std::vector<FileNotification>> reply);
   // Errors: not_found.
   void erase_notification(std::string id, Reply<void> reply);
+  // For receivers that wait for notifications and settle them.
+  FileNotificationQueue& receivers() { return receivers_; }
 
  private:
   struct Upload {
@@ -112,6 +104,7 @@ class FileUploads {
   std::size_t notification_count_ = 0;
   std::string sweep_after_;                // the upload looked at last
   std::uint64_t notification_number_ = 0;  // of those made in one millisecond
+  FileNotificationQueue receivers_;
 };
 
 }  // namespace kyanite

@@ -22,6 +22,7 @@ class ConfigurationService;
 class QueryService;
 class FileUploads;
 class HubEvents;
+class AdapterCounters;
 class ConsumerGroups;
 class RegistryJobs;
 struct TestControl;
@@ -44,8 +45,9 @@ struct HubServices {
   FileUploads& uploads;
   HubEvents& events;  // of this shard
   ConsumerGroups& consumer_groups;
-  TestControl* tests = nullptr;           // with the setting testControl only
-  RegistryJobs* registry_jobs = nullptr;  // import and export; where there is a REST API
+  TestControl* tests = nullptr;               // with the setting testControl only
+  RegistryJobs* registry_jobs = nullptr;      // import and export; where there is a REST API
+  const AdapterCounters* counters = nullptr;  // of all shards; where there is a REST API
 };
 
 }  // namespace kyanite

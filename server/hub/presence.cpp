@@ -42,8 +42,9 @@ void Presence::bind(const std::string& module, Entry& entry, Attach message, con
                     const std::string& generation_id) {
   const bool was_connected = static_cast<bool>(entry.link.connection);
   const Epoch epoch{entry.link.epoch.value + 1};
-  entry.link = DeviceLink{message.connection, epoch, message.clean_session, {}};
-  if (!message.clean_session) entry.link.filters = host_.stored_filters(module);
+  const bool keeps_session = !message.clean_session && !message.over_amqp;
+  entry.link = DeviceLink{message.connection, epoch, !keeps_session, {}, message.over_amqp};
+  if (keeps_session) entry.link.filters = host_.stored_filters(module);
   entry.scope = verdict.scope;
   entry.state_updated = host_.executor().wall_now();
   entry.last_activity = entry.state_updated;

@@ -27,12 +27,14 @@ class StoreControl {
   virtual void take(std::string name, Reply<SnapshotFacts> reply) = 0;
   virtual void remove(std::string name, Reply<void> reply) = 0;  // Errors: not_found
 
-  // Answered before the present incarnation of the hub ends, with the number of the next one: connections are
-  // closed, requests under way answered, what was accepted is committed, then the store changes in one step,
-  // so that a crash leaves either state. Ports stay, and with a reset the policies; the clock is the real one
-  // and no fault in force.
-  virtual void restore(std::string name, Reply<std::uint64_t> reply) = 0;  // Errors: not_found
-  virtual void reset(Reply<std::uint64_t> reply) = 0;
+  // The present incarnation of the hub ends: connections are closed, requests under way answered, what was
+  // accepted is committed, then the store changes in one step, so that a crash leaves either state. Ports
+  // stay, and with a reset the policies; the clock is the real one and no fault in force. `changed` is called
+  // on some thread with the number of the next incarnation when that is ready, or with why the store is what
+  // it was; never when the process ends meanwhile. Errors: busy, not_found, io_failed, shutting_down.
+  using Changed = UniqueFunction<void(Result<std::uint64_t>)>;
+  virtual void restore(std::string name, Changed changed) = 0;
+  virtual void reset(Changed changed) = 0;
 };
 
 }  // namespace kyanite

@@ -129,6 +129,16 @@ void Throttles::meter(std::size_t bytes, WallTime now) {
   }
 }
 
+Result<void> Throttles::admit(ThrottleClass of, std::size_t bytes, SteadyTime now, WallTime wall,
+                              std::uint64_t units) {
+  if (!is_on()) return {};
+  if (Result<void> quota = check_quota(wall); !quota) return quota;
+  Result<void> taken = take(of, now, units);
+  // A twin that is read counts by the size of the answer, which is not known yet.
+  if (taken && of != ThrottleClass::twin_reads) meter(bytes, wall);
+  return taken;
+}
+
 std::uint64_t Throttles::messages_today(WallTime now) const {
   const std::uint64_t counted = today_.load(std::memory_order_relaxed);
   return counted >> kDayShift == day_of(now) ? counted & kCountMask : 0;

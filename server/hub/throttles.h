@@ -67,6 +67,10 @@ class Throttles {
   Result<void> check_quota(WallTime now) const;
   // A message of this size was sent: ceil(size / meter), at least one.
   void meter(std::size_t bytes, WallTime now);
+  // All of it for an operation that counts as a message: the day's quota, so many units of its class, and its
+  // size on the meter. Nothing while throttles are off. Errors: throttled, quota_exceeded.
+  Result<void> admit(ThrottleClass of, std::size_t bytes, SteadyTime now, WallTime wall,
+                     std::uint64_t units = 1);
   std::uint64_t messages_today(WallTime now) const;
   std::uint64_t messages_a_day() const { return quota_.messages; }
 

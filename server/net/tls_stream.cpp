@@ -23,8 +23,6 @@ std::string der_of(X509* certificate) {
 
 }  // namespace
 
-void TlsStream::FreeSsl::operator()(SSL* ssl) const { SSL_free(ssl); }
-
 TlsStream::TlsStream(Shard& shard, Socket socket, const TlsContext* context)
     : shard_(shard), socket_(std::move(socket)), ssl_(context ? SSL_new(context->native()) : nullptr) {
   KYANITE_ASSERT(!context || ssl_ != nullptr);
@@ -126,6 +124,13 @@ void TlsStream::close() {
   error_code ignored;
   socket_.close(ignored);
   failed_ = true;  // OpenSSL must not touch a descriptor number that may be somebody else's by now
+}
+
+DetachedTls TlsStream::detach() {
+  error_code error;
+  const int descriptor = failed_ ? -1 : socket_.release(error);
+  failed_ = true;
+  return {error ? -1 : descriptor, std::move(ssl_)};
 }
 
 TlsStream::Outcome TlsStream::outcome(int result, std::size_t bytes) {

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "protocol/base/peer_info.h"
+#include "server/net/detached_tls.h"
 #include "server/net/tls_context.h"
 #include "server/runtime/shard.h"
 
@@ -76,6 +77,8 @@ class TlsStream {
   // Ends everything; pending operations complete with operation_aborted. Harmless when repeated.
   void close();
   bool is_open() const { return socket_.is_open(); }
+  // Takes the connection off this shard; nothing may be pending, and the stream is closed then.
+  DetachedTls detach();
 
   // Handler: void(error_code).
   template <class Handler>
@@ -133,10 +136,6 @@ class TlsStream {
     return {};
   }
 
-  struct FreeSsl {
-    void operator()(SSL* ssl) const;
-  };
-
   Outcome try_shutdown();
   Outcome plain_outcome(std::ptrdiff_t result);
   Outcome outcome(int result, std::size_t bytes);
@@ -145,7 +144,7 @@ class TlsStream {
 
   Shard& shard_;
   Socket socket_;
-  std::unique_ptr<SSL, FreeSsl> ssl_;
+  SslPtr ssl_;
   PeerInfo peer_;
   int error_number_ = 0;  // errno of the failure, 0 for a TLS error
   bool failed_ = false;

@@ -333,4 +333,36 @@ class Tokens(HubCase):
         self.assertIn("h.test / devices / d1", explained.stdout)
         self.assertEqual(run("sas", "explain", made["token"], "--key", "////////////////////////").returncode, 1)
         self.assertEqual(run("sas", "explain", "nonsense").returncode, 1)
+        self.assertIn("as IoT SDKs sign", explained.stdout)
         self.assertEqual(run("sas", "generate", "--connection-string", string, "--ttl", "0").returncode, 2)
+
+    def explain(self, token, *arguments):
+        return run("sas", "explain", token, "--ask", "--data", self.running.data, *arguments)
+
+    def test_the_hub_says_whose_key_signed(self):
+        self.running = self.hub()
+        run("device", "create", "explained", "--data", self.running.data)
+        own = run("sas", "generate", "--device", "explained", "--data", self.running.data).stdout.strip()
+        good = self.explain(own)
+        self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
+        self.assertIn("the identity's primary key", good.stdout)
+        owner = run("sas", "generate", "--data", self.running.data).stdout.strip()
+        policy = self.explain(owner)
+        self.assertEqual(policy.returncode, 0, policy.stdout + policy.stderr)
+        self.assertIn("the policy's primary key", policy.stdout)
+        self.assertIn("ServiceConnect", policy.stdout)
+        at = own.index("sig=") + 6
+        forged = self.explain(own[:at] + ("A" if own[at] != "A" else "B") + own[at + 1:])
+        self.assertEqual(forged.returncode, 1)
+        self.assertIn("NOT made with a key of the hub's", forged.stdout)
+        foreign = run("sas", "generate", "--connection-string", "HostName=other.test;DeviceId=explained;SharedAccessKey=AAECAwQFBgcICQoLDA0ODw==")
+        self.assertIn("NOT one of the hub's names", self.explain(foreign.stdout.strip()).stdout)
+        gone = run("sas", "generate", "--connection-string", f"HostName={self.running.host_name};DeviceId=nobody;SharedAccessKey=AAECAwQFBgcICQoLDA0ODw==")
+        self.assertIn("cannot be checked", self.explain(gone.stdout.strip()).stdout)
+
+    def test_status_counts_connections_by_protocol(self):
+        self.running = self.hub()
+        status = json.loads(run("status", "--json", "--data", self.running.data).stdout)
+        self.assertEqual(status["amqp"]["connections"], 0)
+        self.assertGreaterEqual(status["https"]["requests"], 1)
+        self.assertIn("amqp       0 connections, 0 links, 0 devices", run("status", "--data", self.running.data).stdout)

@@ -1,11 +1,15 @@
 """Fault injection under test control: each fault as a device or a back end sees it, and nothing acknowledged is lost by one."""
+import http.client
 import json
+import ssl
 import subprocess
 import time
 import unittest
 
 import mqtt_wire
+import test_file_upload as upload
 import world
+from https_wire import RawHttps, connection, exchange
 from world import rest
 
 FAULTS = "/kyanite/v1/faults"
@@ -99,6 +103,58 @@ class Faults(unittest.TestCase):
             answer = rest(self.hub, "GET", path)
             self.assertEqual((answer.status, answer.error), (status, name))
             self.assertEqual(rest(self.hub, "GET", path).status, 200)
+
+    def test_connections_end_before_after_and_within_an_answer(self):
+        path, twin = f"/devices/{self.device.device_id}/modules/m", f"/twins/{self.device.device_id}"
+        link = connection(self.hub)
+        self.addCleanup(link.close)
+        headers = {"Authorization": world.policy_token(self.hub, "iothubowner")}
+
+        def ends(method, target, body=None):
+            with self.assertRaises((http.client.HTTPException, ConnectionError, ssl.SSLError)):
+                exchange(link, method, f"{target}?api-version={world.VERSION}", body, headers)
+            link.close()
+        self.add("drop", routes=["PUT /devices/*/modules/*"], count=1)
+        ends("PUT", path, {"deviceId": self.device.device_id, "moduleId": "m"})
+        self.assertEqual(rest(self.hub, "GET", path).status, 404)
+        self.add("drop", routes=["PUT /devices/*/modules/*"], afterOperation=True, count=1)
+        ends("PUT", path, {"deviceId": self.device.device_id, "moduleId": "m"})
+        self.assertEqual(rest(self.hub, "GET", path).status, 200)
+        for cut in (1, 20, 600):
+            self.add("cut", bytes=cut, routes=["GET /twins/*"], count=1)
+            with RawHttps(self.hub) as raw:
+                raw.send(f"GET {twin}?api-version={world.VERSION} HTTP/1.1\r\nHost: h\r\nAuthorization: {headers['Authorization']}\r\n\r\n".encode())
+                self.assertEqual(len(raw.read_all()), cut)
+        self.add("cut", bytes=100_000, routes=["GET /twins/*"], count=1)  # a shorter answer is whole
+        self.assertEqual(rest(self.hub, "GET", twin).status, 200)
+
+    def test_uploads_meet_faults(self):
+        ticket = upload.begin(self.device)
+        route = f"* /{ticket['containerName']}/**"
+        content = b"x" * 300_000
+        self.add("httpError", status=503, routes=[route], count=1)
+        answer = upload.blob(self.device, ticket, "PUT", body=content)
+        self.assertEqual((answer.status, upload.code_of(answer)), (503, "ServerBusy"))
+        self.add("httpError", status=500, afterOperation=True, count=1)
+        answer = upload.blob(self.device, ticket, "PUT", body=content)
+        self.assertEqual((answer.status, upload.code_of(answer)), (500, "InternalError"))
+        self.add("cut", bytes=100_000, routes=[route], count=1)
+        with self.assertRaises(http.client.IncompleteRead) as ended:
+            upload.blob(self.device, ticket, "GET")
+        self.assertEqual(len(ended.exception.partial), 100_000)
+        self.add("drop", routes=[route], count=1)
+        with self.assertRaises((http.client.HTTPException, ConnectionError, ssl.SSLError)):
+            upload.blob(self.device, ticket, "GET")
+        self.add("delay", delaySeconds=0.3, routes=[route], count=1)
+        began = time.monotonic()
+        self.assertEqual(upload.blob(self.device, ticket, "GET").body, content)
+        self.assertGreater(time.monotonic() - began, 0.25)
+        # One who is not let in meets it, too; other devices do not.
+        self.add("httpError", status=502, count=1)
+        other = world.device(self.hub)
+        self.assertEqual(upload.blob(other, upload.begin(other), "PUT", body=b"x").status, 201)
+        self.assertEqual(upload.blob(self.device, {**ticket, "sasToken": "?sv=x"}, "PUT", body=content).status, 502)
+        self.assertEqual(upload.blob(self.device, {**ticket, "sasToken": "?sv=x"}, "PUT", body=content).status, 403)
 
     def test_a_share_of_the_devices_is_always_the_same(self):
         devices = [world.device(self.hub) for _ in range(12)]

@@ -206,7 +206,7 @@ class Uploads(unittest.TestCase):
         hub.kill()
         hub.start()
         self.assertEqual([entry["blobName"] for entry in notifications(hub)], [done["blobName"]])
-        self.assertEqual(list((hub.data / "blobs" / "parts").iterdir()), [])
+        self.assertEqual(list((hub.data / "store" / "files" / "parts").iterdir()), [])
         self.assertEqual(hub.stop(), 0)
 
     def test_sizes_are_bounded(self):

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Official device SDKs, Paho and mosquitto_pub against a kyanite program. Builds nothing.
 #   tests/compat/run.sh PROGRAM [python|node ...]
-# 8883 and 443 on 127.0.0.1 must be free, and binding 443 allowed: the SDKs cannot be told other ports.
+# 8883, 443 and 5671 on 127.0.0.1 must be free, and binding 443 allowed: the SDKs cannot be told other ports.
 # COMPAT_CACHE names the folder for the installed SDKs (default build/compat). Exit status: 0 all passed, 1 some failed,
 # 2 the SDKs could not be installed or a port not be bound.
 set -u
@@ -25,7 +25,7 @@ cannot() {
 python=/usr/bin/python3
 [ -x $python ] || python=python3
 
-for port in 8883 443; do
+for port in 8883 443 5671; do
   $python -c "import socket; socket.create_server(('127.0.0.1', $port)).close()" 2> "$results/port-$port.txt" || {
     echo "compat: 127.0.0.1:$port cannot be bound ($(tail -1 "$results/port-$port.txt")): another hub may run there;" \
       "443 takes root or sysctl net.ipv4.ip_unprivileged_port_start=443" >&2

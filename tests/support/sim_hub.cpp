@@ -92,6 +92,7 @@ SimHub::SimHub(Options options)
                                           });
   throttles_ = std::make_unique<Throttles>(settings.limits);
   feedback_ = std::make_unique<FeedbackQueue>(executor(0), stores.feedback(), settings.c2d);
+  for (const auto& shard : shards_) shard->directory->on_feedback([this] { feedback_->on_written(); });
   uploads_ = std::make_unique<FileUploads>(executor(0), stores.documents(), settings.file_upload,
                                            std::move(options.upload_storage));
   uploads_->start();

@@ -59,6 +59,10 @@ int print_status(const HubOptions& options, bool as_json) {
   std::printf("devices    %s registered, %s disabled, %s connected\n",
               shown(part("devices"), "total").c_str(), shown(part("devices"), "disabled").c_str(),
               shown(part("devices"), "connected").c_str());
+  std::printf("mqtt       %s connections\n", shown(part("mqtt"), "connections").c_str());
+  std::printf("amqp       %s connections, %s links, %s devices\n", shown(part("amqp"), "connections").c_str(),
+              shown(part("amqp"), "links").c_str(), shown(part("amqp"), "devices").c_str());
+  std::printf("https      %s connections\n", shown(part("https"), "connections").c_str());
   std::printf("events     event hub %s at %s\n", shown(part("events"), "entity").c_str(),
               shown(part("events"), "hostName").c_str());
   if (status->value("testControl", false)) {

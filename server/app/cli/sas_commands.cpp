@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "protocol/auth/sas_token.h"
+#include "protocol/auth/username.h"
 #include "protocol/base/iso_time.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/app/cli/commands.h"
@@ -62,9 +63,84 @@ int generate(const GenerateOptions& options) {
   return kDone;
 }
 
+struct ExplainOptions {
+  std::shared_ptr<HubOptions> hub;
+  std::string token;
+  std::string key;
+  bool ask = false;  // the hub, for the key
+};
+
+// A key that the token may have been signed with, and whose it is.
+struct Candidate {
+  std::string whose;
+  std::string key;
+};
+
+// Event Hubs SDKs sign with the text of the key, the others with the bytes it stands for (spec amqp.md 3.3).
+const char* way_of_signing(const SasToken& token, const std::string& key) {
+  if (sas_signature_matches(token, key)) return "as IoT SDKs sign";
+  if (sas_signature_matches_text(token, key)) return "as Event Hubs SDKs sign, with the text of the key";
+  return nullptr;
+}
+
+// The keys of the policy that the token names. Errors: a sentence.
+Result<std::vector<Candidate>> policy_keys(RestClient& hub, const std::string& name) {
+  const auto answer = hub.ask_json("GET", "/kyanite/v1/policies");
+  if (!answer) return answer.error();
+  for (const Json& policy : answer->value("policies", Json::array())) {
+    if (!equals_ignoring_case(policy.value("name", ""), name)) continue;
+    std::printf("rights     %s\n", policy.value("rights", "").c_str());
+    return std::vector<Candidate>{{"the policy's primary key", policy.value("primaryKey", "")},
+                                  {"the policy's secondary key", policy.value("secondaryKey", "")}};
+  }
+  return Error(Errc::not_found, "the hub has no policy " + name);
+}
+
+// The keys of the device or module that the token's resource names.
+Result<std::vector<Candidate>> identity_keys(RestClient& hub, const SasResource& resource) {
+  const auto& segments = resource.segments;
+  if (!sas_scope_names_identity(resource)) {
+    return Error(Errc::unauthorized, "a token without skn must name a device; this resource names none");
+  }
+  std::string path = "/devices/" + percent_encode(segments[2]);
+  if (segments.size() >= 5) path += "/modules/" + percent_encode(segments[4]);
+  const auto identity = hub.ask_json("GET", path);
+  if (!identity) return identity.error();
+  if (identity->value("status", "enabled") == "disabled") std::printf("identity   DISABLED: it is refused\n");
+  const Json authentication = identity->value("authentication", Json::object());
+  if (const std::string type = authentication.value("type", "sas"); type != "sas") {
+    return Error(Errc::unauthorized, "the identity proves itself by " + type + ": tokens are ignored");
+  }
+  const Json keys = authentication.value("symmetricKey", Json::object());
+  const auto text = [&keys](const char* name) {
+    const auto found = keys.find(name);
+    return found != keys.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  return std::vector<Candidate>{{"the identity's primary key", text("primaryKey")},
+                                {"the identity's secondary key", text("secondaryKey")}};
+}
+
+// The hub's part of the explanation: whether it would take the host, and whose key signed.
+Result<std::vector<Candidate>> candidates_of(const ExplainOptions& options, const SasToken& token,
+                                             const SasResource& resource, bool& is_good) {
+  if (!options.key.empty()) return std::vector<Candidate>{{"this key", options.key}};
+  if (!options.ask) return std::vector<Candidate>{};
+  auto target = find_hub(*options.hub);
+  if (!target) return target.error();
+  RestClient hub(std::move(*target));
+  const auto status = hub.ask_json("GET", "/kyanite/v1/status");
+  if (!status) return status.error();
+  const auto names = status->value("hostNames", std::vector<std::string>{});
+  if (!is_accepted_host(resource.segments.front(), names)) {
+    std::printf("host       NOT one of the hub's names\n");
+    is_good = false;
+  }
+  return token.policy.empty() ? identity_keys(hub, resource) : policy_keys(hub, token.policy);
+}
+
 // What a token says, and whether it can be valid; the commonest question of people who are refused.
-int explain(const std::string& text, const std::string& key) {
-  const auto token = parse_sas_token(text);
+int explain(const ExplainOptions& options) {
+  const auto token = parse_sas_token(options.token);
   if (!token) return fail("this is no valid token: " + token.error().detail);
   const auto resource = parse_sas_resource(token->resource_raw);
   std::string segments;
@@ -79,13 +155,22 @@ int explain(const std::string& text, const std::string& key) {
   const bool is_expired = token->expiry <= now;
   std::printf("expires    %s%s\n", to_iso_time(token->expiry).c_str(), is_expired ? "  EXPIRED" : "");
   bool is_good = resource && !is_expired;
-  if (!key.empty()) {
-    const bool matches = sas_signature_matches(*token, key);
-    std::printf("signature  %s\n", matches ? "made with this key"
-                                           : "NOT made with this key, or over another resource or expiry");
-    is_good = is_good && matches;
+  if (!resource) return kFailed;
+  const auto candidates = candidates_of(options, *token, *resource, is_good);
+  if (!candidates) {
+    std::printf("signature  cannot be checked: %s\n", candidates.error().detail.c_str());
+    return kFailed;
   }
-  return is_good ? kDone : kFailed;
+  if (candidates->empty()) return is_good ? kDone : kFailed;
+  for (const Candidate& candidate : *candidates) {
+    const char* way = candidate.key.empty() ? nullptr : way_of_signing(*token, candidate.key);
+    if (!way) continue;
+    std::printf("signature  made with %s, %s\n", candidate.whose.c_str(), way);
+    return is_good ? kDone : kFailed;
+  }
+  std::printf("signature  NOT made with %s, or over another resource or expiry\n",
+              options.key.empty() ? "a key of the hub's" : "this key");
+  return kFailed;
 }
 
 }  // namespace
@@ -115,11 +200,12 @@ void add_sas_commands(CLI::App& app, int& exit_code) {
   generate_command->callback([options, &exit_code] { exit_code = generate(*options); });
 
   auto* explain_command = group->add_subcommand("explain", "say what a token is good for");
-  const auto token = std::make_shared<std::string>();
-  const auto key = std::make_shared<std::string>();
-  explain_command->add_option("TOKEN", *token, "SharedAccessSignature sr=...")->required();
-  explain_command->add_option("--key", *key, "check the signature with this base64 key");
-  explain_command->callback([token, key, &exit_code] { exit_code = explain(*token, *key); });
+  const auto asked = std::make_shared<ExplainOptions>();
+  asked->hub = add_hub_options(*explain_command);
+  explain_command->add_option("TOKEN", asked->token, "SharedAccessSignature sr=...")->required();
+  auto* key = explain_command->add_option("--key", asked->key, "check the signature with this base64 key");
+  explain_command->add_flag("--ask", asked->ask, "check it with the keys that the hub has")->excludes(key);
+  explain_command->callback([asked, &exit_code] { exit_code = explain(*asked); });
 }
 
 }  // namespace kyanite::cli

@@ -28,10 +28,17 @@ void report(const Problems& problems) {
 }
 
 // The hub begins anew with another store, or with the one it had when that cannot be made.
-void become(Application::Successor& next) {
+Result<void> become(Application::Successor& next) {
   const SteadyTime began = std::chrono::steady_clock::now();
-  const Result<void> changed =
-      change_store(next.directory.path(), next.change, next.options.settings.storage);
+  Result<void> changed;
+  const std::filesystem::path& seed_file = next.options.settings.seed_file;
+  if (next.change.snapshot.empty() && !seed_file.empty()) {
+    Problems problems;
+    next.options.seed = read_seed_file(seed_file, problems);
+    if (!problems.empty()) changed = Error(Errc::conflict, "the start file cannot be read again: " + to_text(problems));
+  }
+  if (changed) changed = change_store(next.directory.path(), next.change, next.options.settings.storage);
+  if (!changed) next.options.seed.clear();
   const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
   if (changed) {
     log::warning("store_changed", {{"snapshot", next.change.snapshot}, {"took_ms", took.count()}});
@@ -39,6 +46,16 @@ void become(Application::Successor& next) {
     log::error("store_kept", {{"reason", changed.error().detail}});
   }
   next.options.started = began;
+  return changed;
+}
+
+// Whoever asked for the change hears of it when the hub is ready, or of what went wrong.
+void tell(StoreChange& change, const Result<void>& changed, const Result<void>& started,
+          std::uint64_t incarnation) {
+  if (!change.changed) return;
+  if (!changed) return change.changed(changed.error());
+  if (!started) return change.changed(started.error());
+  change.changed(incarnation);
 }
 
 int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
@@ -74,8 +91,11 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   int exit_code = kFailed;
   std::optional<Application::Successor> next(
       Application::Successor{StoreChange{}, std::move(options), std::move(*directory)});
+  Result<void> changed;
   while (next) {
+    const std::uint64_t incarnation = next->options.incarnation;
     auto app = Application::start(std::move(next->options), std::move(next->directory));
+    tell(next->change, changed, app ? Result<void>() : app.error(), incarnation);
     next.reset();
     if (app) {
       exit_code = (*app)->run();
@@ -85,7 +105,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
       log::error("start_failed", {{"reason", app.error().detail}});
       std::fprintf(stderr, "kyanite: cannot start: %s\n", app.error().detail.c_str());
     }
-    if (next) become(*next);
+    if (next) changed = become(*next);
   }
   log::stop();
   return exit_code;

@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <thread>
 
 #include "protocol/base/percent_encoding.h"
 #include "server/app/cli/commands.h"
@@ -12,25 +11,10 @@
 namespace kyanite::cli {
 namespace {
 
-constexpr std::chrono::seconds kBeginsAnewWithin{60};
-constexpr std::chrono::milliseconds kLookAgain{10};
-
-std::uint64_t incarnation_in(const Result<Json>& answer) {
-  const Json* number = answer && answer->is_object() ? find_member(*answer, "incarnation") : nullptr;
-  return number && number->is_number_unsigned() ? number->get<std::uint64_t>() : 0;
-}
-
-// Asks for a change, and waits until the hub that has it answers.
-int change_and_wait(RestClient& hub, const std::string& path) {
+// Answered when the hub has the other store.
+int change_store_of(RestClient& hub, const std::string& path) {
   const Result<Json> asked = hub.ask_json("POST", path);
-  if (!asked) return fail(asked.error().detail);
-  const std::uint64_t wanted = incarnation_in(asked);
-  const auto until = std::chrono::steady_clock::now() + kBeginsAnewWithin;
-  while (std::chrono::steady_clock::now() < until) {
-    if (incarnation_in(hub.ask_json("GET", "/kyanite/v1/status")) >= wanted) return kDone;
-    std::this_thread::sleep_for(kLookAgain);
-  }
-  return fail("the hub did not come back in time");
+  return asked ? kDone : fail(asked.error().detail);
 }
 
 std::string snapshot_path(const std::string& name) { return "/kyanite/v1/snapshots/" + percent_encode(name); }
@@ -59,7 +43,7 @@ void add_snapshot_commands(CLI::App& app, int& exit_code) {
     });
   };
   declare(&app, "reset", "empty the store of a hub that runs with --test-control", false,
-          [](const std::string&, RestClient& hub) { return change_and_wait(hub, "/kyanite/v1/reset"); });
+          [](const std::string&, RestClient& hub) { return change_store_of(hub, "/kyanite/v1/reset"); });
   auto* group =
       app.add_subcommand("snapshot", "snapshots of the store of a hub that runs with --test-control");
   group->require_subcommand(1);
@@ -76,7 +60,7 @@ void add_snapshot_commands(CLI::App& app, int& exit_code) {
             return print(hub.ask_json("PUT", snapshot_path(name)));
           });
   declare(group, "restore", "begin anew with one", true, [](const std::string& name, RestClient& hub) {
-    return change_and_wait(hub, snapshot_path(name) + "/restore");
+    return change_store_of(hub, snapshot_path(name) + "/restore");
   });
   declare(group, "delete", "delete one", true, [](const std::string& name, RestClient& hub) {
     const auto answer = hub.ask("DELETE", snapshot_path(name));

@@ -74,10 +74,13 @@ Result<void> write_file(const std::filesystem::path& path, std::string_view text
     ::unlink(temporary.c_str());  // what it holds may be a key
     return done;
   }
-  const Descriptor directory(::open(path.parent_path().empty() ? "." : path.parent_path().c_str(),
-                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.get() >= 0) ::fsync(directory.get());
+  sync_path(path.parent_path().empty() ? "." : path.parent_path());
   return {};
+}
+
+void sync_path(const std::filesystem::path& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() >= 0) ::fsync(file.get());
 }
 
 }  // namespace kyanite

@@ -18,6 +18,9 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t byt
 // and a crash leaves one of them.
 Result<void> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode);
 
+// Makes what was written to a file, or the names in a folder, durable. As far as it goes: no error.
+void sync_path(const std::filesystem::path& path);
+
 std::string system_reason(int error);  // "Permission denied"
 
 }  // namespace kyanite

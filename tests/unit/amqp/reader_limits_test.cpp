@@ -98,6 +98,14 @@ TEST(AmqpReaderLimits, items_of_no_size_are_counted_over_all_arrays) {
   const std::string half = bytes("f0 00000005 00000200 44");
   expect_taken(bytes("c0 15 02") + half + half);
   expect_malformed(bytes("c0 1f 03") + half + half + half);
+  // What a list, a map or an array took counts behind it too.
+  const std::string in_list = bytes("c0 0b 01") + half;
+  const std::string in_map = bytes("c1 0c 02 40") + half;
+  const std::string in_array = bytes("e0 0b 01") + half;
+  expect_taken(bytes("c0 1c 02") + in_list + in_map);
+  expect_malformed(bytes("c0 28 03") + in_list + in_list + in_list);
+  expect_malformed(bytes("c0 2b 03") + in_map + in_map + in_map);
+  expect_malformed(bytes("c0 28 03") + in_array + in_array + in_array);
   // Not only within one value.
   const std::string three = half + half + half;
   Reader reader(three);

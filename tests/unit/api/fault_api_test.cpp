@@ -62,7 +62,12 @@ TEST_F(FaultApiTest, bad_rules_are_refused_and_change_nothing) {
                                  R"({"kind":"httpError","status":430})",
                                  R"({"kind":"httpError","routes":[]})",
                                  R"({"kind":"httpError","routes":["GET"]})",
-                                 R"({"kind":"drop","routes":["GET /twins/*"]})",
+                                 R"({"kind":"losePuback","routes":["GET /twins/*"]})",
+                                 R"({"kind":"drop","on":"publish","routes":["GET /twins/*"]})",
+                                 R"({"kind":"drop","orderly":true,"routes":["GET /twins/*"]})",
+                                 R"({"kind":"cut","bytes":5,"direction":"toDevice","routes":["* /twins/*"]})",
+                                 R"({"kind":"cut","bytes":5,"afterOperation":true,"routes":["* /twins/*"]})",
+                                 R"({"kind":"drop","afterOperation":true})",
                                  R"({"kind":"drop","scope":7})",
                                  R"({"kind":"drop","scope":{"module":"m"}})",
                                  R"({"kind":"drop","scope":{"device":"d","sharePercent":5}})",
@@ -101,6 +106,35 @@ TEST_F(FaultApiTest, an_error_after_the_operation_hides_that_it_was_done) {
   add(R"({"kind":"httpError","status":504,"afterOperation":true,"routes":["PUT /devices/*"],"count":1})");
   EXPECT_EQ(rest.put("/devices/d1", R"({"deviceId":"d1"})").status, 504);
   EXPECT_EQ(rest.put("/devices/d1", R"({"deviceId":"d1"})").status, 409);
+}
+
+TEST_F(FaultApiTest, who_is_refused_meets_the_fault_instead) {
+  add(R"({"kind":"httpError","status":502,"routes":["PUT /devices/*"],"count":1})");
+  RestRequest unknown{"PUT", "/devices/d1", R"({"deviceId":"d1"})", {}};
+  unknown.authorization = "";
+  EXPECT_EQ(rest.ask(unknown).status, 502);
+  EXPECT_EQ(rest.ask(unknown).status, 401);
+  const HttpRequest head = rest.parse(unknown);
+  EXPECT_EQ(rest.router.refuse_early(head)->status, 401);
+  add(R"({"kind":"httpError","status":502,"routes":["PUT /devices/*"],"count":1})");
+  EXPECT_EQ(rest.router.refuse_early(head)->status, 502);
+  add(R"({"kind":"cut","bytes":7,"routes":["PUT /devices/*"],"count":1})");
+  EXPECT_EQ(rest.router.refuse_early(head)->cut_after, 7u);
+  EXPECT_EQ(rest.router.refuse_early(head)->cut_after, std::nullopt);
+}
+
+TEST_F(FaultApiTest, a_head_that_was_judged_early_is_not_counted_twice) {
+  add(R"({"kind":"httpError","status":502,"routes":["PUT /devices/*"],"nth":2,"count":1})");
+  HttpRequest request = rest.parse({"PUT", "/devices/d1", R"({"deviceId":"d1"})", {}});
+  EXPECT_FALSE(rest.router.refuse_early(request));
+  request.was_judged_early = true;
+  int status = 0;
+  rest.router.handle(request, Reply<HttpResponse>(rest.hub.executor(0), [&](Result<HttpResponse> answer) {
+                       status = answer->status;
+                     }));
+  rest.hub.loop.run();
+  EXPECT_EQ(status, 200);
+  EXPECT_EQ(rest.router.refuse_early(request)->status, 502);
 }
 
 TEST_F(FaultApiTest, an_answer_is_delayed) {

@@ -83,15 +83,37 @@ TEST(WebSocketUpgrade, B4_the_sub_protocol_is_echoed_in_the_letters_it_was_offer
 
 TEST(WebSocketUpgrade, the_first_mqtt_among_several_is_chosen) {
   HttpRequest request = good_request();
-  set(request, "sec-websocket-protocol", "AMQPWSB10, ,mqttv3.1 ,\tMQTT , mqtt");
+  set(request, "sec-websocket-protocol", "wamp, ,mqttv3.1 ,\tMQTT , mqtt");
   EXPECT_EQ(chosen(request), "MQTT");
 }
 
 TEST(WebSocketUpgrade, sub_protocols_may_come_in_several_lines) {
   HttpRequest request = good_request();
-  set(request, "sec-websocket-protocol", "AMQPWSB10");
+  set(request, "sec-websocket-protocol", "wamp");
   request.headers.emplace_back("sec-websocket-protocol", "mqtt");
   EXPECT_EQ(chosen(request), "mqtt");
+}
+
+TEST(WebSocketUpgrade, B4_amqp_is_chosen_by_both_of_its_names_and_echoed_as_offered) {
+  for (const char* offered : {"AMQPWSB10", "amqp", "amqpwsb10"}) {
+    HttpRequest request = good_request();
+    set(request, "sec-websocket-protocol", offered);
+    EXPECT_EQ(chosen(request), offered);
+    EXPECT_TRUE(is_amqp_subprotocol(offered));
+    request.segments = {"$servicebus", "websocket", ""};
+    EXPECT_TRUE(is_websocket_path(request));
+    EXPECT_EQ(chosen(request), offered);
+  }
+  EXPECT_FALSE(is_amqp_subprotocol("mqtt"));
+}
+
+TEST(WebSocketUpgrade, the_path_of_amqp_alone_takes_nothing_else) {
+  for (const char* offered : {"mqtt", "wamp", ""}) {
+    HttpRequest request = good_request();
+    request.segments = {"$servicebus", "websocket"};
+    set(request, "sec-websocket-protocol", offered);
+    EXPECT_THAT(refusal(request).error.detail, HasSubstr("AMQPWSB10")) << offered;
+  }
 }
 
 TEST(WebSocketUpgrade, without_a_sub_protocol_none_is_echoed) {
@@ -109,10 +131,10 @@ TEST(WebSocketUpgrade, without_a_sub_protocol_the_strict_rule_refuses) {
 
 TEST(WebSocketUpgrade, sub_protocols_of_others_are_refused_by_name) {
   HttpRequest request = good_request();
-  set(request, "sec-websocket-protocol", "AMQPWSB10, mqttv3.1");
+  set(request, "sec-websocket-protocol", "wamp, mqttv3.1");
   const UpgradeRefusal refused = refusal(request);
   EXPECT_EQ(refused.status, 400);
-  EXPECT_THAT(refused.error.detail, HasSubstr("AMQPWSB10, mqttv3.1"));
+  EXPECT_THAT(refused.error.detail, HasSubstr("wamp, mqttv3.1"));
 }
 
 TEST(WebSocketUpgrade, a_plain_get_and_a_foreign_version_learn_what_to_ask_for) {

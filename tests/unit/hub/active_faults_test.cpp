@@ -81,12 +81,17 @@ TEST(ActiveFaults, requests_are_hit_by_route_and_by_the_device_in_their_path) {
   rule.routes = {parse_fault_route("GET /twins/*").value()};
   const ActiveFaults plan({std::make_shared<Fault>(rule)});
   const auto hit = [&](HttpVerb verb, const std::vector<std::string>& path) {
-    return plan.take_request(FaultKind::http_error, verb, path) != nullptr;
+    return plan.take_request(FaultKind::http_error, ActiveFaults::Moment::before,
+                             {verb, path, device_in_path(path)}) != nullptr;
   };
   EXPECT_TRUE(hit(HttpVerb::get, {"twins", "d1"}));
   EXPECT_FALSE(hit(HttpVerb::get, {"twins", "d2"}));
   EXPECT_FALSE(hit(HttpVerb::get, {"devices", "d1"}));
-  EXPECT_FALSE(plan.take_request(FaultKind::delay, HttpVerb::get, {"twins", "d1"}));
+  const std::vector<std::string> path{"twins", "d1"};
+  EXPECT_FALSE(
+      plan.take_request(FaultKind::delay, ActiveFaults::Moment::either, {HttpVerb::get, path, "d1"}));
+  EXPECT_FALSE(
+      plan.take_request(FaultKind::http_error, ActiveFaults::Moment::after, {HttpVerb::get, path, "d1"}));
 }
 
 TEST(FaultControl, a_rule_begins_and_ends_by_itself) {

@@ -220,5 +220,107 @@ TEST_F(FeedbackQueueTest, restarts_keep_no_record_beyond_its_time_to_live) {
   EXPECT_THAT(stores.committed().feedback, IsEmpty());
 }
 
+// Receivers that wait (spec amqp.md 5.2).
+
+class WaitingReceiverTest : public FeedbackQueueTest {
+ protected:
+  struct Waiting {
+    std::uint64_t name = 0;
+    std::optional<Result<FeedbackBatch>> answer;
+    std::size_t records() const { return answer && *answer ? (*answer)->records.size() : 0; }
+  };
+  std::shared_ptr<Waiting> wait() {
+    auto waiting = std::make_shared<Waiting>();
+    waiting->name = queue.new_waiter();
+    queue.await(waiting->name, Reply<FeedbackBatch>(shard0, [waiting](Result<FeedbackBatch> r) {
+                  waiting->answer = std::move(r);
+                }));
+    loop.run();
+    return waiting;
+  }
+  void add_and_tell(const std::string& id) {
+    add(id);
+    queue.on_written();
+    loop.run();
+  }
+};
+
+TEST_F(WaitingReceiverTest, the_first_feedback_comes_at_once_and_the_next_in_a_batch) {
+  const auto first = wait();
+  add_and_tell("a");
+  EXPECT_EQ(first->records(), 1u);
+  const auto second = wait();
+  add_and_tell("b");
+  loop.advance(seconds{10});
+  add_and_tell("c");
+  EXPECT_EQ(second->records(), 0u);
+  loop.advance(seconds{5});
+  EXPECT_EQ(second->records(), 2u);
+}
+
+TEST_F(WaitingReceiverTest, a_full_batch_does_not_wait) {
+  const auto first = wait();
+  add_and_tell("a");
+  ASSERT_EQ(first->records(), 1u);
+  const auto second = wait();
+  for (std::size_t i = 0; i < limits::kFeedbackBatchMax - 1; ++i) add_and_tell("b");
+  EXPECT_EQ(second->records(), 0u);
+  add_and_tell("b");
+  EXPECT_EQ(second->records(), limits::kFeedbackBatchMax);
+}
+
+TEST_F(WaitingReceiverTest, feedback_that_was_there_before_is_given_to_who_comes) {
+  add("a");
+  EXPECT_EQ(wait()->records(), 1u);
+}
+
+TEST_F(WaitingReceiverTest, A30_two_compete_and_what_one_gives_back_comes_at_once) {
+  const auto first = wait();
+  const auto second = wait();
+  add_and_tell("a");
+  ASSERT_EQ(first->records(), 1u);
+  EXPECT_EQ(second->records(), 0u);
+  ASSERT_TRUE(abandon((*first->answer)->lock_token));
+  EXPECT_EQ(second->records(), 1u);
+  ASSERT_TRUE(complete((*second->answer)->lock_token));
+  EXPECT_THAT(take(), IsEmpty());
+}
+
+TEST_F(WaitingReceiverTest, feedback_whose_lock_ended_comes_again_with_a_sweep) {
+  const auto first = wait();
+  add_and_tell("a");
+  ASSERT_EQ(first->records(), 1u);
+  const auto second = wait();
+  loop.advance(seconds{61});
+  queue.sweep();
+  loop.run();
+  EXPECT_EQ(second->records(), 1u);
+}
+
+TEST_F(WaitingReceiverTest, REST_takes_what_others_wait_for) {
+  const auto first = wait();
+  add_and_tell("a");
+  ASSERT_EQ(first->records(), 1u);
+  const auto second = wait();
+  add_and_tell("b");
+  EXPECT_THAT(take(), ElementsAre("b"));
+  loop.advance(seconds{15});
+  EXPECT_EQ(second->records(), 0u);
+  add_and_tell("c");
+  EXPECT_EQ(second->records(), 1u);
+}
+
+TEST_F(WaitingReceiverTest, who_cancels_waits_no_more_and_there_are_not_too_many) {
+  const auto gone = wait();
+  queue.cancel(gone->name);
+  loop.run();
+  ASSERT_TRUE(gone->answer);
+  EXPECT_FALSE(*gone->answer);
+  for (std::size_t i = 0; i < limits::kFeedbackWaitersMax; ++i) ASSERT_FALSE(wait()->answer);
+  const auto beyond = wait();
+  ASSERT_TRUE(beyond->answer);
+  EXPECT_EQ(beyond->answer->error().code, Errc::busy);
+}
+
 }  // namespace
 }  // namespace kyanite::test
