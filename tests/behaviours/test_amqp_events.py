@@ -680,3 +680,61 @@ class Events(unittest.TestCase):
                 link = reader(client, event["partition"], f"amqp.annotation.x-opt-offset > '{event['offset']}'")
                 link.credit(10)
                 self.assertEqual(link.receive()[1].data, b"after")
+
+
+class Strings(unittest.TestCase):
+    """Where readers find the event hub (spec amqp.md 6.1)."""
+
+    def kyanite(self, *arguments, code=0, hub=None):
+        import subprocess
+        result = subprocess.run([world.program(), *map(str, arguments), "--data", (hub or main()).data], capture_output=True, text=True, timeout=30)
+        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
+        return (result.stdout or result.stderr).strip()
+
+    def expected(self, hub, policy, secondary=False):
+        port = hub.info["ports"]["amqps"]
+        return (f"Endpoint=sb://{HOST}:{port}/;SharedAccessKeyName={policy};SharedAccessKey={policy_keys(hub, policy)[1 if secondary else 0]};"
+                f"EntityPath={ENTITY}")
+
+    def test_hub_json_and_the_command_line_have_the_string(self):
+        self.assertEqual(main().info["eventsConnectionString"], self.expected(main(), "iothubowner"))
+        self.assertEqual((main().info["eventsHostName"], main().info["eventsEntity"]), (HOST, ENTITY))
+        self.assertEqual(self.kyanite("policy", "events-connection-string", "service"), self.expected(main(), "service"))
+        self.assertEqual(self.kyanite("policy", "events-connection-string", "service", "--secondary"), self.expected(main(), "service", True))
+        self.assertIn("--amqp", self.kyanite("policy", "events-connection-string", "service", "--emulator", code=1))
+        self.assertIn(f"event hub {ENTITY} at {HOST}", self.kyanite("status"))
+        self.assertEqual(rest(main(), "GET", "/kyanite/v1/status").json["events"], {"hostName": HOST, "entity": ENTITY})
+
+    def test_names_of_its_own_and_no_tls(self):
+        hub = world.new_hub("named-events", {"events": {"hostname": "readers.test", "entity": "stream"}, "listen": {"amqp": "127.0.0.1:0"}})
+        with hub:
+            port = hub.info["ports"]["amqp"]
+            key = policy_keys(hub, "service")[0]
+            text = f"Endpoint=sb://readers.test:{port}/;SharedAccessKeyName=service;SharedAccessKey={key};EntityPath=stream;UseDevelopmentEmulator=true"
+            self.assertEqual(self.kyanite("policy", "events-connection-string", "service", "--emulator", hub=hub), text)
+            made = device(hub)
+            made.send("hello")
+            event = list(hub.events(made.device_id, count=1, timeout=20))[0]
+            # The certificate has the name of the endpoint.
+            for options in ({"port": hub.info["ports"]["amqps"], "ca_file": hub.ca_file, "server_name": "readers.test"}, {"port": port, "tls": False}):
+                with amqp.Client(**options) as client:
+                    client.open(hostname="readers.test")
+                    client.begin()
+                    audience = "sb://readers.test/stream"
+                    answer = client.cbs().put_token(entity_token(hub, resource=audience), audience)
+                    self.assertEqual(answer.application["status-code"], 200, options)
+                    link = client.attach(RECEIVER, address(event["partition"], entity="Stream"))
+                    link.credit(1)
+                    self.assertEqual(link.receive()[1].data, b"hello")
+            with amqp.Client(hub.info["ports"]["amqps"]) as client:
+                client.open()
+                client.begin()
+                client.cbs().put_token(world.policy_token(hub, "service"), HOST)
+                _, _, info = client.attach(RECEIVER, "messages/events/$management").refused()
+                self.assertEqual((info["hostname"], info["address"]), ("readers.test", "amqps://readers.test:5671/stream/$management"))
+
+    def test_names_that_cannot_be(self):
+        hub = world.new_hub("bad-events", {"events": {"hostname": "a b", "entity": "messages"}})
+        with self.assertRaises(Exception) as problem:
+            hub.start()
+        self.assertIn("events.hostname", str(problem.exception))
