@@ -27,7 +27,7 @@ struct HubFacts {
   std::string version;
   SteadyTime started{};
   WallTime started_at{};
-  HubPorts ports;
+  HubPorts ports{};
   std::uint64_t incarnation = 1;  // of test control
 };
 
