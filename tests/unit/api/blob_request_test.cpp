@@ -1,3 +1,4 @@
+#include "protocol/http/http_date.h"
 #include "server/api/blob_request.h"
 
 #include <gmock/gmock.h>
