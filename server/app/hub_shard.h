@@ -62,6 +62,8 @@ class HubShard {
   // Before the shards start; the jobs work with a shard's registry.
   void set_registry_jobs(RegistryJobs& jobs) { services_->registry_jobs = &jobs; }
 
+  void set_bearer_keys(BearerKeySource& keys) { services_->bearer_keys = &keys; }
+
   // On the shard.
   void set_https_port(std::uint16_t port) { api_->set_https_port(port); }
   void set_security(const HubSecurityPtr& security);

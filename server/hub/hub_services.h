@@ -23,6 +23,7 @@ class QueryService;
 class FileUploads;
 class HubEvents;
 class RegistryJobs;
+class BearerKeySource;
 struct TestControl;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
@@ -41,9 +42,10 @@ struct HubServices {
   ConfigurationService& configurations;
   QueryService& queries;  // this shard's front of queries
   FileUploads& uploads;
-  HubEvents& events;                      // of this shard
-  TestControl* tests = nullptr;           // with the setting testControl only
-  RegistryJobs* registry_jobs = nullptr;  // import and export; where there is a REST API
+  HubEvents& events;                       // of this shard
+  TestControl* tests = nullptr;            // with the setting testControl only
+  RegistryJobs* registry_jobs = nullptr;   // import and export; where there is a REST API
+  BearerKeySource* bearer_keys = nullptr;  // where the issuer's key set is fetched
 };
 
 }  // namespace kyanite
