@@ -252,6 +252,22 @@ class Jobs(unittest.TestCase):
 class Commands(unittest.TestCase):
     """`kyanite export` and `kyanite import`."""
 
+    def test_an_import_tries_again_what_a_busy_hub_refused(self):
+        hub = new_hub("busy-import", {"testControl": True})
+        hub.start(timeout=60)
+        self.addCleanup(hub.kill)
+        file = folder("busy") / "fleet.json"
+        file.write_text("".join(json.dumps({"id": f"b{number}"}) + "\n" for number in range(150)))
+        for status in (429, 503):
+            added = rest(hub, "POST", "/kyanite/v1/faults", {"kind": "httpError", "status": status, "routes": ["POST /devices"], "count": 1})
+            self.assertEqual(added.status, 200, added.body)
+        done = subprocess.run([program(), "import", str(file), "--data", hub.info["dataDirectory"]], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("trying again", done.stderr)
+        self.assertIn("150 items carried out, 0 refused", done.stderr)
+        self.assertEqual(rest(hub, "GET", "/kyanite/v1/faults").json["faults"], [])
+        self.assertEqual(hub.stop(), 0)
+
     def run_command(self, hub, *arguments, stdin="", expect=0):
         environment = {**os.environ, "KYANITE_DATA": str(hub.data)}
         done = subprocess.run([str(program()), *arguments], input=stdin, env=environment, capture_output=True, text=True, timeout=60)

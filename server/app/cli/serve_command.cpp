@@ -35,9 +35,12 @@ Result<void> become(Application::Successor& next) {
   if (next.change.snapshot.empty() && !seed_file.empty()) {
     Problems problems;
     next.options.seed = read_seed_file(seed_file, problems);
-    if (!problems.empty()) changed = Error(Errc::conflict, "the start file cannot be read again: " + to_text(problems));
+    if (!problems.empty())
+      changed = Error(Errc::conflict, "the start file cannot be read again: " + to_text(problems));
   }
-  if (changed) changed = change_store(next.directory.path(), next.change, next.options.settings.storage);
+  if (changed)
+    changed = change_store(next.directory.path(), next.change, next.options.settings.storage,
+                           *next.options.empty_store);
   if (!changed) next.options.seed.clear();
   const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
   if (changed) {
@@ -82,12 +85,15 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
     log::warning("data_directory_closed",
                  {{"data", directory->path().string()}, {"reason", "other users could enter it"}});
   }
+  remove_unused_stores(directory->path());
   log::debug("settings", {{"effective", show_settings(loaded.settings).dump()}});
+  EmptyStore empty_store;
   Application::Options options{.settings = loaded.settings,
                                .reload_settings = [flags] { return load_from_process(flags); },
                                .seed = std::move(seed),
                                .started = started,
-                               .print_block = !quiet};
+                               .print_block = !quiet,
+                               .empty_store = &empty_store};
   int exit_code = kFailed;
   std::optional<Application::Successor> next(
       Application::Successor{StoreChange{}, std::move(options), std::move(*directory)});

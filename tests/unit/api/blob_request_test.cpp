@@ -5,6 +5,7 @@
 
 #include "protocol/base/iso_time.h"
 #include "protocol/base/limits.h"
+#include "protocol/http/http_date.h"
 
 namespace kyanite::test {
 namespace {
