@@ -89,9 +89,9 @@ SimHub::SimHub(Options options)
     publish_faults(plan, std::move(published));
   });
   tests_ = std::make_unique<TestControl>(TestControl{*faults_});
-  jobs_ = std::make_unique<JobService>(executor(0), *router_, stores, twin_to_json);
+  jobs_ = std::make_unique<JobService>(executor(0), *router_, stores);
   jobs_->start();
-  configurations_ = std::make_unique<ConfigurationService>(executor(0), *router_, stores, twin_to_json);
+  configurations_ = std::make_unique<ConfigurationService>(executor(0), *router_, stores);
   configurations_->start();
   clock_->on_shift(executor(0), [this](milliseconds) {
     c2d_sweep_->on_clock_shift();
