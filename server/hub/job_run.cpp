@@ -183,7 +183,7 @@ void JobRun::on_done(bool failed) {
 // The outcomes of the page are all committed. While the page ends before what an earlier hub did, the cursor
 // stays: those outcomes would be counted by it and found beyond it.
 void JobRun::checkpoint() {
-  if (cut_) return finish(JobStatus::failed, std::string(kOutOfTime));
+  if (cut_ || is_out_of_time()) return finish(JobStatus::failed, std::string(kOutOfTime));
   if (last_page_) return finish(JobStatus::completed, {});
   if (!done_.empty() && page_end_ < *done_.rbegin()) return next_page();
   const auto sum = [](const JobCounts& counts) { return counts.succeeded + counts.failed; };

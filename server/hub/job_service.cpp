@@ -335,7 +335,8 @@ void JobService::on_clock_shift() {
 }
 
 void JobService::arm() {
-  if (timer_ || jobs_.empty()) return;
+  shard0_.cancel(std::exchange(timer_, TimerId{}));  // what is due may be due sooner now
+  if (jobs_.empty()) return;
   WallTime next = shard0_.wall_now() + kTickIdle;
   for (const auto& [id, entry] : jobs_) {
     if (!is_over(entry.status)) next = std::min(next, entry.start);

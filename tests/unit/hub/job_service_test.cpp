@@ -95,12 +95,16 @@ TEST_F(JobServiceTest, modules) {
 }
 
 TEST_F(JobServiceTest, a_crash_between_the_modules_of_a_device_counts_each_once) {
-  hub_->add(device("d000"));
-  const std::size_t count = limits::kTargetPageMax + 10;
-  for (std::size_t i = 0; i < count; ++i) hub_->add(module("d000", name_of(i)));
+  constexpr std::size_t kModules = 40;  // of a device: pages end between them
+  const std::size_t count = (limits::kTargetPageMax / kModules + 2) * kModules;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string id = name_of(i / kModules);
+    if (i % kModules == 0) hub_->add(device(id));
+    hub_->add(module(id, name_of(i)));
+  }
   for (const std::size_t steps : {700u, 1500u, 3000u}) {
     const std::string id = "j" + std::to_string(steps);
-    hub_->jobs().create(twin_job(id, "FROM devices.modules WHERE deviceId = 'd000'"),
+    hub_->jobs().create(twin_job(id, "FROM devices.modules WHERE moduleId != 'x'"),
                         Reply<JobView>(hub_->executor(0), [](const Result<JobView>&) {}));
     machine_.loop.run_some(steps);
     crash();
@@ -161,6 +165,18 @@ TEST_F(JobServiceTest, a_scheduled_job_waits_for_its_time_and_can_be_cancelled) 
   EXPECT_EQ(story("j"), "completed 1+0 of 1");
   EXPECT_EQ(story("other"), "cancelled 0+0 of 0");
   EXPECT_EQ(cancel("j"), code(Errc::operation_not_allowed));
+}
+
+TEST_F(JobServiceTest, a_scheduled_job_begins_in_time_beside_jobs_that_are_over) {
+  add_devices(1);
+  ASSERT_TRUE(create(twin_job("over")));
+  JobRecord job = twin_job("j");
+  job.start = machine_.loop.wall_now() + seconds(10);
+  ASSERT_TRUE(create(job));
+  machine_.loop.advance(seconds(9));
+  EXPECT_EQ(story("j"), "scheduled 0+0 of 0");
+  machine_.loop.advance(seconds(2));
+  EXPECT_EQ(story("j"), "completed 1+0 of 1");
 }
 
 TEST_F(JobServiceTest, a_job_ends_when_its_time_is_over) {
