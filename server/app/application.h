@@ -45,7 +45,7 @@ class Application {
   struct Options {
     Settings settings;
     std::function<LoadedSettings()> reload_settings;  // read again on SIGHUP
-    std::vector<SeedItem> seed;                       // of settings.seed_file
+    Seed seed;                                        // of settings.seed_file
     SteadyTime started{};                             // when the process began, for start_ms
     bool print_block = true;
     std::uint64_t incarnation = 1;      // grows when the store is changed under test control

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "protocol/base/iso_time.h"
-#include "server/api/twin_json.h"
 #include "server/app/application.h"
 #include "server/app/first_start/files.h"
 #include "server/app/first_start/host_names.h"
@@ -130,9 +129,8 @@ void Application::build_shards() {
   consumer_groups_ = std::make_unique<ConsumerGroups>(shards_->shard(0), stores_->documents());
   consumer_groups_->start();
   c2d_sweep_ = std::make_unique<C2dSweep>(shards_->shard(0), stores_->c2d(), *router_, *feedback_);
-  jobs_ = std::make_unique<JobService>(shards_->shard(0), *router_, *stores_, twin_to_json);
-  configurations_ =
-      std::make_unique<ConfigurationService>(shards_->shard(0), *router_, *stores_, twin_to_json);
+  jobs_ = std::make_unique<JobService>(shards_->shard(0), *router_, *stores_);
+  configurations_ = std::make_unique<ConfigurationService>(shards_->shard(0), *router_, *stores_);
   if (options_.settings.test_control) {
     faults_ = std::make_unique<FaultControl>(
         shards_->shard(0), [this](const ActiveFaultsPtr& plan, Task published) {
@@ -173,8 +171,8 @@ void Application::build_registry_jobs() {
       std::make_unique<BlobWorker>(BlobWorker::Rules{.spool_folder = directory_.path(),
                                                      .folders = settings.import_export.folders,
                                                      .free_bytes_floor = settings.storage.free_bytes_floor});
-  registry_jobs_ =
-      std::make_unique<RegistryJobs>(shards_->shard(0), hub_shards_.front()->registry(), *stores_, *blobs_);
+  registry_jobs_ = std::make_unique<RegistryJobs>(shards_->shard(0), hub_shards_.front()->registry(),
+                                                  *configurations_, *stores_, *blobs_);
   for (const auto& hub_shard : hub_shards_) hub_shard->set_registry_jobs(*registry_jobs_);
   registry_jobs_->start();
 }
@@ -182,7 +180,7 @@ void Application::build_registry_jobs() {
 // Before anybody is served, so that whoever finds the hub ready finds the identities.
 Result<void> Application::apply_seed() {
   if (options_.seed.empty()) return {};
-  return apply_seed_at_start(*hub_shards_.front(), options_.settings.seed_file,
+  return apply_seed_at_start(*hub_shards_.front(), options_.settings.seed_file, *configurations_,
                              std::exchange(options_.seed, {}));
 }
 

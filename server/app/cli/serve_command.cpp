@@ -72,7 +72,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   }
   for (Problem& problem : check_listen_addresses(loaded.settings.listen))
     loaded.problems.push_back(std::move(problem));
-  std::vector<SeedItem> seed;
+  Seed seed;
   if (const auto& file = loaded.settings.seed_file; !file.empty())
     seed = read_seed_file(file, loaded.problems);
   if (!loaded.problems.empty()) {

@@ -55,10 +55,10 @@ HttpRequest RestHub::parse(const RestRequest& request) {
   return parsed;
 }
 
-RestAnswer RestHub::ask(RestRequest request) {
+RestAnswer RestHub::ask(RestRequest request, milliseconds patience) {
   const HttpRequest parsed = parse(request);
-  Result<HttpResponse> result =
-      hub.ask<HttpResponse>([&](Reply<HttpResponse> reply) { router.handle(parsed, std::move(reply)); });
+  Result<HttpResponse> result = hub.ask<HttpResponse>(
+      [&](Reply<HttpResponse> reply) { router.handle(parsed, std::move(reply)); }, patience);
   RestAnswer answer;
   if (!result) return answer;
   answer.status = result->status;
