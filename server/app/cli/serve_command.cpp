@@ -41,7 +41,7 @@ Result<void> become(Application::Successor& next) {
   if (changed)
     changed = change_store(next.directory.path(), next.change, next.options.settings.storage,
                            *next.options.empty_store);
-  if (!changed) next.options.seed.clear();
+  if (!changed) next.options.seed = {};
   const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
   if (changed) {
     log::warning("store_changed", {{"snapshot", next.change.snapshot}, {"took_ms", took.count()}});

@@ -1,7 +1,5 @@
 #include "server/hub/configuration_service.h"
 
-#include <algorithm>
-
 #include "protocol/base/limits.h"
 #include "tests/support/restarting_hub.h"
 
@@ -38,13 +36,6 @@ class ConfigurationServiceTest : public RestartingHubTest {
   }
   // "desired configurations"
   std::string story(const std::string& id) const { return twin(id).desired + " " + twin(id).configurations; }
-  std::size_t documents() const {
-    const auto& all = machine_.stores.committed().documents;
-    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const auto& row) {
-      return row.first.first == Collection::configurations;
-    }));
-  }
-
   // Of the twins of a device and its modules: who wrote the desired properties, "" for nobody.
   std::string writer(const Identity& id) const {
     const Result<TwinMetadata> metadata = TwinMetadata::decode(twin(id).desired_metadata);
