@@ -45,7 +45,8 @@ class EventsPeer {
     amqp::Writer writer(source);
     writer.descriptor(0x28);
     writer.begin_list();
-    writer.string("iothub-ehub-hub/ConsumerGroups/" + group + "/Partitions/" + std::to_string(kReadPartition));
+    writer.string("iothub-ehub-hub/ConsumerGroups/" + group + "/Partitions/" +
+                  std::to_string(kReadPartition));
     for (int field = 1; field <= 6; ++field) writer.null();
     if (selector) {
       writer.begin_map();
