@@ -155,6 +155,25 @@ class Jobs(unittest.TestCase):
             self.assertNotIn("secret", rest(hub, "GET", "/jobs").body.decode())
             self.assertEqual(hub.stop(), 0)
 
+    def test_configurations_move_with_the_fleet(self):
+        here, there = self.hub("here"), self.hub("there")
+        fill(here, 3)
+        body = {"id": "c", "content": {"deviceContent": {"properties.desired.c": 1}}, "targetCondition": "tags.n > 0", "priority": 3,
+                "metrics": {"queries": {"all": "SELECT deviceId FROM devices"}}}
+        self.assertEqual(rest(here, "PUT", "/configurations/c", body).status, 200)
+        exported = finished(here, create(here, type="export", outputBlobContainerUri=self.server.container(), includeConfigurations=True))
+        self.assertEqual((exported["status"], exported["includeConfigurations"], exported["configurationsBlobName"]),
+                         ("completed", True, "configurations.txt"))
+        job = {"type": "import", "inputBlobContainerUri": self.server.container(), "outputBlobContainerUri": self.server.container("log"),
+               "includeConfigurations": True}
+        self.assertEqual(finished(there, create(there, **job))["status"], "completed")
+        self.assertEqual(self.server.blobs["/account/log/importErrors.log"], b"")
+        kept = lambda hub: {key: rest(hub, "GET", "/configurations/c").json[key] for key in ("content", "targetCondition", "priority")}  # noqa: E731
+        self.assertEqual(kept(there), kept(here))
+        wait_for(lambda: rest(there, "GET", "/twins/unit-2").json["properties"]["desired"].get("c") == 1, "the configuration to be applied")
+        del self.server.blobs["/account/fleet/configurations.txt"]
+        self.assertEqual(create(there, **job).error, "BlobContainerValidationError")
+
     def test_keys_stay_at_home(self):
         hub = self.hub()
         fill(hub, 3)
