@@ -32,10 +32,11 @@ def connect(hub=None, channel=0, everything=False, **begin):
     client = amqp.Client(hub.info["ports"]["amqps"])
     client.open()
     client.begin(channel, **begin)
-    answer = client.cbs(channel).put_token(entity_token(hub), f"sb://{HOST}/{ENTITY}")
+    tokens = client.cbs(channel)
+    answer = tokens.put_token(entity_token(hub), f"sb://{HOST}/{ENTITY}")
     assert answer.application["status-code"] == 200, answer.application
     if everything:
-        answer = client.cbs(channel).put_token(world.policy_token(hub, "service"), HOST)
+        answer = tokens.put_token(world.policy_token(hub, "service"), HOST)
         assert answer.application["status-code"] == 200, answer.application
     return client
 
