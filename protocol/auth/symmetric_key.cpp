@@ -83,6 +83,9 @@ std::string random_hex(std::size_t bytes) { return encode_hex(random_bytes(bytes
 
 std::string random_guid() {
   std::string id = random_hex(16);
+  id[12] = '4';
+  constexpr std::string_view kVariant = "89ab";
+  id[16] = kVariant[static_cast<unsigned char>(id[16]) & 3];
   for (const std::size_t at : {20u, 16u, 12u, 8u}) id.insert(at, 1, '-');
   return id;
 }

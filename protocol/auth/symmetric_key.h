@@ -11,6 +11,6 @@ bool is_valid_symmetric_key(
 std::string hmac_sha256(std::string_view key, std::string_view text);  // 32 bytes
 bool equal_in_constant_time(std::string_view a, std::string_view b);
 std::string random_hex(std::size_t bytes);  // tracking ids, tokens of one run
-std::string random_guid();                  // 8-4-4-4-12, lower case: correlation ids, lock tokens
+std::string random_guid();                  // RFC 4122 version 4, lower case: correlation ids, lock tokens
 
 }  // namespace kyanite

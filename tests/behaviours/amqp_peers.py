@@ -47,9 +47,12 @@ def address(identity, node):
     return f"/{identity.resource.split('/', 1)[1]}/{node}"
 
 
-def send(link, payload, **options):
-    """Sends and gives (outcome, condition or None, description)."""
-    link.send(payload, **options)
+def send(link, payload, piece=60000, **options):
+    """Sends in as many transfers as it takes; gives (outcome, condition or None, description)."""
+    pieces = [payload[at:at + piece] for at in range(0, len(payload), piece)]
+    number = link.send(pieces[0], more=len(pieces) > 1, **options)
+    for index, part in enumerate(pieces[1:], 2):
+        link.send(part, more=index < len(pieces), delivery=number, **options)
     code, fields, _, _, settled = link.outcome()
     assert settled is True, "an outcome without settlement"
     if code != REJECTED:
@@ -59,10 +62,14 @@ def send(link, payload, **options):
     return OUTCOMES[code], str(condition), description
 
 
+def c2d_to(device):
+    return f"/devices/{percent(device.device_id)}/messages/devicebound"
+
+
 def c2d(to, data=b"hello", ack=None, application=None, **properties):
     """A message of a back end to a device: its `to`, or the device."""
     if not isinstance(to, str):
-        to = f"/devices/{percent(to.device_id)}/messages/devicebound"
+        to = c2d_to(to)
     application = dict(application or {})
     if ack:
         application["iothub-ack"] = ack

@@ -11,7 +11,7 @@ import amqp_wire as wire
 import test_device_https
 import test_file_upload
 import world
-from amqp_peers import back_end, c2d
+from amqp_peers import back_end, c2d, c2d_to
 from amqp_wire import RECEIVER, SENDER
 from https_wire import request
 from world import percent, quote, rest
@@ -153,8 +153,10 @@ class Sending(unittest.TestCase):
                     ("no message", b"\x00\x01\x02", ARGUMENT)]:
                 with self.subTest(what):
                     self.assertEqual(amqp_peers.send(link, payload)[:2], ("rejected", condition))
-            self.assertEqual(amqp_peers.send(link, c2d(device, b"x" * 65536))[0], "accepted")
-            self.assertEqual(poll(device).body, b"x" * 65536)
+            largest = 65536 - len(c2d_to(device))  # properties count
+            self.assertEqual(amqp_peers.send(link, c2d(device, b"x" * largest))[0], "accepted")
+            self.assertEqual(len(poll(device).body), largest)
+            self.assertEqual(amqp_peers.send(link, c2d(device, b"x" * (largest + 1)))[:2], ("rejected", large))
 
     def test_many_sends_are_under_way_at_once_and_each_is_answered(self):
         device = world.device()

@@ -8,7 +8,7 @@ const { AmqpWs, Client } = require('azure-iothub');
 const { Message } = require('azure-iot-common');
 const device = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
-const { hub, connected, within, eventually } = require('./suite.js');
+const { hub, connected, within, eventually, callback } = require('./suite.js');
 
 const WAIT = 40; // seconds: a batch of feedback may fill for 15
 
@@ -52,7 +52,7 @@ async function receivedBy(identity, count, act) {
 function run() {
   for (const [word, transport] of [['amqp', undefined], ['amqp-ws', AmqpWs]]) {
     test(`a message reaches its device with all its properties (${word})`, async () => {
-      const identity = await hub.createDevice(`service-send+'${word}`);
+      const identity = await hub.createDevice(`service=send@${word}`);
       const client = opened(transport);
       await client.open();
       const [got] = await receivedBy(identity, 1, async () => {
@@ -89,9 +89,12 @@ function run() {
       const identity = await hub.createDevice(`service-feedback-${word}`);
       const client = opened(transport);
       await client.open();
-      const receiver = await client.getFeedbackReceiver();
+      const receiver = await callback((done) => client.getFeedbackReceiver(done));
       const records = [];
-      receiver.on('message', (batch) => records.push(...batch.data));
+      receiver.on('message', (batch) => {
+        records.push(...JSON.parse(batch.data.toString()));
+        receiver.complete(batch, () => {});
+      });
       receiver.on('errorReceived', (problem) => records.push(problem));
       const uuid = '6f9619ff-8b86-4011-b42d-00c04fc964ff';
       await receivedBy(identity, 2, async () => {
@@ -115,7 +118,7 @@ function run() {
       const identity = await hub.createDevice(`service-file-${word}`);
       const client = opened(transport);
       await client.open();
-      const receiver = await client.getFileNotificationReceiver();
+      const receiver = await callback((done) => client.getFileNotificationReceiver(done));
       const told = new Promise((resolve) => {
         receiver.on('message', (message) => {
           const notification = JSON.parse(message.data.toString());

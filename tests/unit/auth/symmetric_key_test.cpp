@@ -57,5 +57,15 @@ TEST(SymmetricKey, random_hex_has_two_digits_a_byte) {
   EXPECT_NE(random_hex(16), random_hex(16));
 }
 
+TEST(RandomGuid, is_a_random_one_of_RFC_4122) {
+  for (int i = 0; i < 64; ++i) {
+    const std::string id = random_guid();
+    ASSERT_EQ(id.size(), 36u);
+    EXPECT_EQ(id[14], '4') << id;
+    EXPECT_NE(std::string("89ab").find(id[19]), std::string::npos) << id;
+    EXPECT_EQ(id.find_first_not_of("0123456789abcdef-"), std::string::npos) << id;
+  }
+}
+
 }  // namespace
 }  // namespace kyanite
