@@ -247,6 +247,9 @@ void open_partition(AmqpConnection& connection, const amqp::AttachReceived& atta
               return self.refuse(link, unknown ? unknown_entity(entity) : reader_condition(claimed.error()));
             }
             if (!self.engine().has(link)) return;  // gone meanwhile, and the claim with it
+            if (!self.claims().find(claim_id)) {
+              return self.refuse(link, condition_of(Error(Errc::unauthorized, "the token has expired")));
+            }
             amqp::Acceptance acceptance;
             acceptance.sender_mode = amqp::SenderMode::settled;
             self.accept(
