@@ -194,6 +194,8 @@ const std::vector<SettingKey> kKeys{
     KYANITE_PLAIN("auth.bearerIssuer", "", "", auth.bearer_issuer, std::string),
     KYANITE_PLAIN("auth.bearerAudience", "", "", auth.bearer_audience, std::string),
     KYANITE_FILE("auth.bearerJwksFile", "", "", auth.bearer_jwks_file),
+    KYANITE_PLAIN("auth.bearerJwksUri", "", "", auth.bearer_jwks_uri, std::string),
+    KYANITE_FILE("auth.bearerJwksCaFile", "", "", auth.bearer_jwks_ca_file),
     KYANITE_PLAIN("auth.bearerClaim", "", "", auth.bearer_claim, std::string),
     {"auth.bearerRights", "", "",
      [](Settings& s, const json& v) { return apply_grants(s.auth.bearer_rights, v); },

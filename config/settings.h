@@ -87,7 +87,9 @@ struct Settings {
     // Bearer tokens of one issuer (service-rest.md 2.6); none are accepted without it.
     std::string bearer_issuer;
     std::string bearer_audience;
-    std::filesystem::path bearer_jwks_file;
+    std::filesystem::path bearer_jwks_file;     // this or
+    std::string bearer_jwks_uri;                // that
+    std::filesystem::path bearer_jwks_ca_file;  // for the URI; empty: what the system trusts
     std::string bearer_claim = "roles";
     std::vector<std::string> bearer_rights;  // VALUE=POLICY
     std::vector<std::string> test_tokens;    // TOKEN=POLICY; with test_control only

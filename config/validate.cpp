@@ -32,6 +32,21 @@ bool is_entity_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char c) { return is_label_character(c) || c == '.'; });
 }
 
+// Whoever can change the keys on their way opens the hub.
+bool is_key_set_address(std::string_view uri) {
+  for (const char c : uri) {
+    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f) return false;
+  }
+  constexpr std::string_view kHttps = "https://";
+  if (uri.starts_with(kHttps)) return uri.size() > kHttps.size();
+  for (const std::string_view local : {"http://127.0.0.1", "http://localhost", "http://[::1]"}) {
+    if (!uri.starts_with(local)) continue;
+    const std::string_view rest = uri.substr(local.size());
+    return rest.empty() || rest.front() == ':' || rest.front() == '/';
+  }
+  return false;
+}
+
 bool same_socket(const ListenAddress& a, const ListenAddress& b) {
   if (a.port == 0 || a.port != b.port) return false;
   const auto any = [](const ListenAddress& l) { return l.address == "::" || l.address == "0.0.0.0"; };
@@ -117,12 +132,25 @@ Problems check_settings(const Settings& settings) {
                    "leave it out: the service sells F1 as one unit"});
   }
   const auto& auth = settings.auth;
-  const bool has_bearer = !auth.bearer_issuer.empty() || !auth.bearer_audience.empty() ||
-                          !auth.bearer_jwks_file.empty() || !auth.bearer_rights.empty();
-  if (has_bearer && (auth.bearer_issuer.empty() || auth.bearer_audience.empty() ||
-                     auth.bearer_jwks_file.empty() || auth.bearer_rights.empty())) {
-    out.push_back({"auth.bearerIssuer", "goes together with bearerAudience, bearerJwksFile and bearerRights",
+  const bool has_keys = !auth.bearer_jwks_file.empty() || !auth.bearer_jwks_uri.empty();
+  const bool has_bearer =
+      !auth.bearer_issuer.empty() || !auth.bearer_audience.empty() || has_keys || !auth.bearer_rights.empty();
+  if (has_bearer && (auth.bearer_issuer.empty() || auth.bearer_audience.empty() || !has_keys ||
+                     auth.bearer_rights.empty())) {
+    out.push_back({"auth.bearerIssuer",
+                   "goes together with bearerAudience, bearerJwksFile or bearerJwksUri, and bearerRights",
                    "give all four, or none to accept no bearer tokens"});
+  }
+  if (!auth.bearer_jwks_file.empty() && !auth.bearer_jwks_uri.empty()) {
+    out.push_back({"auth.bearerJwksUri", "is given beside auth.bearerJwksFile", "give one of the two"});
+  }
+  if (!auth.bearer_jwks_ca_file.empty() && auth.bearer_jwks_uri.empty()) {
+    out.push_back({"auth.bearerJwksCaFile", "is given without auth.bearerJwksUri", "leave it out"});
+  }
+  if (!auth.bearer_jwks_uri.empty() && !is_key_set_address(auth.bearer_jwks_uri)) {
+    out.push_back({"auth.bearerJwksUri", "is no https address",
+                   "write for example https://issuer.example.test/keys; http is for this machine only, "
+                   "since whoever sends the keys opens the hub"});
   }
   if (!auth.test_tokens.empty() && !settings.test_control) {
     out.push_back(

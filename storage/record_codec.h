@@ -21,8 +21,9 @@ struct TwinTexts {
   bool desired = true;
   bool reported = true;
   bool metadata = true;  // of the two
+  bool rest = true;      // when it was created and its configurations, which stand behind the documents
 };
-// The same without the other documents, which stay empty: they are passed over and not parsed.
+// The same without the others, which stay empty: they are passed over and not parsed.
 Result<TwinRecord> decode_twin(std::string_view bytes, const TwinTexts& wanted);
 // The version alone, without reading the documents: the commit thread asks for it with each put.
 Result<std::uint64_t> twin_version(std::string_view bytes);

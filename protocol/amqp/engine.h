@@ -156,7 +156,8 @@ class Engine {
   // Sends one message, its payload in two pieces; only while may_send() is not 0. Frames that the session's
   // window has no room for wait as one copy.
   void send(LinkId link, const Sending& sending, std::string_view first, std::string_view second = {});
-  // Nothing more is at hand: the credit that is left is given back, when a drain is asked for.
+  // Nothing more is at hand: the credit that is left is given back, when a drain is asked for. Where messages
+  // have used it up the engine says so itself.
   void drained(LinkId link);
   // Answers an unsettled outcome of a receiver in mode second.
   void settle_sent(LinkId link, std::uint64_t key, const Outcome& outcome);

@@ -59,6 +59,7 @@ void Engine::send(LinkId id, const Sending& sending, std::string_view first, std
     to += second;
     ++session.next_outgoing_id;
     --session.remote_window;
+    if (link.credit == 0) drained(id);
     return;
   }
   link.remainder = std::make_unique<Link::Remainder>();
@@ -97,7 +98,11 @@ void Engine::write_transfers(Link& link) {
   }
   if (rest.at < rest.bytes.size()) return;
   link.remainder.reset();
-  if (link.credit > 0) events_.emplace_back(CreditReceived{link.id, link.draining});
+  if (link.credit > 0) {
+    events_.emplace_back(CreditReceived{link.id, link.draining});
+  } else {
+    drained(link.id);
+  }
 }
 
 void Engine::drained(LinkId id) {

@@ -230,6 +230,18 @@ Result<Json> check_bearer_token(std::string_view token, const BearerKeys& keys, 
   return claims;
 }
 
+bool names_unknown_key(std::string_view token, const BearerKeys* keys) {
+  const std::size_t first = token.find('.');
+  if (token.size() > kBearerTokenBytesMax || first == std::string_view::npos) return false;
+  const auto head_text = decode_base64url(token.substr(0, first));
+  const Result<Json> head = head_text ? parse_json(*head_text) : Error(Errc::unauthorized);
+  if (!head || !head->is_object()) return false;
+  if (!keys) return true;
+  const std::string id = text_member(*head, "kid");
+  return !id.empty() && std::none_of(keys->keys_.begin(), keys->keys_.end(),
+                                     [&id](const auto& key) { return key->id == id; });
+}
+
 std::vector<std::string> texts_of_claim(const Json& claims, std::string_view name) {
   std::vector<std::string> texts;
   const auto member = claims.find(std::string(name));

@@ -22,6 +22,7 @@ class BearerKeys {
   std::size_t size() const { return keys_.size(); }
 
  private:
+  friend bool names_unknown_key(std::string_view, const BearerKeys*);
   friend Result<Json> check_bearer_token(std::string_view, const BearerKeys&, std::string_view,
                                          std::string_view, seconds, WallTime);
   struct Key;
@@ -33,6 +34,10 @@ class BearerKeys {
 // claims. Errors: unauthorized with the reason for the log.
 Result<Json> check_bearer_token(std::string_view token, const BearerKeys& keys, std::string_view issuer,
                                 std::string_view audience, seconds tolerance, WallTime now);
+
+// Whether the token's header names a key that is not among these, so that the issuer's newer set may have it.
+// Without keys at all every token does that has a header. Nothing of the token is proven.
+bool names_unknown_key(std::string_view token, const BearerKeys* keys);
 
 // The texts of a claim: one text, several separated by spaces, or an array of texts.
 std::vector<std::string> texts_of_claim(const Json& claims, std::string_view name);

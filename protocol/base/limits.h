@@ -39,11 +39,13 @@ inline constexpr std::size_t kKeyBytesMin = 16;                 // decoded [serv
 inline constexpr std::size_t kKeyBytesMax = 64;
 inline constexpr std::size_t kCaCertificatesMax = 25;             // [device-mqtt.md 2.6]
 inline constexpr std::size_t kRequestBodyBytesMax = 1024 * 1024;  // [service-rest.md 1.1]
-inline constexpr std::size_t kQueryCharactersMax = 8192;          // [service-rest.md 6.1]
-inline constexpr std::size_t kQueryPageRowsMax = 1000;            // [service-rest.md 6.1]
-inline constexpr std::size_t kQueryPageRowsDefault = 100;         // [service-rest.md 6.1]
-inline constexpr seconds kC2dExpiryMax{2 * 24 * 3600};            // ahead, over AMQP [amqp.md 5.1]
-inline constexpr seconds kC2dPollLockMin{5};                      // [service-rest.md 9.6]
+// An array of kBulkItemsMax items with whole twins. Only callers with the right have it read.
+inline constexpr std::size_t kBulkBodyBytesMax = 10 * 1024 * 1024;
+inline constexpr std::size_t kQueryCharactersMax = 8192;   // [service-rest.md 6.1]
+inline constexpr std::size_t kQueryPageRowsMax = 1000;     // [service-rest.md 6.1]
+inline constexpr std::size_t kQueryPageRowsDefault = 100;  // [service-rest.md 6.1]
+inline constexpr seconds kC2dExpiryMax{2 * 24 * 3600};     // ahead, over AMQP [amqp.md 5.1]
+inline constexpr seconds kC2dPollLockMin{5};               // [service-rest.md 9.6]
 inline constexpr seconds kC2dPollLockMax{300};
 inline constexpr std::size_t kFileUploadsOpenMax = 10;        // of one device [service-rest.md 9.7]
 inline constexpr std::size_t kFileNotificationsMax = 10'000;  // waiting for back ends
@@ -77,8 +79,11 @@ inline constexpr std::size_t kCertificateChainMax = 8;  // certificates a peer m
 // Kept from connections for the store, which opens up to 256 files, and for the process.
 inline constexpr std::uint64_t kDescriptorsReserved = 384;
 inline constexpr std::uint32_t kConnectionsPerShardMax = 1'000'000;
-inline constexpr std::size_t kDeviceQueueMax = 256;    // messages that wait for one device's load or write
-inline constexpr std::size_t kC2dWindowMessages = 50;  // with a connection, unacknowledged
+// Messages that wait for one device's load or write, or for its twin's: more than one shard's HTTP
+// connections can have under way at once, so that a burst of back ends waits its turn. What they hold is
+// bounded by the connections they came from.
+inline constexpr std::size_t kDeviceQueueMax = 16'384;
+inline constexpr std::size_t kC2dWindowMessages = 50;       // with a connection, unacknowledged
 inline constexpr std::size_t kC2dWindowBytes = 256 * 1024;  // of the same; one message at least
 inline constexpr std::size_t kFeedbackBatchMax = 64;        // records [device-mqtt.md 5.7]
 inline constexpr std::size_t kFeedbackLocksMax = 64;        // batches with receivers

@@ -11,17 +11,25 @@
 
 namespace kyanite {
 
+// Who is shown the rows of a walk over twins, each once. It may move between threads with the walk.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  // An error ends the walk.
+  virtual Result<void> add(const Json& row) = 0;
+};
+
 // QueryAggregation adds up the rows that a query's WHERE let through, by group (spec service-rest.md 6.5).
 //
 // Owner: whoever runs the query; a value, it may move between threads. Bound: limits::kQueryGroupsMax groups
 // and limits::kQueryGroupBytesMax bytes of what they hold.
-class QueryAggregation {
+class QueryAggregation final : public RowSink {
  public:
   // `query` aggregates and outlives this.
   explicit QueryAggregation(const Query& query);
 
   // Errors: Errc::argument_invalid when there are too many groups.
-  Result<void> add(const Json& row);
+  Result<void> add(const Json& row) override;
   // The same for `count` rows of which nothing but their number matters; only for a query without groups
   // whose items all are COUNT.
   void add_many(std::uint64_t count);

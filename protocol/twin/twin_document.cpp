@@ -29,7 +29,7 @@ Json as_section(std::optional<Json> wanted) {
   return wanted && !wanted->is_null() ? std::move(*wanted) : Json::object();
 }
 
-void stamp(TwinProperties& section, const Json& patch, TwinStamp stamp) {
+void stamp(TwinProperties& section, const Json& patch, const TwinStamp& stamp) {
   if (!section.metadata) section.metadata.emplace();
   section.metadata->touch(patch, stamp);
 }
@@ -69,7 +69,23 @@ Result<TwinChange> TwinDocument::merge(TwinSections patch, WallTime now) {
   return change;
 }
 
-Result<TwinChange> TwinDocument::replace(TwinSections sections, WallTime now) {
+Result<TwinChange> TwinDocument::contribute(const std::vector<TwinContribution>& wanted, WallTime now) {
+  Json patch = Json::object();
+  std::vector<Json> parts;
+  for (const TwinContribution& contribution : wanted) {
+    parts.push_back(missing_part(desired.values, contribution.desired));
+    merge_patch(patch, parts.back());
+  }
+  if (patch.empty()) return TwinChange();
+  Result<TwinChange> change = merge({std::nullopt, std::move(patch)}, now);
+  // What several have written into carries the name of the most important one.
+  for (std::size_t i = wanted.size(); change && i-- > 0;) {
+    if (!parts[i].empty()) desired.metadata->touch(parts[i], {now, desired.version, wanted[i].author});
+  }
+  return change;
+}
+
+Result<TwinChange> TwinDocument::replace(TwinSections sections, WallTime now, TwinAuthorPtr author) {
   Json new_tags = as_section(std::move(sections.tags));
   Json new_desired = as_section(std::move(sections.desired));
   Result<void> checked = check_size(new_tags, TwinSection::tags);
@@ -83,7 +99,7 @@ Result<TwinChange> TwinDocument::replace(TwinSections sections, WallTime now) {
   desired.values = std::move(new_desired);
   // All of it was written, so nothing of the old metadata stays.
   desired.metadata.emplace();
-  stamp(desired, desired.values, {now, ++desired.version});
+  stamp(desired, desired.values, {now, ++desired.version, std::move(author)});
   ++version;
   ++etag_counter;
   return change;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "protocol/base/json_limits.h"
 #include "protocol/twin/twin_limits.h"
@@ -31,6 +32,12 @@ struct TwinSections {
   std::optional<Json> desired;
 };
 
+// What one automatic configuration contributes to a write of desired properties.
+struct TwinContribution {
+  TwinAuthorPtr author;
+  Json desired;  // no member of it, at any depth, is in another contribution
+};
+
 // TwinDocument is a twin as it is worked on. Its counters follow the table of service-rest.md 5.5.
 //
 // Updates have passed check_section(). Each happens as a whole or not at all. Errors: message_too_large when
@@ -46,8 +53,11 @@ struct TwinDocument {
   Result<TwinChange> patch_reported(Json patch, WallTime now);
   // A back end's PATCH. One that names no section changes nothing, no version either.
   Result<TwinChange> merge(TwinSections patch, WallTime now);
+  // What configurations want of the desired properties, the most important one first: the part of it that the
+  // twin does not have yet is one write. When it has everything, nothing changes.
+  Result<TwinChange> contribute(const std::vector<TwinContribution>& wanted, WallTime now);
   // A back end's PUT: a section that is absent or null is emptied.
-  Result<TwinChange> replace(TwinSections sections, WallTime now);
+  Result<TwinChange> replace(TwinSections sections, WallTime now, TwinAuthorPtr author = nullptr);
 };
 
 }  // namespace kyanite

@@ -89,6 +89,45 @@ Json diff_patch(const Json& from, const Json& to) {
   return patch;
 }
 
+Json missing_part(const Json& current, const Json& wanted) {
+  Json missing = Json::object();
+  const JsonMembers& members = members_of(current);
+  const Index index(members, wanted.size());
+  for (const auto& [name, value] : members_of(wanted)) {
+    const std::size_t at = index.find(name);
+    if (at != Index::kNone && members[at].second.is_object() && value.is_object()) {
+      Json below = missing_part(members[at].second, value);
+      if (!below.empty()) append_member(members_of(missing), name, std::move(below));
+    } else if (at == Index::kNone || !same_json(members[at].second, value)) {
+      append_member(members_of(missing), name, value);
+    }
+  }
+  return missing;
+}
+
+Json add_missing(Json& target, const Json& wanted) {
+  Json added = Json::object();
+  JsonMembers& members = members_of(target);
+  std::vector<const JsonMembers::value_type*> fresh;
+  {
+    const Index index(members, wanted.size());
+    for (const auto& member : members_of(wanted)) {
+      const std::size_t at = index.find(member.first);
+      if (at == Index::kNone) {
+        fresh.push_back(&member);
+      } else if (members[at].second.is_object() && member.second.is_object()) {
+        Json below = add_missing(members[at].second, member.second);
+        if (!below.empty()) append_member(members_of(added), member.first, std::move(below));
+      }
+    }
+  }
+  for (const auto* member : fresh) {
+    append_member(members, member->first, member->second);
+    append_member(members_of(added), member->first, member->second);
+  }
+  return added;
+}
+
 bool same_json(const Json& a, const Json& b) {
   if (a.is_object() && b.is_object()) return same_members(members_of(a), members_of(b));
   if (a.is_array() && b.is_array()) {

@@ -8,10 +8,14 @@ namespace {
 
 using Members = std::vector<TwinMetadata::Member>;
 
-Json node_to_json(TwinStamp stamp) {
+Json node_to_json(const TwinStamp& stamp) {
   Json json = Json::object();
   JsonMembers& members = members_of(json);
   append_member(members, "$lastUpdated", twin_time(stamp.time));
+  if (stamp.author) {
+    append_member(members, "$lastUpdatedBy", stamp.author->id);
+    append_member(members, "$lastUpdatedByDigest", stamp.author->digest);
+  }
   if (stamp.version != 0) append_member(members, "$lastUpdatedVersion", stamp.version);
   return json;
 }
@@ -30,6 +34,13 @@ void append_node(std::string& text, const TwinMetadata& node) {
   text += std::to_string(node.last.time.time_since_epoch().count());
   text += ',';
   text += std::to_string(node.last.version);
+  if (node.last.author) {
+    text += ",[";
+    append_quoted(text, node.last.author->id);
+    text += ',';
+    append_quoted(text, node.last.author->digest);
+    text += ']';
+  }
   if (!node.members.empty()) {
     char separator = '{';
     text += ',';
@@ -45,25 +56,38 @@ void append_node(std::string& text, const TwinMetadata& node) {
   text += ']';
 }
 
-bool read_node(const Json& json, TwinMetadata& node) {
-  if (!json.is_array() || json.size() < 2 || json.size() > 3) return false;
+// Neighbours mostly have one author: `last` is the one that was read last.
+bool read_author(const Json& json, TwinAuthorPtr& last) {
+  if (json.size() != 2 || !json[0].is_string() || !json[1].is_string()) return false;
+  TwinAuthor author{json[0].get<std::string>(), json[1].get<std::string>()};
+  if (!last || *last != author) last = std::make_shared<const TwinAuthor>(std::move(author));
+  return true;
+}
+
+bool read_node(const Json& json, TwinMetadata& node, TwinAuthorPtr& last_author) {
+  if (!json.is_array() || json.size() < 2 || json.size() > 4) return false;
   if (!json[0].is_number_integer() || !json[1].is_number_unsigned()) return false;
   node.last.time = WallTime{milliseconds{json[0].get<std::int64_t>()}};
   node.last.version = json[1].get<std::uint64_t>();
-  if (json.size() == 2) return true;
-  if (!json[2].is_object()) return false;
-  const JsonMembers& members = members_of(json[2]);
+  std::size_t next = 2;
+  if (next < json.size() && json[next].is_array()) {
+    if (!read_author(json[next++], last_author)) return false;
+    node.last.author = last_author;
+  }
+  if (next == json.size()) return true;
+  if (next + 1 != json.size() || !json[next].is_object()) return false;
+  const JsonMembers& members = members_of(json[next]);
   node.members.reserve(members.size());
   for (const auto& [name, member] : members) {
     node.members.push_back({name, {}});
-    if (!read_node(member, node.members.back().second)) return false;
+    if (!read_node(member, node.members.back().second, last_author)) return false;
   }
   return true;
 }
 
 }  // namespace
 
-void TwinMetadata::touch(const Json& patch, TwinStamp stamp) {
+void TwinMetadata::touch(const Json& patch, const TwinStamp& stamp) {
   last = stamp;
   const JsonMembers& changes = members_of(patch);
   Members added;
@@ -125,7 +149,8 @@ std::string TwinMetadata::encode() const {
 Result<TwinMetadata> TwinMetadata::decode(std::string_view text) {
   TwinMetadata metadata;
   const Result<Json> json = parse_json(text, 2 * limits::kJsonDepthMax);
-  if (!json || !read_node(*json, metadata))
+  TwinAuthorPtr last_author;
+  if (!json || !read_node(*json, metadata, last_author))
     return Error(Errc::internal, "stored twin metadata is unreadable");
   return metadata;
 }

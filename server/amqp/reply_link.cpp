@@ -39,16 +39,18 @@ void ReplyLink::on_outcome(const amqp::OutcomeReceived& outcome) {
 
 ReplyLink* choose_reply_link(const AmqpConnection& connection, std::string_view node, std::uint32_t session,
                              std::string_view reply_to) {
+  ReplyLink* by_target = nullptr;
   ReplyLink* by_name = nullptr;
   ReplyLink* of_session = nullptr;
   ReplyLink* any = nullptr;
   for (ReplyLink* link : connection.reply_links()) {
     if (link->node() != node) continue;
-    if (!reply_to.empty() && link->target() == reply_to) return link;
+    if (!reply_to.empty() && link->target() == reply_to) by_target = link;
     if (!reply_to.empty() && link->name() == reply_to) by_name = link;
     if (link->session() == session) of_session = link;
     any = link;
   }
+  if (by_target) return by_target;
   if (by_name) return by_name;
   return of_session ? of_session : any;
 }

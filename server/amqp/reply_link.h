@@ -45,7 +45,7 @@ class ReplyLink final : public AmqpLink {
 };
 
 // The client's receiver that an answer goes to (spec 3.1): the one whose target address is `reply_to`, whose
-// name is that, the only one of the session, or of the connection. nullptr: there is none.
+// name is that, that of the session, or of the connection; of several the newest. nullptr: there is none.
 ReplyLink* choose_reply_link(const AmqpConnection& connection, std::string_view node, std::uint32_t session,
                              std::string_view reply_to);
 

@@ -30,6 +30,7 @@
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
 #include "server/api/twin_api.h"
+#include "server/hub/bearer_key_source.h"
 
 namespace kyanite {
 namespace {
@@ -330,7 +331,7 @@ std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
   } else if (const Result<Admitted> admitted = admit(head); !admitted) {
     error = admitted.error();
   }
-  if (!error) return std::nullopt;
+  if (!error || waits_for_keys(head, *error)) return std::nullopt;
   HttpResponse refusal = reject(head, *error);
   if (faults_) refusal.cut_after = fault_cut(head);
   return refusal;
@@ -340,11 +341,16 @@ std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
 bool ApiRouter::plans_body(const HttpRequest& head) const {
   if (blobs_.owns(head)) return true;
   const Result<Admitted> admitted = admit(head);
-  if (!admitted || !admitted->route.is_devices_own || admitted->caller == DeviceCaller::policy) return false;
-  return !has_small_body(head);
+  if (!admitted) return waits_for_keys(head, admitted.error());
+  if (has_large_body(*admitted)) return true;
+  return proves_itself_later(*admitted) && !has_small_body(head);
 }
 
 void ApiRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
+  plan_body(head, Keys::may_be_fetched, std::move(reply));
+}
+
+void ApiRouter::plan_body(const HttpRequest& head, Keys keys, Reply<BodyPlan> reply) {
   if (blobs_.owns(head)) {
     BodyPlan plan;
     plan.bytes_max = blobs_.body_bytes_max(head);
@@ -352,7 +358,19 @@ void ApiRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
     return reply(std::move(plan));
   }
   const Result<Admitted> admitted = admit(head);
-  if (!admitted) return reply(BodyPlan{reject(head, admitted.error()), nullptr});
+  if (!admitted) {
+    if (keys == Keys::may_be_fetched && waits_for_keys(head, admitted.error())) {
+      return after_keys([this, head, reply = std::move(reply)]() mutable {
+        plan_body(head, Keys::as_they_are, std::move(reply));
+      });
+    }
+    return reply(BodyPlan{reject(head, admitted.error()), nullptr});
+  }
+  if (!proves_itself_later(*admitted)) {
+    BodyPlan plan;
+    if (has_large_body(*admitted)) plan.bytes_max = limits::kBulkBodyBytesMax;
+    return reply(std::move(plan));
+  }
   ask_owner(head, *admitted,
             Reply<RequestVerdict>(context_.services.executor, [this, head, reply = std::move(reply)](
                                                                   Result<RequestVerdict> verdict) mutable {
@@ -361,6 +379,17 @@ void ApiRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
               if (!verdict && faults_) plan.refusal->cut_after = fault_cut(head);
               reply(std::move(plan));
             }));
+}
+
+bool ApiRouter::waits_for_keys(const HttpRequest& request, const Error& refusal) const {
+  if (!context_.services.bearer_keys || refusal.code != Errc::unauthorized) return false;
+  return may_need_newer_keys(request.header("authorization").value_or(std::string_view()),
+                             *context_.security);
+}
+
+void ApiRouter::after_keys(Task go_on) {
+  context_.services.bearer_keys->fetch(Reply<void>(
+      context_.services.executor, [go_on = std::move(go_on)](const Result<void>&) mutable { go_on(); }));
 }
 
 Reply<HttpResponse> ApiRouter::noted(const HttpRequest& request, Reply<HttpResponse> reply) {
@@ -392,8 +421,20 @@ void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
     reply = fault_afterwards(request, std::move(reply));
   }
   if (blobs_.owns(request)) return handle_blob(request, std::move(reply));
+  handle(request, Keys::may_be_fetched, std::move(reply));
+}
+
+void ApiRouter::handle(const HttpRequest& request, Keys keys, Reply<HttpResponse> reply) {
   Result<Admitted> admitted = admit(request);
-  if (!admitted) return reply(reject(request, admitted.error()));
+  if (!admitted) {
+    if (keys == Keys::may_be_fetched && waits_for_keys(request, admitted.error())) {
+      return after_keys(
+          [this, kept = std::make_unique<HttpRequest>(request), reply = std::move(reply)]() mutable {
+            handle(*kept, Keys::as_they_are, std::move(reply));
+          });
+    }
+    return reply(reject(request, admitted.error()));
+  }
   const RouteMatch& route = admitted->route;
   const Operation operation = route.operation;
   const ErrorForm form = form_of(operation);

@@ -49,6 +49,20 @@ class ApiRouter final : public HttpRequestHandler {
   // Tells the observer of the answer.
   Reply<HttpResponse> noted(const HttpRequest& request, Reply<HttpResponse> reply);
   class NotedSink;
+  // Devices that prove themselves with their own credential, which only their owner can judge.
+  static bool proves_itself_later(const Admitted& admitted) {
+    return admitted.route.is_devices_own && admitted.caller == DeviceCaller::own;
+  }
+  static bool has_large_body(const Admitted& admitted) {
+    return admitted.route.operation == Operation::bulk_registry;
+  }
+  // Whether the refusal may be another one with the issuer's newer keys.
+  bool waits_for_keys(const HttpRequest& request, const Error& refusal) const;
+  // Fetches these, then goes on whatever came.
+  void after_keys(Task go_on);
+  enum class Keys { may_be_fetched, as_they_are };
+  void plan_body(const HttpRequest& head, Keys keys, Reply<BodyPlan> reply);
+  void handle(const HttpRequest& request, Keys keys, Reply<HttpResponse> reply);
   void handle_blob(const HttpRequest& request, Reply<HttpResponse> reply);
   // Asks the owner of the identity that the path names.
   void ask_owner(const HttpRequest& request, const Admitted& admitted, Reply<RequestVerdict> reply);

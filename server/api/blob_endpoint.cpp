@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
 
-enum class BlobOperation { put_blob, put_block, put_block_list, get, properties, none };
+enum class BlobOperation { put_blob, put_block, put_block_list, get, properties, erase, none };
 
 BlobOperation operation_of(const HttpRequest& request) {
   const std::string_view comp = request.query_value("comp").value_or(std::string_view());
@@ -30,6 +30,8 @@ BlobOperation operation_of(const HttpRequest& request) {
       return comp.empty() ? BlobOperation::get : BlobOperation::none;
     case HttpVerb::head:
       return comp.empty() ? BlobOperation::properties : BlobOperation::none;
+    case HttpVerb::del:
+      return comp.empty() ? BlobOperation::erase : BlobOperation::none;
     default:
       return BlobOperation::none;
   }
@@ -228,12 +230,13 @@ bool BlobEndpoint::owns(const HttpRequest& request) const {
 Result<void> BlobEndpoint::admit(const HttpRequest& head) const {
   const BlobOperation operation = operation_of(head);
   const bool reads = operation == BlobOperation::get || operation == BlobOperation::properties;
-  const char right = reads || head.verb == HttpVerb::get || head.verb == HttpVerb::head ? 'r' : 'w';
+  const bool asks = head.verb == HttpVerb::get || head.verb == HttpVerb::head;
+  const char right = asks ? 'r' : head.verb == HttpVerb::del ? 'd' : 'w';
   const auto allowed = check_blob_sas(services_.uploads.storage()->account, blob_name_of(head),
                                       blob_sas_of(head), right, services_.executor.wall_now());
   if (!allowed) return allowed;
   if (operation == BlobOperation::none) return Error(Errc::method_not_allowed);
-  if (reads) return {};
+  if (reads || operation == BlobOperation::erase) return {};
   if (services_.stores.pressure() == StorePressure::disk_low) {
     return Error(Errc::busy, "less free space than storage.freeBytesFloor");
   }
@@ -288,6 +291,17 @@ void BlobEndpoint::handle(const HttpRequest& request, Reply<HttpResponse> reply)
         answer_with<BlobInfo>(home, std::move(answer), [head = std::move(head)](const BlobInfo& info) {
           return created(head, info);
         }));
+  }
+  if (operation == BlobOperation::erase) {
+    return store.erase(blob_name_of(request), parse_if_match(request.header("if-match")),
+                       answer_with<void>(home, std::move(answer), [head = std::move(head)] {
+                         HttpResponse response;
+                         response.status = 202;
+                         response.content_type.clear();
+                         put_blob_headers(response, head);
+                         response.headers.emplace_back("x-ms-delete-type-permanent", "true");
+                         return response;
+                       }));
   }
   if (operation == BlobOperation::put_blob || operation == BlobOperation::put_block) {  // of no bytes
     const std::shared_ptr<RequestBodySink> sink = open(request);

@@ -11,8 +11,8 @@
 namespace kyanite {
 
 // BlobEndpoint answers what Azure storage clients ask below https://host/{container}/ with a signature that
-// the hub issued (service-rest.md 9.7): Put Blob, Put Block, Put Block List, Get Blob, Get Blob Properties.
-// Bodies go to the BlobStore piece by piece.
+// the hub issued (service-rest.md 9.7): Put Blob, Put Block, Put Block List, Get Blob, Get Blob Properties,
+// Delete Blob. Bodies go to the BlobStore piece by piece.
 //
 // Owner: its shard's ApiRouter.
 class BlobEndpoint {

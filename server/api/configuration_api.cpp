@@ -82,8 +82,13 @@ void apply_configuration_content(const ApiCall& call, Reply<HttpResponse> reply)
   if (*kind != ConfigurationKind::edge) {
     return reply(Error(Errc::configuration_content_invalid, "content for one device is modulesContent"));
   }
-  apply_edge_content(hub.executor, hub.router, call.identity().device,
-                     *find_member(*content, "modulesContent"),
+  if (is_layer(*content)) {
+    return reply(Error(Errc::configuration_content_invalid,
+                       "content for one device says everything: $edgeAgent needs properties.desired"));
+  }
+  EdgeDeployment deployment;
+  deployment.modules = *find_member(*content, "modulesContent");
+  apply_edge_content(hub.executor, hub.router, call.identity().device, std::move(deployment),
                      answer_with<void>(hub.executor, std::move(reply), no_content));
 }
 

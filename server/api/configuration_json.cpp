@@ -69,10 +69,16 @@ std::string status_query(const ConfigurationRecord& record, bool modules) {
          " where configurations.[[" + record.id + "]].status = 'Applied'";
 }
 
-std::string target_query(const ConfigurationRecord& record, bool modules) {
-  if (modules) return "select deviceId, moduleId " + record.target_condition;
-  if (record.target_condition == "*") return "select deviceId from devices";
-  return "select deviceId from devices where " + record.target_condition;
+// The query that finds what the configuration is for.
+std::string target_query(const ConfigurationRecord& record, ConfigurationKind kind) {
+  if (kind == ConfigurationKind::module) return "select deviceId, moduleId " + record.target_condition;
+  std::string query = "select deviceId from devices";
+  const bool all = record.target_condition == "*";
+  if (kind == ConfigurationKind::edge) {
+    query += " where capabilities.iotEdge = true";
+    return all ? query : query + " and (" + record.target_condition + ")";
+  }
+  return all ? query : query + " where " + record.target_condition;
 }
 
 }  // namespace
@@ -134,6 +140,7 @@ Json configuration_to_json(const ConfigurationView& view) {
   const ConfigurationRecord& record = view.record;
   const Result<ConfigurationKind> kind = kind_of_content(record.content);
   const bool modules = kind && *kind == ConfigurationKind::module;
+  const bool edge = kind && *kind == ConfigurationKind::edge;
   Json results = Json::object(), queries = Json::object();
   for (const auto& [name, query] : record.metrics) {
     queries[name] = query;
@@ -153,11 +160,19 @@ Json configuration_to_json(const ConfigurationView& view) {
   if (view.counts) {
     json["systemMetrics"]["results"] = {{"targetedCount", view.counts->targeted},
                                         {"appliedCount", view.counts->applied}};
+    if (edge) {
+      json["systemMetrics"]["results"]["reportedSuccessfulCount"] = view.counts->reported_successful;
+      json["systemMetrics"]["results"]["reportedFailedCount"] = view.counts->reported_failed;
+    }
   }
   Json& system = json["systemMetrics"]["queries"];
   system = Json::object();
-  if (!record.target_condition.empty()) system["targetedCount"] = target_query(record, modules);
+  if (kind && !record.target_condition.empty()) system["targetedCount"] = target_query(record, *kind);
   system["appliedCount"] = status_query(record, modules);
+  if (edge) {
+    system["reportedSuccessfulCount"] = reported_query(record.id, true);
+    system["reportedFailedCount"] = reported_query(record.id, false);
+  }
   json["metrics"] = Json{{"results", std::move(results)}, {"queries", std::move(queries)}};
   json["etag"] = configuration_etag(record);
   return json;

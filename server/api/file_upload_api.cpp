@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kFilesPageMax = 1000;
 constexpr std::size_t kFilesPage = 100;
-constexpr seconds kReadUrlLife{3600};
+constexpr seconds kFileUrlLife{3600};
 
 // Names of requests ignore case (service-rest.md 1.8).
 const Json* member_ignoring_case(const Json& json, std::string_view name) {
@@ -81,6 +81,15 @@ Result<std::size_t> page_limit(const HttpRequest& request) {
   return limit;
 }
 
+// What the URLs of a list may be used for, as the storage service writes it.
+Result<std::string> url_rights(const HttpRequest& request) {
+  const std::string_view text = request.query_value("access").value_or("r");
+  if (text != "r" && text != "rd" && text != "d") {
+    return Error(Errc::argument_invalid, "access must be r, d or rd");
+  }
+  return std::string(text);
+}
+
 std::string query_text(const HttpRequest& request, std::string_view name) {
   return std::string(request.query_value(name).value_or(std::string_view()));
 }
@@ -117,11 +126,14 @@ void list_files(const ApiCall& call, Reply<HttpResponse> reply) {
   }
   const Result<std::size_t> limit = page_limit(call.request);
   if (!limit) return reply(limit.error());
+  const Result<std::string> rights = url_rights(call.request);
+  if (!rights) return reply(rights.error());
   const std::string device = query_text(call.request, "device");
   storage->blobs->list(
       device.empty() ? std::string() : device + "/", query_text(call.request, "after"), *limit,
       answer_with<std::vector<BlobInfo>>(
-          hub.executor, std::move(reply), [&hub, host = own_host(call)](const std::vector<BlobInfo>& blobs) {
+          hub.executor, std::move(reply),
+          [&hub, host = own_host(call), rights = *rights](const std::vector<BlobInfo>& blobs) {
             Json array = Json::array();
             for (const BlobInfo& blob : blobs) {
               Json json;
@@ -131,8 +143,8 @@ void list_files(const ApiCall& call, Reply<HttpResponse> reply) {
               json["etag"] = blob.etag;
               json["contentType"] = blob.content_type;
               json["url"] = hub.uploads.blob_uri(host, blob.name) +
-                            make_blob_sas(hub.uploads.storage()->account, blob.name, "r",
-                                          hub.executor.wall_now() + kReadUrlLife);
+                            make_blob_sas(hub.uploads.storage()->account, blob.name, rights,
+                                          hub.executor.wall_now() + kFileUrlLife);
               array.push_back(std::move(json));
             }
             return json_response(array);

@@ -1,29 +1,16 @@
 #include "server/api/job_api.h"
 
-#include <charconv>
 #include <utility>
 
 #include "protocol/base/base64.h"
 #include "server/api/api_response.h"
 #include "server/api/job_json.h"
+#include "server/api/page_size.h"
 
 namespace kyanite {
 namespace {
 
-constexpr std::size_t kJobsPageDefault = 100;
-constexpr std::size_t kJobsPageMax = 1000;
 constexpr std::string_view kTokenHead = "jobs/";
-
-Result<std::size_t> jobs_per_page(const HttpRequest& request) {
-  const auto text = request.header("x-ms-max-item-count");
-  if (!text) return kJobsPageDefault;
-  std::uint64_t count = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), count);
-  if (error != std::errc() || end != text->data() + text->size() || count == 0) {
-    return Error(Errc::argument_invalid, "x-ms-max-item-count must be a positive whole number");
-  }
-  return static_cast<std::size_t>(std::min<std::uint64_t>(count, kJobsPageMax));
-}
 
 // The last job of the page before.
 Result<std::string> jobs_after(const HttpRequest& request) {
@@ -80,7 +67,7 @@ void query_jobs(const ApiCall& call, Reply<HttpResponse> reply) {
   Result<JobFilter> filter =
       parse_job_filter(call.request.query_value("jobtype"), call.request.query_value("jobstatus"));
   if (!filter) return reply(filter.error());
-  const Result<std::size_t> limit = jobs_per_page(call.request);
+  const Result<std::size_t> limit = rows_of_page(call.request);
   if (!limit) return reply(limit.error());
   Result<std::string> after = jobs_after(call.request);
   if (!after) return reply(after.error());

@@ -1,29 +1,15 @@
 #include "server/api/query_api.h"
 
-#include <algorithm>
-#include <charconv>
 #include <string_view>
 #include <utility>
 
 #include "protocol/base/limits.h"
 #include "server/api/api_response.h"
+#include "server/api/page_size.h"
 #include "server/hub/query_service.h"
 
 namespace kyanite {
 namespace {
-
-// 1 to 1000, other numbers are moved into that range silently (service-rest.md 6.1).
-Result<std::size_t> rows_of_page(const HttpRequest& request) {
-  const auto text = request.header("x-ms-max-item-count");
-  if (!text || text->empty()) return limits::kQueryPageRowsDefault;
-  long long rows = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), rows);
-  if (end != text->data() + text->size() || error == std::errc::invalid_argument) {
-    return Error(Errc::argument_invalid, "x-ms-max-item-count must be a whole number");
-  }
-  if (error == std::errc::result_out_of_range) return limits::kQueryPageRowsMax;
-  return static_cast<std::size_t>(std::clamp<long long>(rows, 1, limits::kQueryPageRowsMax));
-}
 
 Result<QueryRequest> parse_query_request(const HttpRequest& request) {
   const Result<Json> body = parse_json(request.body);

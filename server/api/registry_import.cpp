@@ -20,12 +20,13 @@ constexpr unsigned kBusyTriesMax = 240;  // a minute
 
 RegistryImport::RegistryImport(Executor& executor, RegistryService& registry,
                                std::shared_ptr<BlobInput> input, std::shared_ptr<BlobOutput> errors,
-                               TransferHooks hooks)
+                               std::string error_lines, TransferHooks hooks)
     : executor_(executor),
       registry_(registry),
       input_(std::move(input)),
       errors_(std::move(errors)),
-      hooks_(std::move(hooks)) {}
+      hooks_(std::move(hooks)),
+      error_lines_(std::move(error_lines)) {}
 
 template <class T, class Step>
 Reply<T> RegistryImport::then(Step step) {

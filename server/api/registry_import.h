@@ -16,12 +16,14 @@ namespace kyanite {
 // the order of the lines. A line that is none, or whose item is refused, becomes a line of the errors' blob;
 // the import goes on and ends well all the same. What the hub is too busy for is tried again for a minute.
 //
+// `error_lines` stand before its own in the errors' blob.
+//
 // Owner: the job on `executor`'s thread, the registry's, which keeps it until `done`. Bound: a request's
 // items at a time, one piece, and a line of kImportLineBytesMax.
 class RegistryImport : public std::enable_shared_from_this<RegistryImport> {
  public:
   RegistryImport(Executor& executor, RegistryService& registry, std::shared_ptr<BlobInput> input,
-                 std::shared_ptr<BlobOutput> errors, TransferHooks hooks);
+                 std::shared_ptr<BlobOutput> errors, std::string error_lines, TransferHooks hooks);
   void start() { work(); }
   // Nothing is reported any more, and no further request begun.
   void cancel() { cancelled_ = true; }

@@ -16,6 +16,7 @@ constexpr std::size_t kContainerBytesMax = 4096;
 constexpr std::size_t kBlobNameBytesMax = 1024;
 constexpr std::string_view kDevicesName = "devices.txt";
 constexpr std::string_view kErrorsName = "importErrors.log";
+constexpr std::string_view kConfigurationsName = "configurations.txt";
 
 constexpr std::array<std::string_view, 5> kStatusNames{"enqueued", "running", "completed", "failed",
                                                        "cancelled"};
@@ -82,9 +83,6 @@ Result<void> refuse_unknown_means(const Json& body) {
   if (!storage->empty() && !equals_ignoring_case(*storage, "keyBased")) {
     return bad_job("storageAuthenticationType must be keyBased: the container is opened by its signature");
   }
-  const Result<bool> configurations = job_flag(body, "includeConfigurations");
-  if (!configurations) return configurations.error();
-  if (*configurations) return bad_job("configurations are not part of import and export jobs here");
   return {};
 }
 
@@ -98,6 +96,19 @@ Result<void> read_containers(const Json& body, RegistryJobRequest& into) {
   if (!imports && output->empty()) return bad_job("an export needs outputBlobContainerUri");
   into.input_container = *input;
   into.output_container = output->empty() ? *input : *output;
+  return {};
+}
+
+Result<void> read_configurations(const Json& body, RegistryJob& into) {
+  const Result<bool> wanted = job_flag(body, "includeConfigurations");
+  if (!wanted) return wanted.error();
+  Result<std::string> name = blob_name(body, "configurationsBlobName", kConfigurationsName);
+  if (!name) return name.error();
+  if (!*wanted) return {};
+  if (*name == into.input_name || *name == into.output_name) {
+    return bad_job("configurationsBlobName is the name of another blob of the job");
+  }
+  into.configurations_name = std::move(*name);
   return {};
 }
 
@@ -123,6 +134,7 @@ Result<RegistryJobRequest> parse_registry_job_request(std::string_view body) {
     if (!output) return output.error();
     job.output_name = std::move(*output);
   }
+  if (Result<void> read = read_configurations(*json, job); !read) return read.error();
   const Result<bool> exclude = job_flag(*json, "excludeKeysInExport");
   if (!exclude) return exclude.error();
   job.exclude_keys = *exclude;
@@ -145,7 +157,8 @@ Json registry_job_to_json(const RegistryJob& job) {
   json["outputBlobName"] = imports ? Json() : Json(job.output_name);
   json["excludeKeysInExport"] = job.exclude_keys;
   json["storageAuthenticationType"] = "keyBased";
-  json["includeConfigurations"] = false;
+  json["includeConfigurations"] = !job.configurations_name.empty();
+  json["configurationsBlobName"] = text_or_null(job.configurations_name);
   json["failureReason"] = text_or_null(job.failure_reason);
   return json;
 }
@@ -163,6 +176,7 @@ std::string encode_registry_job(const RegistryJob& job) {
   json["inputName"] = job.input_name;
   json["outputName"] = job.output_name;
   json["excludeKeys"] = job.exclude_keys;
+  json["configurationsName"] = job.configurations_name;
   return dump_json(json);
 }
 
@@ -191,6 +205,7 @@ Result<RegistryJob> decode_registry_job(std::string_view text) {
   job.failure_reason = string_of("failureReason");
   job.input_name = string_of("inputName");
   job.output_name = string_of("outputName");
+  job.configurations_name = string_of("configurationsName");
   const auto exclude = json->find("excludeKeys");
   job.exclude_keys = exclude != json->end() && exclude->is_boolean() && exclude->get<bool>();
   return job;

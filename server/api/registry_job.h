@@ -25,6 +25,7 @@ struct RegistryJob {
   std::string input_name;      // of the blob that is imported
   std::string output_name;     // of the blob that is exported; of an import that of its errors
   bool exclude_keys = false;
+  std::string configurations_name;  // of the blob of configurations; empty: they are no part of it
   friend bool operator==(const RegistryJob&, const RegistryJob&) = default;
 
   bool is_over() const { return status != Status::enqueued && status != Status::running; }

@@ -5,12 +5,14 @@
 
 #include "protocol/auth/symmetric_key.h"
 #include "protocol/base/limits.h"
+#include "server/api/configuration_transfer.h"
 
 namespace kyanite {
 namespace {
 
 constexpr std::string_view kHubStopped = "the hub was stopped while the job was under way";
 constexpr std::size_t kJobIdBytes = 16;
+constexpr milliseconds kReadAgain{250};
 
 // Newest first; jobs that began together by id.
 bool began_later(const RegistryJob& a, const RegistryJob& b) {
@@ -23,8 +25,9 @@ DocumentPut put_of(const RegistryJob& job) {
 
 }  // namespace
 
-RegistryJobs::RegistryJobs(Executor& shard0, RegistryService& registry, Stores& stores, BlobExchange& blobs)
-    : shard0_(shard0), registry_(registry), stores_(stores), blobs_(blobs) {}
+RegistryJobs::RegistryJobs(Executor& shard0, RegistryService& registry, ConfigurationService& configurations,
+                           Stores& stores, BlobExchange& blobs)
+    : shard0_(shard0), registry_(registry), configurations_(configurations), stores_(stores), blobs_(blobs) {}
 
 RegistryJobs::~RegistryJobs() = default;
 
@@ -38,17 +41,23 @@ Reply<T> RegistryJobs::then(Step step) {
 }
 
 void RegistryJobs::start() {
-  stores_.documents().scan(Collection::registry_jobs, {}, {}, 2 * limits::kRegistryJobsKept,
-                           Reply<std::vector<Document>>(shard0_, [this, alive = std::weak_ptr<int>(alive_)](
-                                                                     Result<std::vector<Document>> page) {
-                             if (!alive.expired()) on_loaded(std::move(page));
-                           }));
+  stores_.documents().scan(
+      Collection::registry_jobs, {}, {}, 2 * limits::kRegistryJobsKept,
+      Reply<std::vector<Document>>(
+          shard0_, [this, alive = std::weak_ptr<int>(alive_)](const Result<std::vector<Document>>& page) {
+            if (alive.expired()) return;
+            if (page) return on_loaded(*page);
+            if (page.error().code == Errc::shutting_down) return;
+            shard0_.after(kReadAgain, [this, alive] {
+              if (!alive.expired()) start();
+            });
+          }));
 }
 
 // What cannot be read is left alone: it may be a newer hub's.
-void RegistryJobs::on_loaded(Result<std::vector<Document>> page) {
+void RegistryJobs::on_loaded(const std::vector<Document>& page) {
   DocumentChange change;
-  for (const Document& document : page ? *page : std::vector<Document>()) {
+  for (const Document& document : page) {
     Result<RegistryJob> job = decode_registry_job(document.value);
     if (!job) continue;
     if (!job->is_over()) {
@@ -122,7 +131,12 @@ void RegistryJobs::begin(RegistryJobRequest request, Reply<RegistryJob> reply) {
                       [this](Result<std::shared_ptr<BlobOutput>> output) { on_output(std::move(output)); }));
   };
   if (begun.job.type == RegistryJob::Type::exporting) return try_output({});
-  blobs_.probe(begun.input_container, begun.job.input_name, then<void>(try_output));
+  blobs_.probe(begun.input_container, begun.job.input_name,
+               then<void>([this, try_output](const Result<void>& readable) {
+                 const RegistryJobRequest& asked = active_->request;
+                 if (!readable || asked.job.configurations_name.empty()) return try_output(readable);
+                 blobs_.probe(asked.input_container, asked.job.configurations_name, then<void>(try_output));
+               }));
 }
 
 void RegistryJobs::on_output(Result<std::shared_ptr<BlobOutput>> output) {
@@ -158,19 +172,57 @@ void RegistryJobs::store_begun() {
 
 void RegistryJobs::transfer() {
   const RegistryJob& job = active_->request.job;
-  if (job.type == RegistryJob::Type::importing) return open_input();
+  if (job.type == RegistryJob::Type::importing) {
+    if (job.configurations_name.empty()) return open_input({});
+    return open_configurations();
+  }
   active_->exporting = std::make_shared<RegistryExport>(shard0_, stores_, std::move(active_->output),
                                                         !job.exclude_keys, hooks());
   active_->exporting->start();
 }
 
-void RegistryJobs::open_input() {
+// Before the devices, which then are judged as they are made.
+void RegistryJobs::open_configurations() {
+  const auto on_applied = [this](Result<std::string> error_lines) {
+    if (active_->ending) return;
+    if (!error_lines) return end(RegistryJob::Status::failed, error_lines.error().detail, {});
+    open_input(std::move(*error_lines));
+  };
+  blobs_.open(active_->request.input_container, active_->request.job.configurations_name,
+              then<std::shared_ptr<BlobInput>>([this, on_applied](Result<std::shared_ptr<BlobInput>> input) {
+                if (active_->ending) return;
+                if (!input) return end(RegistryJob::Status::failed, input.error().detail, {});
+                import_configurations(shard0_, configurations_, std::move(*input),
+                                      then<std::string>(on_applied));
+              }));
+}
+
+// The identities are written.
+void RegistryJobs::write_configurations() {
+  const RegistryJobRequest& request = active_->request;
+  const auto on_written = [this](const Result<void>& written) {
+    if (active_->ending) return;
+    if (written) return end(RegistryJob::Status::completed, {}, {});
+    end(RegistryJob::Status::failed, written.error().detail, {});
+  };
+  blobs_.create(
+      request.output_container, request.job.configurations_name,
+      then<std::shared_ptr<BlobOutput>>([this, on_written](Result<std::shared_ptr<BlobOutput>> output) {
+        if (active_->ending) return;
+        if (!output) return end(RegistryJob::Status::failed, output.error().detail, {});
+        export_configurations(shard0_, configurations_, std::move(*output), then<void>(on_written));
+      }));
+}
+
+void RegistryJobs::open_input(std::string error_lines) {
   blobs_.open(active_->request.input_container, active_->request.job.input_name,
-              then<std::shared_ptr<BlobInput>>([this](Result<std::shared_ptr<BlobInput>> input) {
+              then<std::shared_ptr<BlobInput>>([this, error_lines = std::move(error_lines)](
+                                                   Result<std::shared_ptr<BlobInput>> input) mutable {
                 if (active_->ending) return;
                 if (!input) return end(RegistryJob::Status::failed, input.error().detail, {});
                 active_->importing = std::make_shared<RegistryImport>(shard0_, registry_, std::move(*input),
-                                                                      std::move(active_->output), hooks());
+                                                                      std::move(active_->output),
+                                                                      std::move(error_lines), hooks());
                 active_->importing->start();
               }));
 }
@@ -186,6 +238,9 @@ TransferHooks RegistryJobs::hooks() {
           .done =
               [this, is_active](const Result<void>& result) {
                 if (!is_active()) return;
+                const RegistryJob& job = active_->request.job;
+                const bool exports = job.type == RegistryJob::Type::exporting;
+                if (result && exports && !job.configurations_name.empty()) return write_configurations();
                 if (result) return end(RegistryJob::Status::completed, {}, {});
                 end(RegistryJob::Status::failed, result.error().detail, {});
               }};

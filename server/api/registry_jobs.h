@@ -16,6 +16,8 @@
 
 namespace kyanite {
 
+class ConfigurationService;
+
 // RegistryJobs runs import and export jobs, one at a time, and remembers the last ones
 // (service-rest.md 4.11).
 //
@@ -27,7 +29,8 @@ namespace kyanite {
 // for the start (Errc::internal beyond).
 class RegistryJobs {
  public:
-  RegistryJobs(Executor& shard0, RegistryService& registry, Stores& stores, BlobExchange& blobs);
+  RegistryJobs(Executor& shard0, RegistryService& registry, ConfigurationService& configurations,
+               Stores& stores, BlobExchange& blobs);
   ~RegistryJobs();
   RegistryJobs(const RegistryJobs&) = delete;
   RegistryJobs& operator=(const RegistryJobs&) = delete;
@@ -55,13 +58,15 @@ class RegistryJobs {
   };
 
   void run(Task task);
-  void on_loaded(Result<std::vector<Document>> page);
+  void on_loaded(const std::vector<Document>& page);
   void begin(RegistryJobRequest request, Reply<RegistryJob> reply);
   void on_output(Result<std::shared_ptr<BlobOutput>> output);
   void refuse(const Error& error);
   void store_begun();
   void transfer();
-  void open_input();
+  void open_configurations();
+  void open_input(std::string error_lines);
+  void write_configurations();
   TransferHooks hooks();
   void end(RegistryJob::Status status, const std::string& reason, Reply<void> reply);
   void forget_oldest(DocumentChange& change);
@@ -71,6 +76,7 @@ class RegistryJobs {
 
   Executor& shard0_;
   RegistryService& registry_;
+  ConfigurationService& configurations_;
   Stores& stores_;
   BlobExchange& blobs_;
   bool loaded_ = false;

@@ -90,10 +90,7 @@ class SeedReader {
       return complain(line, "is no item: " + json.error().detail,
                       "write one JSON object a line, or all of them in one array");
     }
-    if (find_member(*json, "configuration")) {
-      return complain(line, "is a configuration, which a start file cannot hold",
-                      "create it over REST when the hub is ready");
-    }
+    if (is_configuration_item(*json)) return read_configuration(*json, text, line);
     Result<RegistryItem> item = parse_registry_item(std::move(*json));
     if (!item) return complain(line, "is no item: " + item.error().detail, "");
     const std::string name = "of " + item_name(item->wanted.id);
@@ -109,6 +106,18 @@ class SeedReader {
     file_.items.push_back({line, std::move(*item)});
   }
 
+  void read_configuration(const Json& json, std::string_view text, std::size_t line) {
+    Result<ConfigurationItem> item = parse_configuration_item(json, text);
+    if (!item) return complain(line, "is no configuration: " + item.error().detail, "");
+    const std::string& id = item->wanted.id;
+    if (const auto [first, is_new] = listed_configurations_.emplace(id, line); !is_new) {
+      return complain(
+          line, "of configuration " + id + " is listed already in line " + std::to_string(first->second),
+          "leave one of the two out");
+    }
+    file_.configurations.push_back({line, std::move(*item)});
+  }
+
   static std::string item_name(const Identity& id) {
     return id.is_module() ? id.device + "/" + id.module : id.device;
   }
@@ -117,6 +126,7 @@ class SeedReader {
   LineCounter lines_;
   SeedFile file_;
   std::map<Identity, std::size_t> listed_;
+  std::map<std::string, std::size_t> listed_configurations_;
   std::size_t more_ = 0;
 };
 

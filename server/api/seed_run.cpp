@@ -54,11 +54,16 @@ bool changes_section(const std::string& stored, const std::optional<Json>& patch
 
 class SeedRun : public std::enable_shared_from_this<SeedRun> {
  public:
-  SeedRun(Executor& executor, RegistryService& registry, std::vector<SeedItem> items,
+  SeedRun(Executor& executor, RegistryService& registry, ConfigurationService& configurations, Seed seed,
           Reply<SeedOutcome> reply)
-      : executor_(executor), registry_(registry), items_(std::move(items)), reply_(std::move(reply)) {
+      : executor_(executor),
+        registry_(registry),
+        configurations_(configurations),
+        items_(std::move(seed.items)),
+        to_configure_(std::move(seed.configurations)),
+        reply_(std::move(reply)) {
     const auto first_module = std::find_if(
-        items_.begin(), items_.end(), [](const SeedItem& seed) { return seed.item.wanted.id.is_module(); });
+        items_.begin(), items_.end(), [](const SeedItem& item) { return item.item.wanted.id.is_module(); });
     devices_ = static_cast<std::size_t>(first_module - items_.begin());
   }
 
@@ -68,10 +73,37 @@ class SeedRun : public std::enable_shared_from_this<SeedRun> {
       ++in_flight_;
       look(next_++);
     }
-    if (next_ == items_.size() && in_flight_ == 0 && reply_) reply_(std::move(outcome_));
+    if (next_ == items_.size() && in_flight_ == 0 && reply_) configure(0);
   }
 
  private:
+  void configure(std::size_t place) {
+    if (place == to_configure_.size()) return reply_(std::move(outcome_));
+    const std::string id = to_configure_[place].item.wanted.id;
+    apply_configuration_item(
+        executor_, configurations_, std::move(to_configure_[place].item),
+        Reply<ConfigurationOutcome>(
+            executor_, [self = shared_from_this(), place, id](const Result<ConfigurationOutcome>& outcome) {
+              self->on_configured(place, id, outcome);
+            }));
+  }
+
+  void on_configured(std::size_t place, const std::string& id, const Result<ConfigurationOutcome>& outcome) {
+    if (!outcome) {
+      complain(to_configure_[place].line, "of configuration " + id, outcome.error());
+    } else {
+      ++(*outcome == ConfigurationOutcome::created   ? outcome_.created
+         : *outcome == ConfigurationOutcome::updated ? outcome_.updated
+                                                     : outcome_.unchanged);
+    }
+    configure(place + 1);
+  }
+
+  void complain(std::size_t line, const std::string& whose, const Error& error) {
+    if (outcome_.problems.size() >= kSeedProblemsMax) return;
+    outcome_.problems.push_back({seed_line(line), whose + ": " + error_sentence(error), ""});
+  }
+
   void look(std::size_t place) {
     registry_.get(items_[place].item.wanted.id, on<IdentityView>(place, &SeedRun::on_looked));
   }
@@ -149,9 +181,7 @@ class SeedRun : public std::enable_shared_from_this<SeedRun> {
     const SeedItem& seed = items_[place];
     const Identity& id = seed.item.wanted.id;
     const std::string name = id.is_module() ? id.device + "/" + id.module : id.device;
-    if (outcome_.problems.size() < kSeedProblemsMax) {
-      outcome_.problems.push_back({seed_line(seed.line), "of " + name + ": " + error_sentence(error), ""});
-    }
+    complain(seed.line, "of " + name, error);
     finish();
   }
 
@@ -174,7 +204,9 @@ class SeedRun : public std::enable_shared_from_this<SeedRun> {
 
   Executor& executor_;
   RegistryService& registry_;
+  ConfigurationService& configurations_;
   std::vector<SeedItem> items_;
+  std::vector<SeedConfiguration> to_configure_;
   std::size_t devices_ = 0;  // so many come before the modules
   std::size_t next_ = 0;
   std::size_t in_flight_ = 0;
@@ -184,9 +216,9 @@ class SeedRun : public std::enable_shared_from_this<SeedRun> {
 
 }  // namespace
 
-void apply_seed(Executor& executor, RegistryService& registry, std::vector<SeedItem> items,
-                Reply<SeedOutcome> reply) {
-  std::make_shared<SeedRun>(executor, registry, std::move(items), std::move(reply))->work();
+void apply_seed(Executor& executor, RegistryService& registry, ConfigurationService& configurations,
+                Seed seed, Reply<SeedOutcome> reply) {
+  std::make_shared<SeedRun>(executor, registry, configurations, std::move(seed), std::move(reply))->work();
 }
 
 }  // namespace kyanite

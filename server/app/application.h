@@ -8,12 +8,14 @@
 
 #include "config/load.h"
 #include "server/api/registry_jobs.h"
+#include "server/app/bearer_fetcher.h"
 #include "server/app/blob_worker.h"
 #include "server/app/first_start/data_directory.h"
 #include "server/app/first_start/hub_file_keeper.h"
 #include "server/app/first_start/pki_store.h"
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
+#include "server/app/remote_blobs.h"
 #include "server/app/seed_start.h"
 #include "server/app/snapshot_keeper.h"
 #include "server/blobs/blob_files.h"
@@ -43,10 +45,11 @@ class Application {
   struct Options {
     Settings settings;
     std::function<LoadedSettings()> reload_settings;  // read again on SIGHUP
-    std::vector<SeedItem> seed;                       // of settings.seed_file
+    Seed seed;                                        // of settings.seed_file
     SteadyTime started{};                             // when the process began, for start_ms
     bool print_block = true;
-    std::uint64_t incarnation = 1;  // grows when the store is changed under test control
+    std::uint64_t incarnation = 1;      // grows when the store is changed under test control
+    EmptyStore* empty_store = nullptr;  // prepared under test control
   };
 
   static Result<std::unique_ptr<Application>> start(Options options, DataDirectory directory);
@@ -78,6 +81,7 @@ class Application {
   Result<void> load_bearer_keys();
   void build_shards();
   void build_registry_jobs();
+  void build_bearer_fetcher();
   void tell_of_low_disk();
   void tell_of_test_control();
   Result<void> apply_seed();
@@ -105,7 +109,8 @@ class Application {
   std::string certificate_problem_;  // as logged last
   SteadyTime next_reminder_{};
   HubRecords records_;
-  std::shared_ptr<const BearerKeys> bearer_keys_;  // null: no issuer is configured
+  std::vector<AccessPolicy> first_policies_;       // of the start
+  std::shared_ptr<const BearerKeys> bearer_keys_;  // of a file; null without one
   LogObserver observer_;
   std::unique_ptr<HubFileKeeper> hub_file_;
 
@@ -128,6 +133,8 @@ class Application {
   std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<FeedbackQueue> feedback_;
   std::unique_ptr<BlobFiles> blob_files_;
+  std::unique_ptr<RemoteBlobs> remote_blobs_;
+  std::unique_ptr<BearerFetcher> bearer_fetcher_;  // with auth.bearerJwksUri
   std::unique_ptr<FileUploads> uploads_;
   std::unique_ptr<C2dSweep> c2d_sweep_;
   std::unique_ptr<JobService> jobs_;

@@ -54,4 +54,10 @@ Result<void> store_policies(Stores& stores, const std::vector<AccessPolicy>& pol
       [&](Reply<void> reply) { stores.hub().put_policies(policies, std::move(reply)); });
 }
 
+AccessPolicy owner_of(const std::vector<AccessPolicy>& policies) {
+  constexpr std::string_view kOwnerPolicy = "iothubowner";
+  const AccessPolicy* owner = find_policy(policies, kOwnerPolicy);
+  return owner ? *owner : AccessPolicy{std::string(kOwnerPolicy), "", "", {}};
+}
+
 }  // namespace kyanite

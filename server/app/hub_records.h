@@ -11,6 +11,9 @@ namespace kyanite {
 // first. Blocks until the store answered; for the start, before shards run. Errors: those of the store.
 Result<HubRecords> load_hub_records(Stores& stores);
 
+// The policy that hub.json speaks for; without a key when an operator's store lacks it.
+AccessPolicy owner_of(const std::vector<AccessPolicy>& policies);
+
 // Gives a new store its policies. Blocks the same way.
 Result<void> store_policies(Stores& stores, const std::vector<AccessPolicy>& policies);
 

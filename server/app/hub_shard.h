@@ -70,6 +70,8 @@ class HubShard {
   // Before the shards start: what this one counts is given, and what all count can be asked for.
   void join_counters(AdapterCounters& counters);
 
+  void set_bearer_keys(BearerKeySource& keys) { services_->bearer_keys = &keys; }
+
   // On the shard.
   void set_ports(const HubPorts& ports) { api_->set_ports(ports); }
   void set_security(const HubSecurityPtr& security);

@@ -10,7 +10,7 @@
 
 namespace kyanite {
 
-std::vector<SeedItem> read_seed_file(const std::filesystem::path& file, Problems& problems) {
+Seed read_seed_file(const std::filesystem::path& file, Problems& problems) {
   const auto text = read_file(file, kSeedBytesMax);
   if (!text) {
     problems.push_back({"seedFile (--seed)", text.error().detail, ""});
@@ -22,15 +22,15 @@ std::vector<SeedItem> read_seed_file(const std::filesystem::path& file, Problems
     problem.where = file.string() + where;
     problems.push_back(std::move(problem));
   }
-  return std::move(seed.items);
+  return Seed(std::move(seed));
 }
 
 Result<void> apply_seed_at_start(HubShard& hub_shard, const std::filesystem::path& file,
-                                 std::vector<SeedItem> items) {
+                                 ConfigurationService& configurations, Seed seed) {
   const auto answer = std::make_shared<std::promise<Result<SeedOutcome>>>();
   auto waiting = answer->get_future();
-  hub_shard.shard().post([&hub_shard, answer, items = std::move(items)]() mutable {
-    apply_seed(hub_shard.shard(), hub_shard.registry(), std::move(items),
+  hub_shard.shard().post([&hub_shard, answer, &configurations, seed = std::move(seed)]() mutable {
+    apply_seed(hub_shard.shard(), hub_shard.registry(), configurations, std::move(seed),
                Reply<SeedOutcome>(hub_shard.shard(), [answer](Result<SeedOutcome> outcome) {
                  answer->set_value(std::move(outcome));
                }));

@@ -15,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kEmptyStore = "store.empty";
+
 Error change_failed(const std::string& what, const std::error_code& error) {
   return Error(Errc::io_failed, what + ": " + error.message());
 }
@@ -31,7 +33,8 @@ Result<void> copy_store(const fs::path& from, const fs::path& to) {
   for (auto entry = fs::directory_iterator(from, error); !error && entry != fs::directory_iterator();
        entry.increment(error)) {
     const fs::path target = to / entry->path().filename();
-    if (entry->is_directory(error)) continue;
+    const std::string name = target.filename();
+    if (entry->is_directory(error) || name == "LOCK" || name.starts_with("LOG")) continue;
     if (entry->path().extension() == ".sst") {
       fs::create_hard_link(entry->path(), target, error);
     } else {
@@ -46,11 +49,11 @@ Result<void> copy_store(const fs::path& from, const fs::path& to) {
   return {};
 }
 
-Result<void> make_new_store(const fs::path& folder, const StoreChange& change,
+Result<void> make_new_store(const fs::path& folder, const std::vector<AccessPolicy>& policies,
                             const Settings::Storage& settings) {
   auto stores = open_rocksdb_stores(folder, settings, {});
   if (!stores) return stores.error();
-  const Result<void> kept = store_policies(**stores, change.policies);
+  const Result<void> kept = store_policies(**stores, policies);
   (*stores)->close();
   return kept;
 }
@@ -74,13 +77,35 @@ Result<void> link_folder(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
-Result<void> change_store(const fs::path& data, const StoreChange& change,
-                          const Settings::Storage& settings) {
+void prepare_empty_store(const fs::path& data, const std::vector<AccessPolicy>& policies,
+                         const Settings::Storage& settings, EmptyStore& empty) {
+  if (empty.policies == policies) return;
+  const fs::path folder = data / kEmptyStore;
+  std::error_code error;
+  empty.policies.reset();
+  fs::remove_all(folder, error);
+  if (make_new_store(folder, policies, settings)) empty.policies = policies;
+}
+
+void remove_unused_stores(const fs::path& data) {
+  std::error_code ignored;
+  fs::remove_all(data / "store.next", ignored);
+  fs::remove_all(data / kEmptyStore, ignored);
+}
+
+Result<void> change_store(const fs::path& data, const StoreChange& change, const Settings::Storage& settings,
+                          const EmptyStore& empty) {
   const fs::path store = data / "store", next = data / "store.next";
   std::error_code error;
   fs::remove_all(next, error);  // of a hub that was killed within a change
-  const Result<void> made = change.snapshot.empty() ? make_new_store(next, change, settings)
-                                                    : copy_store(data / "snapshots" / change.snapshot, next);
+  Result<void> made;
+  if (!change.snapshot.empty()) {
+    made = copy_store(data / "snapshots" / change.snapshot, next);
+  } else if (empty.policies == change.policies) {
+    made = copy_store(data / kEmptyStore, next);
+  } else {
+    made = make_new_store(next, change.policies, settings);
+  }
   if (!made) {
     fs::remove_all(next, error);
     return made.error();

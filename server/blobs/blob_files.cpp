@@ -112,6 +112,11 @@ void BlobFiles::find(std::string name, Reply<BlobInfo> reply) {
   });
 }
 
+void BlobFiles::erase(std::string name, std::optional<IfMatch> if_match, Reply<void> reply) {
+  worker_->run([worker = worker_.get(), name = std::move(name), if_match = std::move(if_match),
+                reply = std::move(reply)]() mutable { reply(worker->erase(name, if_match)); });
+}
+
 void BlobFiles::read(std::string name, std::string etag, std::uint64_t offset, std::size_t bytes,
                      Reply<std::string> reply) {
   worker_->run([worker = worker_.get(), name = std::move(name), etag = std::move(etag), offset, bytes,

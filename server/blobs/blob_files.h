@@ -47,6 +47,7 @@ class BlobFiles final : public BlobStore {
                  Reply<std::string> reply) override;
   void put_block_list(BlobWrite blob, std::vector<std::string> block_ids, Reply<BlobInfo> reply) override;
   void find(std::string name, Reply<BlobInfo> reply) override;
+  void erase(std::string name, std::optional<IfMatch> if_match, Reply<void> reply) override;
   void read(std::string name, std::string etag, std::uint64_t offset, std::size_t bytes,
             Reply<std::string> reply) override;
   void list(std::string prefix, std::string after, std::size_t limit,

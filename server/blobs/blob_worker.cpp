@@ -70,12 +70,16 @@ FileDescriptor open_file(const std::filesystem::path& path, int flags) {
   return FileDescriptor(::open(path.c_str(), flags | O_CLOEXEC, kOwnerOnly));
 }
 
+Result<void> sync_folder(const std::filesystem::path& path) {
+  const FileDescriptor folder = open_file(path, O_RDONLY | O_DIRECTORY);
+  if (!folder || ::fsync(folder.number()) != 0) return file_failed("a folder cannot be synced");
+  return {};
+}
+
 // A rename is durable when its folder is.
 Result<void> rename_synced(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return file_failed("a file cannot be renamed");
-  const FileDescriptor folder = open_file(to.parent_path(), O_RDONLY | O_DIRECTORY);
-  if (!folder || ::fsync(folder.number()) != 0) return file_failed("a folder cannot be synced");
-  return {};
+  return sync_folder(to.parent_path());
 }
 
 std::string head_of(const BlobInfo& info) {
@@ -387,6 +391,20 @@ Result<BlobInfo> BlobFiles::Worker::find(const std::string& name) const {
   const auto found = blobs_.find(name);
   if (found == blobs_.end()) return Error(Errc::not_found, "there is no such blob");
   return found->second;
+}
+
+// Blocks that wait for a list are another blob's, as far as anybody knows.
+Result<void> BlobFiles::Worker::erase(const std::string& name, const std::optional<IfMatch>& if_match) {
+  const auto found = blobs_.find(name);
+  if (found == blobs_.end()) return Error(Errc::not_found, "there is no such blob");
+  if (if_match && !if_match->matches(found->second.etag)) {
+    return Error(Errc::precondition_failed, "the blob has another ETag");
+  }
+  const std::filesystem::path path = folder_ / "blobs" / hash_of(name);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return file_failed("a file cannot be removed");
+  used_bytes_ -= found->second.bytes;
+  blobs_.erase(found);
+  return sync_folder(path.parent_path());
 }
 
 Result<std::string> BlobFiles::Worker::read(const std::string& name, const std::string& etag,

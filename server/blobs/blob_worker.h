@@ -43,6 +43,7 @@ class BlobFiles::Worker {
   Result<std::string> keep_block(OpenPart& part, const BlobWrite& blob, const std::string& block_id);
   Result<BlobInfo> join_blocks(const BlobWrite& blob, const std::vector<std::string>& block_ids);
   Result<BlobInfo> find(const std::string& name) const;
+  Result<void> erase(const std::string& name, const std::optional<IfMatch>& if_match);
   Result<std::string> read(const std::string& name, const std::string& etag, std::uint64_t offset,
                            std::size_t bytes) const;
   std::vector<BlobInfo> list(const std::string& prefix, const std::string& after, std::size_t limit) const;

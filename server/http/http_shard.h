@@ -16,12 +16,13 @@ namespace kyanite {
 // Bounds of the connections of one shard.
 struct HttpLimits {
   std::size_t connections_max = 10'000;
-  milliseconds idle_time{120'000};                 // between requests
-  milliseconds head_time{30'000};                  // from the first byte of a request to the end of its head
-  milliseconds body_time{60'000};                  // from there to the end of its body
-  milliseconds write_time{60'000};                 // for one response, or one piece of a stream, to leave
-  milliseconds linger_time{5'000};                 // after our end was sent, for the peer to finish
-  std::size_t linger_bytes_max = 8 * 1024 * 1024;  // what is read and dropped meanwhile
+  milliseconds idle_time{120'000};  // between requests
+  milliseconds head_time{30'000};   // from the first byte of a request to the end of its head
+  milliseconds body_time{60'000};   // from there to the end of its body
+  milliseconds write_time{60'000};  // for one response, or one piece of a stream, to leave
+  milliseconds linger_time{5'000};  // after our end was sent, for the peer to finish
+  std::size_t linger_bytes_max =
+      16 * 1024 * 1024;  // more than any body may have; what is read and dropped meanwhile
 };
 
 struct HttpCounters {

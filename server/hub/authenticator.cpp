@@ -203,6 +203,11 @@ Result<void> authorize_service(std::string_view authorization, NeededRights need
   return {};
 }
 
+bool may_need_newer_keys(std::string_view authorization, const HubSecurity& security) {
+  return equals_ignoring_case(authorization.substr(0, kBearerScheme.size()), kBearerScheme) &&
+         names_unknown_key(authorization.substr(kBearerScheme.size()), security.bearer_keys.get());
+}
+
 Result<DeviceCaller> judge_device_caller(std::string_view authorization, bool has_certificate,
                                          const std::vector<std::string>& path_segments,
                                          const HubSecurity& security, WallTime now) {

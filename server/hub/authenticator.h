@@ -33,9 +33,12 @@ Result<void> authorize_service(std::string_view authorization, NeededRights need
 // Errors: unauthorized, also when that is nothing.
 Result<Rights> rights_of_bearer(std::string_view token, const HubSecurity& security, WallTime now);
 
+// Whether a refused Authorization is a bearer token by a key of the issuer that is not known yet.
+bool may_need_newer_keys(std::string_view authorization, const HubSecurity& security);
+
 // Whose credential a request on a route of devices carries.
 enum class DeviceCaller : std::uint8_t {
-  policy,  // proven: a policy with DeviceConnect, whatever the identity's own kind of credential
+  policy,  // proven: a policy with DeviceConnect; whether the identity takes tokens its owner knows
   own,     // of the identity itself; not proven yet: only its owner can
 };
 // A request on a route of devices, as far as it can be judged without the identity

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "protocol/base/base64.h"
+#include "protocol/base/hash.h"
 #include "protocol/twin/twin_limits.h"
 
 namespace kyanite {
@@ -42,6 +43,18 @@ Result<void> put_at(Json& target, std::string_view path, const Json& value) {
     append_member(members_of(target), name, member);
   }
   return {};
+}
+
+// Puts the value at the path, in the place of what is there.
+void replace_at(Json& target, std::string_view path, const Json& value) {
+  Json* place = &target;
+  while (!path.empty()) {
+    const std::size_t dot = std::min(path.find('.'), path.size());
+    if (!place->is_object()) *place = Json::object();
+    place = &(*place)[std::string(path.substr(0, dot))];
+    path.remove_prefix(std::min(dot + 1, path.size()));
+  }
+  *place = value;
 }
 
 Result<void> check_edge_content(const Json& modules) {
@@ -154,6 +167,44 @@ Result<Json> desired_of_content(const Json& content) {
   if (checked) checked = check_size(desired, TwinSection::desired);
   if (!checked) return bad_content(checked.error().detail);
   return desired;
+}
+
+bool is_layer(const Json& content) {
+  const Json* modules = present(content, "modulesContent");
+  if (modules == nullptr) return false;
+  const auto agent = modules->find("$edgeAgent");
+  return agent != modules->end() && !agent->contains(kDesired);
+}
+
+Json merge_modules(const std::vector<const Json*>& modules) {
+  Json merged = Json::object();
+  for (const Json* content : modules) {
+    for (const auto& [module, keys] : members_of(*content)) {
+      Json& desired = merged[module][std::string(kDesired)];
+      if (desired.is_null()) desired = Json::object();
+      if (const auto whole = keys.find(kDesired); whole != keys.end()) desired = *whole;
+      for (const auto& [key, value] : members_of(keys)) {
+        if (key != kDesired) replace_at(desired, std::string_view(key).substr(kDesired.size() + 1), value);
+      }
+    }
+  }
+  return merged;
+}
+
+std::string reported_query(const std::string& id, bool success) {
+  return "select deviceId from devices.modules where moduleId = '$edgeAgent' and configurations.[[" + id +
+         "]].status = 'Applied' and properties.desired.$version = properties.reported.lastDesiredVersion and "
+         "properties.reported.lastDesiredStatus.code " +
+         (success ? "= 200" : "!= 200");
+}
+
+std::string content_digest(const Json& content) {
+  const std::uint64_t hash = stable_hash(dump_json(content));
+  std::string bytes;
+  for (int shift = 56; shift >= 0; shift -= 8) {
+    bytes.push_back(static_cast<char>(static_cast<unsigned char>(hash >> shift)));
+  }
+  return encode_base64(bytes);
 }
 
 }  // namespace kyanite

@@ -44,4 +44,17 @@ Result<ConfigurationKind> kind_of_content(const Json& content);
 // object of desired properties. Errors: configuration_content_invalid, also for what no twin can hold.
 Result<Json> desired_of_content(const Json& content);
 
+// Whether modulesContent adds to other deployments instead of saying everything: $edgeAgent has keys like
+// "properties.desired.modules.x" only.
+bool is_layer(const Json& content);
+// modulesContent of several deployments as one, where the key "properties.desired" of each module holds all
+// of it: what a key of a later one names takes the place of what is there. All were judged by
+// kind_of_content().
+Json merge_modules(const std::vector<const Json*>& modules);
+// The query for devices whose agent reported success, or failure, with what a deployment made of its
+// properties.
+std::string reported_query(const std::string& id, bool success);
+// Tells a content from others.
+std::string content_digest(const Json& content);
+
 }  // namespace kyanite

@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "protocol/base/limits.h"
+#include "protocol/query/query_aggregation.h"
 #include "protocol/query/query_evaluator.h"
 #include "server/hub/device_router.h"
 #include "server/hub/edge_content.h"
+#include "server/hub/twin_row.h"
 
 namespace kyanite {
 namespace {
@@ -31,39 +33,50 @@ class Countdown {
 
 }  // namespace
 
-// One pass over all twins for those that wait.
-struct ConfigurationService::Census {
-  struct Metric {
-    std::string configuration;
-    std::string name;
+// What is counted in one pass over all twins of devices and another one over those of modules.
+struct ConfigurationService::Census final : RowSink {
+  struct Counter {
     Query query;
+    std::uint64_t* count;
   };
-  std::vector<Reader> readers;
-  std::map<std::string, ConfigurationCounts> counts;
-  std::vector<Metric> metrics;
+  std::map<std::string, ConfigurationCounts> counts;  // its values stay where they are
+  std::vector<Counter> counters;
   QuerySource source = QuerySource::devices;
-  std::unique_ptr<TargetScan> scan;
 
-  void look_at(const Json& row) {
+  void add_counter(const std::string& text, std::uint64_t& count) {
+    Result<Query> query = parse_query(text);
+    if (query) counters.push_back({std::move(*query), &count});
+  }
+  // What of each twin is looked at.
+  TwinParts parts() const {
+    TwinParts parts;
+    parts.configurations = true;
+    for (const Counter& counter : counters) {
+      if (counter.query.source != source || !counter.query.condition) continue;
+      for (const QueryPath* path : paths_of(*counter.query.condition)) parts.add(*path);
+    }
+    return parts;
+  }
+  Result<void> add(const Json& row) override {
     if (const auto statuses = row.find("configurations"); statuses != row.end()) {
       for (const auto& [id, status] : members_of(*statuses)) {
         const auto known = counts.find(id);
         if (known == counts.end()) continue;
+        // What a module says of a deployment is its device's.
+        if (known->second.of_modules != (source == QuerySource::modules)) continue;
         ++known->second.targeted;
         if (status.value("status", "") == "Applied") ++known->second.applied;
       }
     }
-    for (const Metric& metric : metrics) {
-      if (metric.query.source == source && matches(metric.query, row)) {
-        ++counts[metric.configuration].metrics[metric.name];
-      }
+    for (const Counter& counter : counters) {
+      if (counter.query.source == source && matches(counter.query, row)) ++*counter.count;
     }
+    return {};
   }
 };
 
-ConfigurationService::ConfigurationService(Executor& shard0, DeviceRouter& router, Stores& stores,
-                                           TargetScan::RowOf row_of)
-    : shard0_(shard0), router_(router), stores_(stores), row_of_(row_of) {}
+ConfigurationService::ConfigurationService(Executor& shard0, DeviceRouter& router, Stores& stores)
+    : shard0_(shard0), router_(router), stores_(stores), queries_(shard0, router, stores) {}
 
 ConfigurationService::~ConfigurationService() = default;
 
@@ -76,15 +89,17 @@ void ConfigurationService::stop() {
 }
 
 void ConfigurationService::load(std::string after) {
-  stores_.documents().scan(Collection::configurations, "", std::move(after), kConfigurationsPage,
-                           Reply<std::vector<Document>>(shard0_, [this](Result<std::vector<Document>> page) {
-                             on_loaded_page(std::move(page));
-                           }));
+  stores_.documents().scan(
+      Collection::configurations, "", after, kConfigurationsPage,
+      Reply<std::vector<Document>>(shard0_, [this, after](const Result<std::vector<Document>>& page) {
+        if (page) return on_loaded_page(*page);
+        if (page.error().code == Errc::shutting_down) return;
+        shard0_.after(kSweepRetry, [this, after] { load(after); });
+      }));
 }
 
-void ConfigurationService::on_loaded_page(Result<std::vector<Document>> page) {
-  if (!page) return;  // a store that cannot be read ends the process
-  for (const Document& document : *page) {
+void ConfigurationService::on_loaded_page(const std::vector<Document>& page) {
+  for (const Document& document : page) {
     if (document.key == kSweepMark) {
       sweep_mark_ = true;
       continue;
@@ -93,7 +108,9 @@ void ConfigurationService::on_loaded_page(Result<std::vector<Document>> page) {
     Result<ConfigurationRecord> record = decode_configuration(document.value);
     if (record) records_.emplace(document.key, std::move(*record));
   }
-  if (!page->empty()) return load(page->back().key);
+  if (!page.empty()) return load(page.back().key);
+  loaded_ = true;
+  begin_census();
   if (records_.empty() && !sweep_mark_) return done();
   publish([this] {
     sweep();
@@ -219,12 +236,6 @@ void ConfigurationService::commit(DocumentChange change, UniqueFunction<void(Res
                              }));
 }
 
-std::unique_ptr<TargetScan> ConfigurationService::scan_of(QuerySource source,
-                                                          TargetScan::Chooser chooser) const {
-  return std::make_unique<TargetScan>(TargetScan::Services{shard0_, router_, stores_.identities(), row_of_},
-                                      source, std::move(chooser));
-}
-
 void ConfigurationService::publish(Task published) {
   ConfigurationSetPtr set;
   if (!records_.empty()) {
@@ -252,63 +263,63 @@ void ConfigurationService::sweep() {
     return;
   }
   sweeping_ = true;
-  sweep_modules_ = false;
-  sweep_scan_ = scan_of(QuerySource::devices, TargetScan::Chooser());
+  sweep_source_ = QuerySource::devices;
   sweep_page({});
 }
 
-void ConfigurationService::sweep_page(std::string after) {
+void ConfigurationService::sweep_page(Identity after) {
   if (stopping_) return;
   if (std::exchange(sweep_again_, false)) {
     sweeping_ = false;
     return sweep();
   }
-  sweep_scan_->next(after, Reply<TargetPage>(shard0_, [this, after](Result<TargetPage> page) {
-                      if (!page) return sweep_again_later(after);
-                      on_sweep_page(after, std::move(page));
-                    }));
+  queries_.find({sweep_source_, std::nullopt}, after, limits::kTargetPageMax,
+                Reply<FoundIdentities>(shard0_, [this, after](Result<FoundIdentities> page) {
+                  on_sweep_page(after, std::move(page));
+                }));
 }
 
-void ConfigurationService::sweep_again_later(std::string after) {
+void ConfigurationService::sweep_again_later(Identity after) {
   shard0_.after(kSweepRetry, [this, after = std::move(after)] { sweep_page(after); });
 }
 
-void ConfigurationService::on_sweep_page(const std::string& after, Result<TargetPage> page) {
-  if (page->last) {
-    if (sweep_modules_) return end_sweep();
-    sweep_modules_ = true;
-    sweep_scan_ = scan_of(QuerySource::modules, TargetScan::Chooser());
-    return sweep_page({});
-  }
-  if (page->targets.empty()) return sweep_page(std::move(page->end));
+void ConfigurationService::on_sweep_page(const Identity& after, Result<FoundIdentities> page) {
+  if (!page) return sweep_again_later(after);
+  if (page->identities.empty()) return on_swept(*page);
   const auto again = std::make_shared<bool>(false);
-  const auto countdown =
-      std::make_shared<Countdown>(page->targets.size(), [this, again, after, end = page->end] {
-        if (*again) return sweep_again_later(after);
-        sweep_page(end);
-      });
-  for (Identity& id : page->targets) {
+  const auto found = std::make_shared<const FoundIdentities>(std::move(*page));
+  const auto countdown = std::make_shared<Countdown>(found->identities.size(), [this, again, after, found] {
+    if (*again) return sweep_again_later(after);
+    on_swept(*found);
+  });
+  for (const Identity& id : found->identities) {
     ApplyConfigurations message;
-    message.identity = std::move(id);
-    message.reply = Reply<std::string>(shard0_, [this, countdown, again, device = message.identity.device](
-                                                    const Result<std::string>& judged) {
-      const auto note = [countdown, again](bool busy) {
-        if (busy) *again = true;
-        countdown->step();
-      };
-      if (!judged) return note(judged.error().code == Errc::busy);
-      if (judged->empty()) return note(false);
-      deploy(device, *judged, [note](const Result<void>& deployed) {
-        note(!deployed && deployed.error().code == Errc::busy);
-      });
-    });
+    message.identity = id;
+    message.reply = Reply<DeploymentVerdict>(
+        shard0_, [this, countdown, again, device = id.device](Result<DeploymentVerdict> judged) {
+          const auto note = [countdown, again](bool busy) {
+            if (busy) *again = true;
+            countdown->step();
+          };
+          if (!judged) return note(judged.error().code == Errc::busy);
+          if (!judged->is_edge) return note(false);
+          deploy(device, std::move(*judged), [note](const Result<void>& deployed) {
+            note(!deployed && deployed.error().code == Errc::busy);
+          });
+        });
     router_.send(std::move(message));
   }
 }
 
+void ConfigurationService::on_swept(const FoundIdentities& page) {
+  if (!page.at_end) return sweep_page(page.last);
+  if (sweep_source_ == QuerySource::modules) return end_sweep();
+  sweep_source_ = QuerySource::modules;
+  sweep_page({});
+}
+
 void ConfigurationService::end_sweep() {
   sweeping_ = false;
-  sweep_scan_.reset();
   if (std::exchange(sweep_again_, false)) return sweep();
   if (!std::exchange(sweep_mark_, false)) return;
   DocumentChange change;
@@ -337,25 +348,63 @@ void ConfigurationService::deploy_next() {
   };
   ApplyConfigurations question;
   question.identity = {device, {}};
-  question.reply = Reply<std::string>(shard0_, [this, device, then](const Result<std::string>& deployment) {
-    if (!deployment) return then(deployment.error().code == Errc::busy);
-    if (deployment->empty()) return then(false);
-    deploy(device, *deployment,
+  question.reply = Reply<DeploymentVerdict>(shard0_, [this, device, then](Result<DeploymentVerdict> verdict) {
+    if (!verdict) return then(verdict.error().code == Errc::busy);
+    if (!verdict->is_edge) return then(false);
+    deploy(device, std::move(*verdict),
            [then](const Result<void>& deployed) { then(!deployed && deployed.error().code == Errc::busy); });
   });
   router_.send(std::move(question));
 }
 
-void ConfigurationService::deploy(const std::string& device, const std::string& deployment,
+void ConfigurationService::deploy(const std::string& device, DeploymentVerdict verdict,
                                   UniqueFunction<void(Result<void>)> then) {
-  const auto record = records_.find(deployment);
-  const Json* modules =
-      record == records_.end() ? nullptr : find_member(record->second.content, "modulesContent");
-  if (modules == nullptr) return then({});
-  apply_edge_content(shard0_, router_, device, *modules, Reply<void>(shard0_, std::move(then)));
+  if (in_deployment_.contains(device)) return then(Error(Errc::busy));
+  EdgeDeployment deployment;
+  deployment.statuses = std::move(verdict.statuses);
+  std::vector<const Json*> modules;
+  for (const std::string& id : verdict.deployments) {
+    const auto record = records_.find(id);
+    const Json* content =
+        record == records_.end() ? nullptr : find_member(record->second.content, "modulesContent");
+    if (content == nullptr) return then({});  // deleted meanwhile: the twins are judged again
+    modules.push_back(content);
+    deployment.author =
+        std::make_shared<const TwinAuthor>(TwinAuthor{id, content_digest(record->second.content)});
+  }
+  if (!modules.empty()) deployment.modules = merge_modules(modules);
+  in_deployment_.insert(device);
+  apply_edge_content(shard0_, router_, device, std::move(deployment),
+                     Reply<void>(shard0_, [this, device, then = std::move(then)](Result<void> done) mutable {
+                       in_deployment_.erase(device);
+                       then(std::move(done));
+                     }));
 }
 
 // Reading
+
+void ConfigurationService::find(std::string id, Reply<std::optional<ConfigurationRecord>> reply) {
+  shard0_.post([this, id = std::move(id), reply = std::move(reply)]() mutable {
+    if (waiting_.size() >= limits::kAdministrationQueueMax) return reply(Error(Errc::busy));
+    run([this, id = std::move(id), reply = std::move(reply)]() mutable {
+      const auto known = records_.find(id);
+      reply(known == records_.end() ? std::optional<ConfigurationRecord>() : std::optional(known->second));
+      done();
+    });
+  });
+}
+
+void ConfigurationService::records(Reply<std::vector<ConfigurationRecord>> reply) {
+  shard0_.post([this, reply = std::move(reply)]() mutable {
+    if (waiting_.size() >= limits::kAdministrationQueueMax) return reply(Error(Errc::busy));
+    run([this, reply = std::move(reply)]() mutable {
+      std::vector<ConfigurationRecord> all;
+      for (const auto& [id, record] : records_) all.push_back(record);
+      reply(std::move(all));
+      done();
+    });
+  });
+}
 
 void ConfigurationService::get(std::string id, Reply<ConfigurationView> reply) {
   Reader reader;
@@ -382,62 +431,59 @@ void ConfigurationService::read(Reader reader) {
 }
 
 void ConfigurationService::begin_census() {
-  if (counting_ || readers_.empty()) return;
+  if (!loaded_ || counting_ || readers_.empty()) return;
   counting_ = true;
-  auto census = std::make_shared<Census>();
-  census->readers = std::exchange(readers_, {});
+  auto census = std::make_unique<Census>();
+  std::vector<Reader> readers = std::exchange(readers_, {});
   for (const auto& [id, record] : records_) {
-    const bool wanted =
-        std::any_of(census->readers.begin(), census->readers.end(),
-                    [&id = id](const Reader& reader) { return !reader.id || *reader.id == id; });
+    const bool wanted = std::any_of(readers.begin(), readers.end(), [&id = id](const Reader& reader) {
+      return !reader.id || *reader.id == id;
+    });
     if (!wanted) continue;
     ConfigurationCounts& counts = census->counts[id];
-    for (const auto& [name, text] : record.metrics) {
-      counts.metrics[name] = 0;
-      Result<Query> query = parse_query(text);
-      if (query) census->metrics.push_back({id, name, std::move(*query)});
+    const Result<ConfigurationKind> kind = kind_of_content(record.content);
+    counts.of_modules = kind && *kind == ConfigurationKind::module;
+    if (kind && *kind == ConfigurationKind::edge) {
+      census->add_counter(reported_query(id, true), counts.reported_successful);
+      census->add_counter(reported_query(id, false), counts.reported_failed);
     }
+    for (const auto& [name, text] : record.metrics) census->add_counter(text, counts.metrics[name]);
   }
-  if (census->counts.empty()) return end_census(census);
-  Census* const looked_at = census.get();
-  census->scan = scan_of(QuerySource::devices, [looked_at](const Json& row) {
-    looked_at->look_at(row);
-    return false;
-  });
-  census_page(census, {});
+  if (census->counts.empty()) return end_census(std::move(readers), std::move(census));
+  count(std::move(readers), std::move(census));
 }
 
-void ConfigurationService::census_page(const std::shared_ptr<Census>& census, std::string after) {
-  census->scan->next(std::move(after),
-                     Reply<TargetPage>(shard0_, [this, census](const Result<TargetPage>& page) {
-                       if (!page) {
-                         for (Reader& reader : census->readers) reader.reply(page.error());
-                         counting_ = false;
-                         return begin_census();
-                       }
-                       if (!page->last) return census_page(census, page->end);
-                       if (census->source == QuerySource::modules) return end_census(census);
-                       census->source = QuerySource::modules;
-                       Census* const looked_at = census.get();
-                       census->scan = scan_of(QuerySource::modules, [looked_at](const Json& row) {
-                         looked_at->look_at(row);
-                         return false;
-                       });
-                       census_page(census, {});
-                     }));
+void ConfigurationService::count(std::vector<Reader> readers, std::unique_ptr<Census> census) {
+  const QuerySource source = census->source;
+  const TwinParts parts = census->parts();
+  queries_.look_at_all(
+      source, parts, std::move(census),
+      Reply<std::unique_ptr<RowSink>>(shard0_, [this, source, readers = std::move(readers)](
+                                                   Result<std::unique_ptr<RowSink>> sink) mutable {
+        if (!sink) return end_census(std::move(readers), sink.error());
+        std::unique_ptr<Census> counted(static_cast<Census*>(sink->release()));
+        if (source == QuerySource::modules) return end_census(std::move(readers), std::move(counted));
+        counted->source = QuerySource::modules;
+        count(std::move(readers), std::move(counted));
+      }));
 }
 
-void ConfigurationService::end_census(const std::shared_ptr<Census>& census) {
-  for (Reader& reader : census->readers) {
+void ConfigurationService::end_census(std::vector<Reader> readers,
+                                      const Result<std::unique_ptr<Census>>& census) {
+  counting_ = false;
+  for (Reader& reader : readers) {
+    if (!census) {
+      reader.reply(census.error());
+      continue;
+    }
     std::vector<ConfigurationView> views;
     for (const auto& [id, record] : records_) {
       if (reader.id ? *reader.id != id : views.size() >= reader.limit) continue;
-      const auto counted = census->counts.find(id);
-      views.push_back({record, counted == census->counts.end() ? ConfigurationCounts() : counted->second});
+      const auto counted = (*census)->counts.find(id);
+      views.push_back({record, counted == (*census)->counts.end() ? ConfigurationCounts() : counted->second});
     }
     reader.reply(std::move(views));
   }
-  counting_ = false;
   begin_census();
 }
 

@@ -11,20 +11,7 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-// Adds to `result` what it does not have yet; whether there was anything to add.
-bool add_missing(Json& result, const Json& wanted) {
-  bool added = false;
-  for (const auto& [name, value] : members_of(wanted)) {
-    const auto present = result.find(name);
-    if (present == result.end()) {
-      append_member(members_of(result), name, value);
-      added = true;
-    } else if (present->is_object() && value.is_object()) {
-      added |= add_missing(*present, value);
-    }
-  }
-  return added;
-}
+Json status_of(bool applied) { return Json{{"status", applied ? "Applied" : "Targeted"}}; }
 
 }  // namespace
 
@@ -40,8 +27,15 @@ ConfigurationSet::ConfigurationSet(const std::vector<ConfigurationRecord>& recor
     if (!kind) continue;
     Result<std::optional<QueryCondition>> condition = parse_target_condition(record->target_condition, *kind);
     if (!condition || !*condition) continue;
-    Member member{record->id, *kind, std::move(**condition), Json::object()};
-    if (*kind != ConfigurationKind::edge) {
+    Member member;
+    member.author =
+        std::make_shared<const TwinAuthor>(TwinAuthor{record->id, content_digest(record->content)});
+    member.kind = *kind;
+    member.condition = std::move(**condition);
+    member.desired = Json::object();
+    if (*kind == ConfigurationKind::edge) {
+      member.is_layer = is_layer(record->content);
+    } else {
       const bool device = *kind == ConfigurationKind::device;
       member.desired =
           desired_of_content(*find_member(record->content, device ? "deviceContent" : "moduleContent"))
@@ -60,19 +54,40 @@ ConfigurationSet::Verdict ConfigurationSet::judge(const Identity& id, bool is_ed
   if (id.is_module()) row["moduleId"] = id.module;
   row["tags"] = tags;
   row["properties"]["reported"] = reported;
+  Json desired = Json::object();
+  std::vector<const Member*> deployments;
   for (const Member& member : members) {
     if (member.kind == ConfigurationKind::edge && !is_edge) continue;
     if (member.condition.expression && !matches(*member.condition.expression, row)) continue;
-    bool applied = false;
     if (member.kind == ConfigurationKind::edge) {
-      applied = verdict.deployment.empty();
-      if (applied) verdict.deployment = member.id;
-    } else {
-      applied = add_missing(verdict.desired, member.desired) || member.desired.empty();
+      deployments.push_back(&member);
+      continue;
     }
-    verdict.statuses[member.id] = Json{{"status", applied ? "Applied" : "Targeted"}};
+    Json added = add_missing(desired, member.desired);
+    verdict.statuses[member.author->id] = status_of(!added.empty() || member.desired.empty());
+    if (!added.empty()) verdict.contributions.push_back({member.author, std::move(added)});
   }
+  judge_deployments(deployments, verdict);
   return verdict;
+}
+
+void ConfigurationSet::judge_deployments(const std::vector<const Member*>& deployments,
+                                         Verdict& verdict) const {
+  const auto base = std::find_if(deployments.begin(), deployments.end(),
+                                 [](const Member* member) { return !member->is_layer; });
+  for (auto member = deployments.begin(); member != deployments.end(); ++member) {
+    const std::string& id = (*member)->author->id;
+    const bool applied = base != deployments.end() && member <= base;
+    verdict.deployment_statuses[id] = status_of(applied);
+    if (applied) verdict.deployments.insert(verdict.deployments.begin(), id);
+  }
+  verdict.statuses.update(verdict.deployment_statuses);
+}
+
+bool ConfigurationSet::has_deployment(std::string_view id) const {
+  return std::any_of(devices_.begin(), devices_.end(), [id](const Member& member) {
+    return member.kind == ConfigurationKind::edge && member.author->id == id;
+  });
 }
 
 Result<std::optional<QueryCondition>> parse_target_condition(std::string_view text, ConfigurationKind kind) {
@@ -89,22 +104,6 @@ Result<std::optional<QueryCondition>> parse_target_condition(std::string_view te
     return Error(Errc::configuration_condition_invalid, "* is for devices alone");
   }
   return std::optional<QueryCondition>(std::move(*condition));
-}
-
-Json missing_properties(const Json& current, const Json& wanted) {
-  Json missing = Json::object();
-  for (const auto& [name, value] : members_of(wanted)) {
-    const auto present = current.find(name);
-    if (present == current.end()) {
-      append_member(members_of(missing), name, value);
-    } else if (present->is_object() && value.is_object()) {
-      Json below = missing_properties(*present, value);
-      if (!below.empty()) append_member(members_of(missing), name, std::move(below));
-    } else if (!same_json(*present, value)) {
-      append_member(members_of(missing), name, value);
-    }
-  }
-  return missing;
 }
 
 }  // namespace kyanite

@@ -216,6 +216,18 @@ void DeviceActor::on(Unsubscribe message) {
   change_filters(message.identity, remove_filters(live->filters, message.filters), std::move(message.reply));
 }
 
+// A policy opens what it opens over MQTT, too (device-mqtt.md 2.5, 2.6): identities with keys.
+Result<void> DeviceActor::admit_policy(const IdentityRecord& record) const {
+  if (directory_.security().rules.disable_local_auth) {
+    return Error(Errc::unauthorized, "tokens are switched off for all connections");
+  }
+  if (record.auth_type != AuthenticationType::sas) {
+    return Error(Errc::unauthorized, "the identity takes no tokens");
+  }
+  if (is_disabled()) return Error(Errc::device_disabled);
+  return {};
+}
+
 // An identity that is not there looks to its own credential like a wrong one: who is registered is nobody's
 // business (service-rest.md 9.4).
 void DeviceActor::on(AdmitRequest message) {
@@ -230,8 +242,8 @@ void DeviceActor::on(AdmitRequest message) {
         *record, records_->device.status, *message.credentials, directory_.security(), executor().wall_now());
     if (!judged) return message.reply(judged.error());
     verdict = *judged;
-  } else if (is_disabled()) {
-    return message.reply(Error(Errc::device_disabled));
+  } else if (const Result<void> opened = admit_policy(*record); !opened) {
+    return message.reply(opened.error());
   }
   presence_.touch(message.identity.module);
   message.reply(RequestVerdict{record->generation_id, verdict.scope, verdict.kind});

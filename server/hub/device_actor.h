@@ -88,6 +88,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on(Subscribe message);
   void on(Unsubscribe message);
   void on(AdmitRequest message);
+  Result<void> admit_policy(const IdentityRecord& record) const;
   // What parts take.
   void on(GetTwin message);
   void on(PatchReported message);

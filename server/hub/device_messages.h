@@ -13,6 +13,7 @@
 #include "protocol/base/reply.h"
 #include "protocol/http/etag.h"
 #include "protocol/topics/device_topic.h"
+#include "protocol/twin/twin_metadata.h"
 #include "storage/document_store.h"
 #include "storage/records.h"
 
@@ -191,15 +192,24 @@ struct UpdateTwin {
   // What who asks wants to find stored if and only if the update is: in the same commit. With it an update
   // that changes nothing is committed too.
   std::optional<DocumentPut> record;
+  // The configuration that asks for it: it is named in the metadata of what `replace` modes write.
+  TwinAuthorPtr author = nullptr;
+  // Of a module: how the deployments for its device stand, {"<id>":{"status":...}}, in the place of what it
+  // said of deployments before.
+  std::optional<Json> deployment_statuses;
   Reply<TwinView> reply;
 };
 
 // Has the twin judged by the configurations of its shard, as it is after any change of it; answered when what
 // follows is committed (spec service-rest.md 9.2).
+struct DeploymentVerdict {
+  bool is_edge = false;                  // an edge device, whose modules are to be as the deployments say
+  std::vector<std::string> deployments;  // ConfigurationSet::Verdict
+  Json statuses = Json::object();        // of deployments only
+};
 struct ApplyConfigurations {
   Identity identity;
-  // The edge deployment that counts for the device; empty for none.
-  Reply<std::string> reply;
+  Reply<DeploymentVerdict> reply;
 };
 
 // Cloud-to-device messages (spec device-mqtt.md 5, service-rest.md 8).

@@ -163,8 +163,10 @@ void DeviceActor::apply(const IdentityChange& change) {
     forget_module(erase.id.module);
   }
   for (const IdentityChange::Write& write : change.writes) {
+    bool to_judge = write.new_twin.has_value();  // nobody has yet
     if (IdentityRecord* record = find(write.record.id)) {
       const IdentityRecord before = std::exchange(*record, write.record);
+      to_judge = to_judge || before.iot_edge != write.record.iot_edge;  // deployments are for edge devices
       close_ended_by(before, write.record);
     } else if (write.record.id.is_module()) {
       std::vector<IdentityRecord>& modules = records_->modules;
@@ -176,11 +178,10 @@ void DeviceActor::apply(const IdentityChange& change) {
       records_.emplace();
       records_->device = write.record;
     }
-    // A new twin has not been judged by anybody.
-    if (write.new_twin && configurations()) {
+    if (to_judge && configurations()) {
       twin(write.record.id.module)
-          .apply_configurations(
-              {write.record.id, Reply<std::string>(executor(), [](const Result<std::string>&) {})});
+          .apply_configurations({write.record.id, Reply<DeploymentVerdict>(
+                                                      executor(), [](const Result<DeploymentVerdict>&) {})});
     }
   }
   on_changed();

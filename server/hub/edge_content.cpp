@@ -15,17 +15,21 @@ constexpr std::string_view kManager = "iotEdge";
 
 // One device on its way: what is left to do, the next step last.
 struct EdgeContent : std::enable_shared_from_this<EdgeContent> {
-  EdgeContent(Executor& h, DeviceRouter& r, std::string d, Json m, Reply<void> a)
-      : home(h), router(r), device(std::move(d)), modules(std::move(m)), reply(std::move(a)) {}
+  EdgeContent(Executor& h, DeviceRouter& r, std::string d, EdgeDeployment w, Reply<void> a)
+      : home(h), router(r), device(std::move(d)), wanted(std::move(w)), reply(std::move(a)) {}
 
   Executor& home;
   DeviceRouter& router;
   std::string device;
-  Json modules;
+  EdgeDeployment wanted;
   Reply<void> reply;
   std::vector<std::string> to_erase;
   std::vector<std::string> to_create;
-  std::vector<std::pair<std::string, Json>> to_write;
+  struct Write {
+    std::string module;
+    std::optional<Json> desired;  // nothing: only what it says of deployments
+  };
+  std::vector<Write> to_write;
 
   void start() {
     GetIdentity question;
@@ -52,6 +56,11 @@ struct EdgeContent : std::enable_shared_from_this<EdgeContent> {
   }
 
   void plan(const std::vector<IdentityView>& present) {
+    if (!wanted.modules) {
+      for (const IdentityView& view : present) to_write.push_back({view.record.id.module, std::nullopt});
+      return next();
+    }
+    const Json& modules = *wanted.modules;
     for (const auto& [module, content] : members_of(modules)) {
       Result<Json> desired = desired_of_content(content);
       if (!desired) return reply(desired.error());
@@ -63,12 +72,14 @@ struct EdgeContent : std::enable_shared_from_this<EdgeContent> {
         return reply(Error(Errc::argument_invalid, "system modules are $edgeAgent and $edgeHub"));
       }
       if (!there) to_create.push_back(module);
-      to_write.emplace_back(module, std::move(*desired));
+      to_write.push_back({module, std::move(*desired)});
     }
     for (const IdentityView& view : present) {
       const std::string& module = view.record.id.module;
       if (view.record.managed_by == kManager && !module.starts_with('$') && !modules.contains(module)) {
         to_erase.push_back(module);
+      } else if (wanted.statuses && !modules.contains(module)) {
+        to_write.push_back({module, std::nullopt});  // it is no part of the deployments any more
       }
     }
     next();
@@ -109,11 +120,17 @@ struct EdgeContent : std::enable_shared_from_this<EdgeContent> {
   }
 
   void write() {
-    UpdateTwin message;
-    message.identity = {device, std::move(to_write.back().first)};
-    message.mode = UpdateTwin::Mode::replace_desired;
-    message.desired = std::move(to_write.back().second);
+    Write step = std::move(to_write.back());
     to_write.pop_back();
+    UpdateTwin message;
+    message.mode = UpdateTwin::Mode::replace_desired;
+    message.author = wanted.author;
+    if (wanted.statuses) {
+      const bool takes_part = step.desired || !wanted.modules;
+      message.deployment_statuses = takes_part ? *wanted.statuses : Json::object();
+    }
+    message.identity = {device, std::move(step.module)};
+    message.desired = std::move(step.desired);
     message.reply = then_next<TwinView>(Errc::module_not_found);
     router.send(std::move(message));
   }
@@ -121,9 +138,9 @@ struct EdgeContent : std::enable_shared_from_this<EdgeContent> {
 
 }  // namespace
 
-void apply_edge_content(Executor& home, DeviceRouter& router, std::string device, Json modules,
+void apply_edge_content(Executor& home, DeviceRouter& router, std::string device, EdgeDeployment deployment,
                         Reply<void> reply) {
-  std::make_shared<EdgeContent>(home, router, std::move(device), std::move(modules), std::move(reply))
+  std::make_shared<EdgeContent>(home, router, std::move(device), std::move(deployment), std::move(reply))
       ->start();
 }
 

@@ -150,7 +150,7 @@ void FileUploads::do_begin(std::string device, std::string generation, std::stri
   });
 }
 
-// The signature ends a little after the upload does, so that what begins in time is not cut off by clocks.
+// The signature ends with the upload; what has begun by then is not cut off.
 UploadTicket FileUploads::ticket(const Upload& upload, std::string id) const {
   const BlobAccount& account = storage_->account;
   return {std::move(id), account.host, account.container, upload.blob,
@@ -168,6 +168,39 @@ void FileUploads::finish(std::string device, std::string generation, UploadOutco
 void FileUploads::do_finish(std::string device, std::string generation, UploadOutcome outcome,
                             Reply<void> reply) {
   if (!storage_) return reply(Error(Errc::upload_not_configured));
+  if (!storage_->blobs && storage_->lookup && outcome.is_success) {
+    return look_then_finish(std::move(device), std::move(generation), std::move(outcome), std::move(reply));
+  }
+  finish_found(std::move(device), std::move(generation), std::move(outcome), std::nullopt, std::move(reply));
+}
+
+void FileUploads::look_then_finish(std::string device, std::string generation, UploadOutcome outcome,
+                                   Reply<void> reply) {
+  const std::string key = upload_key(device, outcome.correlation_id);
+  store_.load(
+      Collection::uploads, key,
+      Reply<std::optional<std::string>>(
+          shard0_,
+          [this, device = std::move(device), generation = std::move(generation), outcome = std::move(outcome),
+           reply = std::move(reply)](const Result<std::optional<std::string>>& loaded) mutable {
+            const auto upload = loaded && *loaded ? decode_upload(**loaded) : std::nullopt;
+            if (!upload || upload->generation != generation || is_over(upload->created)) {  // which says why
+              return finish_found(std::move(device), std::move(generation), std::move(outcome), std::nullopt,
+                                  std::move(reply));
+            }
+            storage_->lookup->find(
+                upload->blob,
+                Reply<BlobInfo>(shard0_, [this, device = std::move(device),
+                                          generation = std::move(generation), outcome = std::move(outcome),
+                                          reply = std::move(reply)](Result<BlobInfo> blob) mutable {
+                  finish_found(std::move(device), std::move(generation), std::move(outcome), std::move(blob),
+                               std::move(reply));
+                }));
+          }));
+}
+
+void FileUploads::finish_found(std::string device, std::string generation, UploadOutcome outcome,
+                               std::optional<Result<BlobInfo>> looked, Reply<void> reply) {
   const std::string key = upload_key(device, outcome.correlation_id);
   auto shared = std::make_shared<Reply<void>>(std::move(reply));
   const auto on_found = [this, device, key, shared, own_host = outcome.own_host](
@@ -186,36 +219,38 @@ void FileUploads::do_finish(std::string device, std::string generation, UploadOu
     end_upload(key, rules_.notifications ? std::optional(std::move(notification)) : std::nullopt,
                std::move(*shared));
   };
-  enter(*shared, [this, key, generation, is_success = outcome.is_success, shared, on_found] {
-    store_.load(
-        Collection::uploads, key,
-        Reply<std::optional<std::string>>(shard0_, [this, key, generation, is_success, shared, on_found](
-                                                       const Result<std::optional<std::string>>& loaded) {
-          const auto upload = loaded && *loaded ? decode_upload(**loaded) : std::nullopt;
-          std::optional<Error> refusal;
-          if (!loaded) {
-            refusal = loaded.error();
-          } else if (!upload || upload->generation != generation) {
-            refusal = Error(Errc::upload_id_invalid);
-          } else if (is_over(upload->created)) {
-            refusal = Error(Errc::upload_id_expired);
-          }
-          if (refusal) {
-            (*shared)(*refusal);
-            return next();
-          }
-          if (!is_success) return end_upload(key, std::nullopt, std::move(*shared));
-          if (storage_->blobs == nullptr) {  // somebody else's account
-            BlobInfo unseen;
-            unseen.modified = shard0_.wall_now();
-            return on_found(*upload, unseen);
-          }
-          storage_->blobs->find(
-              upload->blob,
-              Reply<BlobInfo>(shard0_, [upload = *upload, on_found](const Result<BlobInfo>& blob) {
-                on_found(upload, blob);
-              }));
-        }));
+  enter(*shared, [this, key, generation, is_success = outcome.is_success, shared, on_found, looked] {
+    store_.load(Collection::uploads, key,
+                Reply<std::optional<std::string>>(
+                    shard0_, [this, key, generation, is_success, shared, on_found,
+                              looked](const Result<std::optional<std::string>>& loaded) {
+                      const auto upload = loaded && *loaded ? decode_upload(**loaded) : std::nullopt;
+                      std::optional<Error> refusal;
+                      if (!loaded) {
+                        refusal = loaded.error();
+                      } else if (!upload || upload->generation != generation) {
+                        refusal = Error(Errc::upload_id_invalid);
+                      } else if (is_over(upload->created)) {
+                        refusal = Error(Errc::upload_id_expired);
+                      }
+                      if (refusal) {
+                        (*shared)(*refusal);
+                        return next();
+                      }
+                      if (!is_success) return end_upload(key, std::nullopt, std::move(*shared));
+                      if (storage_->blobs == nullptr) {  // somebody else's account
+                        const bool is_missing = looked && !*looked && looked->error().code == Errc::not_found;
+                        if (looked && (*looked || is_missing)) return on_found(*upload, *looked);
+                        BlobInfo unseen;
+                        unseen.modified = shard0_.wall_now();
+                        return on_found(*upload, unseen);
+                      }
+                      storage_->blobs->find(
+                          upload->blob, Reply<BlobInfo>(shard0_, [upload = *upload,
+                                                                  on_found](const Result<BlobInfo>& blob) {
+                            on_found(upload, blob);
+                          }));
+                    }));
   });
 }
 

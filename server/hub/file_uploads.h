@@ -42,7 +42,8 @@ class FileUploads {
  public:
   struct Storage {
     BlobAccount account;
-    BlobStore* blobs = nullptr;  // null: somebody else's account, which the hub does not ask
+    BlobStore* blobs = nullptr;    // null: somebody else's account
+    BlobLookup* lookup = nullptr;  // of either; null: nobody knows what is there
   };
   // Without storage every upload is refused with upload_not_configured.
   FileUploads(Executor& shard0, DocumentStore& store, const Settings::FileUpload& rules,
@@ -88,6 +89,10 @@ class FileUploads {
 
   void do_begin(std::string device, std::string generation, std::string blob, Reply<UploadTicket> reply);
   void do_finish(std::string device, std::string generation, UploadOutcome outcome, Reply<void> reply);
+  // What a slow account says of the blob is asked for before the operation has its turn.
+  void look_then_finish(std::string device, std::string generation, UploadOutcome outcome, Reply<void> reply);
+  void finish_found(std::string device, std::string generation, UploadOutcome outcome,
+                    std::optional<Result<BlobInfo>> blob, Reply<void> reply);
   void end_upload(std::string key, std::optional<FileNotification> notification, Reply<void> reply);
   UploadTicket ticket(const Upload& upload, std::string id) const;
   bool is_over(WallTime created) const;

@@ -78,6 +78,20 @@ void HubAdministration::regenerate_policy_key(std::string name, PolicyKey key, R
   });
 }
 
+// Not bounded by what waits: whoever calls does so once at a time.
+void HubAdministration::set_bearer_keys(std::shared_ptr<const BearerKeys> keys, Task published) {
+  shard0_.post([this, keys = std::move(keys), published = std::move(published)]() mutable {
+    run([this, keys = std::move(keys), published = std::move(published)]() mutable {
+      HubSecurity next = current_;
+      next.bearer_keys = std::move(keys);
+      on_committed(std::move(next), [this, published = std::move(published)]() mutable {
+        if (published) published();
+        done();
+      });
+    });
+  });
+}
+
 void HubAdministration::run(Task change) {
   waiting_.push_back(std::move(change));
   if (!busy_) done();

@@ -36,6 +36,9 @@ class HubAdministration {
   // not_found.
   void regenerate_policy_key(std::string name, PolicyKey key, Reply<AccessPolicy> reply);
 
+  // The issuer's keys from now on, which no store keeps; the task runs on shard 0 when every shard has them.
+  void set_bearer_keys(std::shared_ptr<const BearerKeys> keys, Task published);
+
  private:
   // One change at a time: each sees what the one before committed.
   void run(Task change);

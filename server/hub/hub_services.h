@@ -25,6 +25,7 @@ class HubEvents;
 class AdapterCounters;
 class ConsumerGroups;
 class RegistryJobs;
+class BearerKeySource;
 struct TestControl;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
@@ -48,6 +49,7 @@ struct HubServices {
   TestControl* tests = nullptr;               // with the setting testControl only
   RegistryJobs* registry_jobs = nullptr;      // import and export; where there is a REST API
   const AdapterCounters* counters = nullptr;  // of all shards; where there is a REST API
+  BearerKeySource* bearer_keys = nullptr;     // where the issuer's key set is fetched
 };
 
 }  // namespace kyanite

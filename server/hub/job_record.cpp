@@ -134,7 +134,8 @@ std::string encode_job(const JobRecord& job) {
                         {"maxSeconds", job.execution_max.count()},
                         {"status", job_status_text(job.status)},
                         {"failure", job.failure},
-                        {"cursor", job.cursor},
+                        {"cursor", job.cursor.device},
+                        {"cursorModule", job.cursor.module},
                         {"succeeded", job.counts.succeeded},
                         {"failed", job.counts.failed}});
 }
@@ -155,7 +156,8 @@ Result<JobRecord> decode_job(std::string_view text) {
   job.ended = members.time("ended");
   job.execution_max = seconds(members.number("maxSeconds"));
   job.failure = members.text("failure");
-  job.cursor = members.text("cursor");
+  job.cursor.device = members.text("cursor");
+  if (json->contains("cursorModule")) job.cursor.module = members.text("cursorModule");
   job.counts.succeeded = static_cast<std::uint64_t>(members.number("succeeded"));
   job.counts.failed = static_cast<std::uint64_t>(members.number("failed"));
   if (!members.ok || !decoded || !status) return damaged_job("a member is missing or of another type");
@@ -169,14 +171,6 @@ std::string job_device_prefix(std::string_view job) { return std::string(job) + 
 std::string job_device_key(std::string_view job, const Identity& id) {
   std::string key = job_device_prefix(job) + id.device;
   if (id.is_module()) key += kBeforeModule + id.module;
-  return key;
-}
-
-std::string job_device_end(std::string_view job, std::string_view device) {
-  std::string key = job_device_prefix(job);
-  key += device;
-  key += kBeforeModule;
-  key += '\x7f';  // no id has it
   return key;
 }
 

@@ -49,8 +49,8 @@ struct JobRecord {
   seconds execution_max{0};
   JobStatus status = JobStatus::queued;
   std::string failure;  // why the job as a whole failed
-  // The job is over for every device up to this id (and its modules); these outcomes are in `counts`.
-  std::string cursor;
+  // The job is over for every device, or module, up to this one; these outcomes are in `counts`.
+  Identity cursor;
   JobCounts counts;
 
   // "scheduleUpdateTwin" or "scheduleDeviceMethod"
@@ -75,8 +75,6 @@ struct JobDeviceRecord {
 // Keys are in the order of devices, and modules follow their device.
 std::string job_device_key(std::string_view job, const Identity& id);
 std::string job_device_prefix(std::string_view job);
-// The key behind every row of the device and its modules, and before those of the next device.
-std::string job_device_end(std::string_view job, std::string_view device);
 std::string encode_job_device(const JobRecord& job, const JobDeviceRecord& outcome);
 
 // A stored outcome as queries show it. Errors: storage_failed.

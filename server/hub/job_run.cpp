@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "protocol/base/limits.h"
-#include "protocol/query/query_evaluator.h"
 #include "server/hub/device_router.h"
 
 namespace kyanite {
@@ -34,25 +33,17 @@ JobView JobRun::view() const {
 void JobRun::start() {
   Result<QueryCondition> condition = parse_condition(job_.condition);
   if (!condition) return finish(JobStatus::failed, condition.error().detail);
-  const QuerySource source = condition->source;
-  TargetScan::Chooser chooser;
-  if (condition->expression) {
-    chooser = [chosen = std::move(*condition)](const Json& row) { return matches(*chosen.expression, row); };
-  }
-  targets_ =
-      std::make_unique<TargetScan>(TargetScan::Services{service_.shard0_, service_.router_,
-                                                        service_.stores_.identities(), service_.row_of_},
-                                   source, std::move(chooser));
+  condition_ = std::move(*condition);
   page_end_ = job_.cursor;
-  load_done(job_.cursor.empty() ? std::string() : job_device_end(job_.id, job_.cursor));
+  load_done(job_.cursor == Identity() ? std::string() : job_device_key(job_.id, job_.cursor));
 }
 
 void JobRun::load_done(std::string after) {
   service_.stores_.documents().scan(
-      Collection::job_devices, job_device_prefix(job_.id), std::move(after), kDonePage,
+      Collection::job_devices, job_device_prefix(job_.id), after, kDonePage,
       Reply<std::vector<Document>>(
-          service_.shard0_, [self = shared_from_this()](Result<std::vector<Document>> rows) {
-            if (!rows) return self->finish(JobStatus::failed, "its outcomes cannot be read");
+          service_.shard0_, [self = shared_from_this(), after](const Result<std::vector<Document>>& rows) {
+            if (!rows) return self->load_done_later(after, rows.error());
             if (rows->empty()) return self->next_page();
             for (const Document& row : *rows) {
               Result<JobDeviceOutcome> outcome = read_job_outcome(row.value);
@@ -64,17 +55,25 @@ void JobRun::load_done(std::string after) {
           }));
 }
 
+void JobRun::load_done_later(std::string after, const Error& error) {
+  if (error.code == Errc::shutting_down) return;
+  service_.shard0_.after(kJobRetry, [self = shared_from_this(), after = std::move(after)]() mutable {
+    self->load_done(std::move(after));
+  });
+}
+
 void JobRun::next_page() {
   if (is_out_of_time()) return finish(JobStatus::failed, std::string(kOutOfTime));
   reading_ = true;
-  targets_->next(page_end_,
-                 Reply<TargetPage>(service_.shard0_, [self = shared_from_this()](Result<TargetPage> page) {
-                   self->reading_ = false;
-                   self->on_page(std::move(page));
-                 }));
+  service_.queries_.find(
+      condition_, page_end_, limits::kTargetPageMax,
+      Reply<FoundIdentities>(service_.shard0_, [self = shared_from_this()](Result<FoundIdentities> page) {
+        self->reading_ = false;
+        self->on_page(std::move(page));
+      }));
 }
 
-void JobRun::on_page(Result<TargetPage> page) {
+void JobRun::on_page(Result<FoundIdentities> page) {
   if (!page) {
     if (page.error().code == Errc::shutting_down) {
       abandoned_ = true;
@@ -83,9 +82,9 @@ void JobRun::on_page(Result<TargetPage> page) {
     service_.shard0_.after(kJobRetry, [self = shared_from_this()] { self->next_page(); });
     return;
   }
-  last_page_ = page->last;
-  page_end_ = std::move(page->end);
-  for (Identity& id : page->targets) {
+  last_page_ = page->at_end;
+  page_end_ = std::move(page->last);
+  for (Identity& id : page->identities) {
     if (!done_.contains(id)) pending_.push_back(std::move(id));
   }
   pump();
@@ -147,8 +146,9 @@ void JobRun::call_method(const JobMethod& method, Identity id) {
 }
 
 // What says nothing about the device is no outcome: it is tried again, by the next hub if this one goes down.
+// A twin that cannot be read is one: a store that fails altogether takes no record of it either.
 void JobRun::on_failed(JobDeviceRecord outcome, const Error& error) {
-  if (service_.stopping_ || error.code == Errc::shutting_down || error.code == Errc::storage_failed) {
+  if (service_.stopping_ || error.code == Errc::shutting_down) {
     abandoned_ = true;
     return;
   }
@@ -183,9 +183,9 @@ void JobRun::on_done(bool failed) {
 // The outcomes of the page are all committed. While the page ends before what an earlier hub did, the cursor
 // stays: those outcomes would be counted by it and found beyond it.
 void JobRun::checkpoint() {
-  if (cut_) return finish(JobStatus::failed, std::string(kOutOfTime));
+  if (cut_ || is_out_of_time()) return finish(JobStatus::failed, std::string(kOutOfTime));
   if (last_page_) return finish(JobStatus::completed, {});
-  if (!done_.empty() && page_end_ < done_.rbegin()->device) return next_page();
+  if (!done_.empty() && page_end_ < *done_.rbegin()) return next_page();
   const auto sum = [](const JobCounts& counts) { return counts.succeeded + counts.failed; };
   if (sum(counted_) - sum(job_.counts) < kCheckpointEvery) return next_page();
   done_.clear();

@@ -9,14 +9,13 @@
 #include <vector>
 
 #include "server/hub/job_service.h"
-#include "server/hub/target_scan.h"
 
 namespace kyanite {
 
-// JobRun carries out one job: page by page of the devices it is for, at most limits::kJobConcurrencyMax of
-// them at a time. When every outcome of a page is committed the job's record moves its cursor behind the
-// page. What is beyond the cursor when a run begins was done by a hub that ended since: it is counted and not
-// done again.
+// JobRun carries out one job: page by page of the devices or modules it is for, at most
+// limits::kJobConcurrencyMax of them at a time. When every outcome of a page is committed the job's record
+// moves its cursor behind the page. What is beyond the cursor when a run begins was done by a hub that ended
+// since: it is counted and not done again.
 //
 // Owner: JobService, on shard 0; it stays until its last operation is answered. A hub that is shutting down
 // leaves it where it stands.
@@ -31,8 +30,9 @@ class JobRun : public std::enable_shared_from_this<JobRun> {
 
  private:
   void load_done(std::string after);
+  void load_done_later(std::string after, const Error& error);
   void next_page();
-  void on_page(Result<TargetPage> page);
+  void on_page(Result<FoundIdentities> page);
   void pump();
   void carry_out(Identity id);
   void update_twin(const JobTwinUpdate& update, Identity id);
@@ -49,9 +49,9 @@ class JobRun : public std::enable_shared_from_this<JobRun> {
   JobService& service_;
   JobRecord job_;      // as committed but for what is counted below
   JobCounts counted_;  // of all outcomes
-  std::unique_ptr<TargetScan> targets_;
+  QueryCondition condition_;
   std::set<Identity> done_;  // beyond the cursor, by a hub that ended
-  std::string page_end_;     // the last device looked at
+  Identity page_end_;        // the last one looked at
   bool last_page_ = false;
   bool reading_ = false;
   bool ending_ = false;

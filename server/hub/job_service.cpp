@@ -17,6 +17,9 @@ constexpr milliseconds kTickIdle{60'000};
 constexpr std::size_t kJobsPage = 64;
 constexpr std::size_t kOutcomesPage = 1024;
 
+// Readers may have too much to do for a while; only a hub that ends has no use for another try.
+bool may_read_again(const Error& error) { return error.code != Errc::shutting_down; }
+
 }  // namespace
 
 struct JobService::Listing {
@@ -32,8 +35,10 @@ struct JobService::Listing {
   }
 };
 
-JobService::JobService(Executor& shard0, DeviceRouter& router, Stores& stores, TargetScan::RowOf row_of)
-    : shard0_(shard0), router_(router), stores_(stores), row_of_(row_of) {}
+static_assert(limits::kJobsRunningMax <= limits::kQueriesMax);  // each looks for one page at a time
+
+JobService::JobService(Executor& shard0, DeviceRouter& router, Stores& stores)
+    : shard0_(shard0), router_(router), stores_(stores), queries_(shard0, router, stores) {}
 
 JobService::~JobService() = default;
 
@@ -47,16 +52,17 @@ void JobService::stop() {
 }
 
 void JobService::load(std::string after) {
-  stores_.documents().scan(Collection::jobs, "", std::move(after), kJobsPage,
-                           Reply<std::vector<Document>>(shard0_, [this](Result<std::vector<Document>> page) {
-                             on_loaded_page(std::move(page));
-                           }));
+  stores_.documents().scan(
+      Collection::jobs, "", after, kJobsPage,
+      Reply<std::vector<Document>>(shard0_, [this, after](const Result<std::vector<Document>>& page) {
+        if (page) return on_loaded_page(*page);
+        if (may_read_again(page.error())) shard0_.after(kStoreRetry, [this, after] { load(after); });
+      }));
 }
 
-void JobService::on_loaded_page(Result<std::vector<Document>> page) {
-  if (!page) return;  // a store that cannot be read ends the process
-  if (page->empty()) return on_loaded();
-  for (const Document& document : *page) {
+void JobService::on_loaded_page(const std::vector<Document>& page) {
+  if (page.empty()) return on_loaded();
+  for (const Document& document : page) {
     Entry& entry = jobs_[document.key];
     const Result<JobRecord> job = decode_job(document.value);
     if (!job) {
@@ -71,7 +77,7 @@ void JobService::on_loaded_page(Result<std::vector<Document>> page) {
     entry.ended = job->ended;
     if (!is_over(job->status)) ++active_;
   }
-  load(page->back().key);
+  load(page.back().key);
 }
 
 void JobService::on_loaded() {
@@ -307,7 +313,10 @@ void JobService::erase_outcomes(const std::string& id) {
   stores_.documents().scan(
       Collection::job_devices, job_device_prefix(id), "", kOutcomesPage,
       Reply<std::vector<Document>>(shard0_, [this, id](Result<std::vector<Document>> rows) {
-        if (!rows) return;  // a store that cannot be read ends the process
+        if (!rows) {
+          if (may_read_again(rows.error())) shard0_.after(kStoreRetry, [this, id] { erase_outcomes(id); });
+          return;
+        }
         DocumentChange change;
         for (Document& row : *rows) change.erases.push_back({Collection::job_devices, std::move(row.key)});
         const bool all = change.erases.empty();
@@ -326,7 +335,8 @@ void JobService::on_clock_shift() {
 }
 
 void JobService::arm() {
-  if (timer_ || jobs_.empty()) return;
+  shard0_.cancel(std::exchange(timer_, TimerId{}));  // what is due may be due sooner now
+  if (jobs_.empty()) return;
   WallTime next = shard0_.wall_now() + kTickIdle;
   for (const auto& [id, entry] : jobs_) {
     if (!is_over(entry.status)) next = std::min(next, entry.start);

@@ -12,7 +12,7 @@
 #include "protocol/base/executor.h"
 #include "protocol/base/reply.h"
 #include "server/hub/job_record.h"
-#include "server/hub/target_scan.h"
+#include "server/hub/query_service.h"
 #include "storage/stores.h"
 
 namespace kyanite {
@@ -48,7 +48,7 @@ struct JobPage {
 // few words are in memory.
 class JobService {
  public:
-  JobService(Executor& shard0, DeviceRouter& router, Stores& stores, TargetScan::RowOf row_of);
+  JobService(Executor& shard0, DeviceRouter& router, Stores& stores);
   ~JobService();
   JobService(const JobService&) = delete;
   JobService& operator=(const JobService&) = delete;
@@ -87,7 +87,7 @@ class JobService {
   template <class T>
   void when_loaded(Reply<T> reply, UniqueFunction<void(Reply<T>)> work);
   void load(std::string after);
-  void on_loaded_page(Result<std::vector<Document>> page);
+  void on_loaded_page(const std::vector<Document>& page);
   void on_loaded();
 
   void do_create(JobRecord wanted, Reply<JobView> reply);
@@ -109,7 +109,8 @@ class JobService {
   Executor& shard0_;
   DeviceRouter& router_;
   Stores& stores_;
-  const TargetScan::RowOf row_of_;
+  // Of its own: running jobs neither wait for the queries of back ends nor take their places.
+  QueryService queries_;
   Entries jobs_;
   std::deque<Task> waiting_;  // for the stored jobs
   bool stopping_ = false;

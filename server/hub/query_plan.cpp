@@ -28,10 +28,14 @@ bool all_match(const std::vector<const QueryExpression*>& conditions, const Json
 
 }  // namespace
 
-QueryPlan::QueryPlan(Query query) : query_(std::move(query)) {
+QueryPlan::QueryPlan(Query query, bool has_sink, const TwinParts& sink_parts)
+    : query_(std::move(query)), has_sink_(has_sink), row_parts_(sink_parts) {
   sort_conditions();
-  for (const QueryExpression* condition : early_) add_paths(*condition, scanned_parts_);
-  if (query_.selects_everything()) row_parts_ = TwinParts::whole();
+  for (const QueryExpression* condition : early_) {
+    add_paths(*condition, scanned_parts_);
+    if (auto filter = QueryTextFilter::of(*condition)) text_filters_.push_back(std::move(*filter));
+  }
+  if (query_.selects_everything() && !has_sink_) row_parts_ = TwinParts::whole();
   for (const QueryExpression* condition : late_) add_paths(*condition, row_parts_);
   for (const QueryItem& item : query_.items) {
     if (item.expression) add_paths(*item.expression, row_parts_);
@@ -61,13 +65,14 @@ struct QueryVisitor::Decoded {
 
   bool covers(const TwinParts& parts) const {
     return twin && (twin_parts.tags || !parts.tags) && (twin_parts.desired || !parts.desired) &&
-           (twin_parts.reported || !parts.reported) && (twin_parts.metadata || !parts.metadata);
+           (twin_parts.reported || !parts.reported) && (twin_parts.metadata || !parts.metadata) &&
+           (twin_parts.metadata || twin_parts.configurations || !parts.configurations);
   }
 };
 
 QueryVisitor::QueryVisitor(std::shared_ptr<const QueryPlan> plan, std::size_t rows_max,
-                           std::unique_ptr<QueryAggregation> adding)
-    : aggregation(std::move(adding)), plan_(std::move(plan)), rows_max_(rows_max) {}
+                           std::unique_ptr<RowSink> looking)
+    : sink(std::move(looking)), plan_(std::move(plan)), rows_max_(rows_max) {}
 
 bool QueryVisitor::visit(ScannedIdentity& identity) {
   if (const Result<void> looked = look_at(identity); !looked) {
@@ -81,17 +86,39 @@ Result<void> QueryVisitor::look_at(ScannedIdentity& identity) {
   Decoded decoded;
   decoded.view.record.id = identity.id();
   if (plan_->query().condition) {
+    if (!plan_->text_filters().empty()) {
+      const Result<void> read = read_twin(plan_->scanned_parts(), identity, decoded);
+      if (!read) return read.error();
+      for (const QueryTextFilter& filter : plan_->text_filters()) {
+        if (!filter.may_match(*decoded.twin)) return {};
+      }
+    }
     const Result<Json> seen = build(plan_->scanned_parts(), identity, decoded);
     if (!seen) return seen.error();
     if (!plan_->passes_scan(*seen)) return {};
   }
   Result<Json> row = build(plan_->row_parts(), identity, decoded);
   if (!row) return row.error();
-  if (aggregation) return aggregation->add(*row);
+  if (sink) return sink->add(*row);
   // Without parts of the document a row is small, whatever was read to choose it.
   const std::size_t bytes = plan_->row_parts().needs_twin() ? identity.bytes() : kSmallRowBytes;
   bytes_ += bytes;
   rows.push_back({identity.id(), std::move(*row), bytes, {}});
+  return {};
+}
+
+// The twin with these parts at least, if they need it.
+Result<void> QueryVisitor::read_twin(const TwinParts& parts, ScannedIdentity& identity, Decoded& decoded) {
+  if (!parts.needs_twin() || decoded.covers(parts)) return {};
+  decoded.twin_parts = parts;
+  const bool rest = parts.metadata || parts.configurations;
+  Result<TwinRecord> twin = identity.twin({.tags = parts.tags,
+                                           .desired = parts.desired,
+                                           .reported = parts.reported,
+                                           .metadata = parts.metadata,
+                                           .rest = rest});
+  if (!twin) return twin.error();
+  decoded.twin = std::move(*twin);
   return {};
 }
 
@@ -102,15 +129,7 @@ Result<Json> QueryVisitor::build(const TwinParts& parts, ScannedIdentity& identi
     decoded.view.record = std::move(*record);
     decoded.has_record = true;
   }
-  if (parts.needs_twin() && !decoded.covers(parts)) {
-    decoded.twin_parts = parts;
-    Result<TwinRecord> twin = identity.twin({.tags = parts.tags,
-                                             .desired = parts.desired,
-                                             .reported = parts.reported,
-                                             .metadata = parts.metadata});
-    if (!twin) return twin.error();
-    decoded.twin = std::move(*twin);
-  }
+  if (const Result<void> read = read_twin(parts, identity, decoded); !read) return read.error();
   if (parts.messages) {
     const Result<std::uint64_t> messages = identity.c2d_messages();
     if (!messages) return messages.error();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "protocol/query/query_aggregation.h"
+#include "server/hub/query_text_filter.h"
 #include "server/hub/twin_row.h"
 #include "storage/twin_scan.h"
 
@@ -18,7 +19,8 @@ namespace kyanite {
 // Owner: shared by those who run the query, never changed.
 class QueryPlan {
  public:
-  explicit QueryPlan(Query query);
+  // `sink_parts`: what a sink looks at beside what the query names.
+  explicit QueryPlan(Query query, bool has_sink = false, const TwinParts& sink_parts = {});
   QueryPlan(const QueryPlan&) = delete;
   QueryPlan& operator=(const QueryPlan&) = delete;
 
@@ -29,9 +31,11 @@ class QueryPlan {
   const TwinParts& row_parts() const { return row_parts_; }
   bool needs_live() const { return row_parts_.needs_live(); }
   bool has_late_conditions() const { return !late_.empty(); }
-  // The scan adds up by itself; there are no rows.
-  bool adds_up_in_scan() const { return query_.aggregates() && !needs_live(); }
+  // The scan shows its sink what it finds; there are no rows.
+  bool adds_up_in_scan() const { return has_sink_ && !needs_live(); }
 
+  // Conditions of the scan that the texts of a twin may rule out.
+  const std::vector<QueryTextFilter>& text_filters() const { return text_filters_; }
   bool passes_scan(const Json& row) const;
   bool passes_late(const Json& row) const;
 
@@ -39,8 +43,10 @@ class QueryPlan {
   void sort_conditions();
 
   const Query query_;
+  const bool has_sink_;
   std::vector<const QueryExpression*> early_;
   std::vector<const QueryExpression*> late_;
+  std::vector<QueryTextFilter> text_filters_;
   TwinParts scanned_parts_;
   TwinParts row_parts_;
 };
@@ -58,19 +64,19 @@ struct QueryRow {
 // Bound: as many rows as it was asked for, or as many as hold limits::kQueryPageBytes.
 class QueryVisitor final : public IdentityVisitor {
  public:
-  // `aggregation` is set when the plan adds up in the scan; it comes back with the visitor.
-  QueryVisitor(std::shared_ptr<const QueryPlan> plan, std::size_t rows_max,
-               std::unique_ptr<QueryAggregation> aggregation);
+  // `sink` is set when the plan adds up in the scan; it comes back with the visitor.
+  QueryVisitor(std::shared_ptr<const QueryPlan> plan, std::size_t rows_max, std::unique_ptr<RowSink> sink);
 
   bool visit(ScannedIdentity& identity) override;
 
   std::vector<QueryRow> rows;
-  std::unique_ptr<QueryAggregation> aggregation;
+  std::unique_ptr<RowSink> sink;
   std::optional<Error> error;
 
  private:
   struct Decoded;
   Result<void> look_at(ScannedIdentity& identity);
+  static Result<void> read_twin(const TwinParts& parts, ScannedIdentity& identity, Decoded& decoded);
   static Result<Json> build(const TwinParts& parts, ScannedIdentity& identity, Decoded& decoded);
 
   std::shared_ptr<const QueryPlan> plan_;

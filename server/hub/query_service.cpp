@@ -71,10 +71,10 @@ std::optional<std::string> job_named_by(const Query& query) {
 
 }  // namespace
 
-// A page on its way. Lives on its shard; the plan and the aggregation travel with the scans.
+// A page on its way, or a look at all. Lives on its shard; the plan and the sink travel with the scans.
 struct QueryService::Run {
   std::shared_ptr<const QueryPlan> plan;
-  std::unique_ptr<QueryAggregation> aggregation;
+  std::unique_ptr<RowSink> sink;  // instead of rows
   std::uint64_t hash = 0;
   std::uint64_t rows_before = 0;  // in pages before, for TOP
   std::size_t wanted = 0;         // rows of this page
@@ -137,9 +137,10 @@ void QueryService::query(QueryRequest request, Reply<QueryPage> reply) {
     run->wanted = std::min<std::uint64_t>(run->wanted, left);
   }
   const QueryItemType type = item_type_of(*parsed);
-  run->plan = std::make_shared<QueryPlan>(std::move(*parsed));
-  if (run->plan->query().aggregates()) {
-    run->aggregation = std::make_unique<QueryAggregation>(run->plan->query());
+  const bool aggregates = parsed->aggregates();
+  run->plan = std::make_shared<QueryPlan>(std::move(*parsed), aggregates);
+  if (aggregates) {
+    run->sink = std::make_unique<QueryAggregation>(run->plan->query());
     run->scanned.clear();  // everything is added up again; the continuation is the place among the groups
   }
   run->done = [type, reply = std::move(reply)](Result<void> result, Run& self, bool more) mutable {
@@ -174,6 +175,20 @@ void QueryService::find(QueryCondition condition, Identity after, std::size_t li
   start(std::move(run));
 }
 
+void QueryService::look_at_all(QuerySource source, const TwinParts& parts, std::unique_ptr<RowSink> sink,
+                               Reply<std::unique_ptr<RowSink>> reply) {
+  Query query;
+  query.source = source;
+  auto run = std::make_shared<Run>();
+  run->plan = std::make_shared<QueryPlan>(std::move(query), true, parts);
+  run->sink = std::move(sink);
+  run->done = [reply = std::move(reply)](Result<void> result, Run& self, bool) mutable {
+    if (!result) return reply(result.error());
+    reply(std::move(self.sink));
+  };
+  start(std::move(run));
+}
+
 void QueryService::start(RunPtr run) {
   if (under_way_ >= limits::kQueriesMax) {
     return run->done(Error(Errc::busy, "too many queries are under way"), *run, false);
@@ -201,12 +216,12 @@ void QueryService::scan(const RunPtr& run) {
   const QueryPlan& plan = *run->plan;
   // One more than the page holds shows whether there are more.
   std::size_t rows = run->wanted - run->rows.size() + 1;
-  if (plan.has_late_conditions() || run->aggregation) rows = kLiveRowsMax;
-  std::unique_ptr<QueryAggregation> adding;
-  if (plan.adds_up_in_scan()) adding = std::move(run->aggregation);
+  if (plan.has_late_conditions() || run->sink) rows = kLiveRowsMax;
+  std::unique_ptr<RowSink> sink;
+  if (plan.adds_up_in_scan()) sink = std::move(run->sink);
   IdentityScan turn{plan.query().source == QuerySource::modules, identity_at(run->scanned),
-                    std::make_unique<QueryVisitor>(run->plan, rows, std::move(adding)),
-                    limits::kQueryScanRows, limits::kQueryScanBytes};
+                    std::make_unique<QueryVisitor>(run->plan, rows, std::move(sink)), limits::kQueryScanRows,
+                    limits::kQueryScanBytes};
   twins_.scan(std::move(turn),
               Reply<IdentityScanned>(executor_, [this, run](Result<IdentityScanned> scanned) {
                 scanning_ = false;
@@ -220,7 +235,7 @@ void QueryService::on_scanned(const RunPtr& run, Result<IdentityScanned> scanned
   auto& visitor = static_cast<QueryVisitor&>(*scanned->visitor);
   if (visitor.error) return fail(run, *visitor.error);
   run->scanned = position_of(scanned->last);
-  if (visitor.aggregation) run->aggregation = std::move(visitor.aggregation);
+  if (visitor.sink) run->sink = std::move(visitor.sink);
   run->incoming = std::move(visitor.rows);
   run->at_end = scanned->at_end;
   std::vector<Identity> asked;
@@ -243,9 +258,9 @@ void QueryService::judge(const RunPtr& run) {
   while (run->judged < run->incoming.size() && !run->is_full && !run->is_complete()) {
     QueryRow& row = run->incoming[run->judged++];
     if (!run->passes(row.row)) {
-    } else if (!run->aggregation) {
+    } else if (!run->sink) {
       run->take(std::move(row));
-    } else if (const Result<void> added = run->aggregation->add(row.row); !added) {
+    } else if (const Result<void> added = run->sink->add(row.row); !added) {
       return fail(run, added.error());
     }
     if (executor_.now() - began > kSlice) return executor_.post([this, run] { judge(run); });
@@ -275,7 +290,7 @@ void QueryService::scan_jobs(const RunPtr& run) {
 
 void QueryService::finish_turn(const RunPtr& run, bool at_end) {
   const auto spent = executor_.now() - run->began;
-  if (run->aggregation) {
+  if (run->sink) {
     if (at_end) return finish(run, false);
     if (spent > limits::kQueryTimeMax) return fail(run, Error(Errc::timed_out, "the query took too long"));
     return next_turn(run);
@@ -292,8 +307,8 @@ void QueryService::finish_turn(const RunPtr& run, bool at_end) {
 
 void QueryService::finish(const RunPtr& run, bool more) {
   --under_way_;
-  if (run->aggregation) {
-    auto groups = run->aggregation->rows(run->page_end, run->wanted + 1);
+  if (run->plan->query().aggregates()) {
+    auto groups = static_cast<QueryAggregation&>(*run->sink).rows(run->page_end, run->wanted + 1);
     more = groups.size() > run->wanted && !run->ends_by_top;
     if (groups.size() > run->wanted) groups.resize(run->wanted);
     for (QueryAggregation::Row& group : groups) {

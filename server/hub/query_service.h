@@ -17,6 +17,8 @@
 namespace kyanite {
 
 class QueryPlan;
+class RowSink;
+struct TwinParts;
 
 // What x-ms-item-type says (service-rest.md 6.1).
 enum class QueryItemType : std::uint8_t { twin, raw, device_job };
@@ -60,6 +62,10 @@ class QueryService {
   // Devices or modules that the condition is for, behind `after`. A page may hold fewer than `limit`, or
   // none, without being the last.
   void find(QueryCondition condition, Identity after, std::size_t limit, Reply<FoundIdentities> reply);
+  // Shows the sink each twin of all devices or of all modules, with no more parts of it than these, and gives
+  // it back.
+  void look_at_all(QuerySource source, const TwinParts& parts, std::unique_ptr<RowSink> sink,
+                   Reply<std::unique_ptr<RowSink>> reply);
 
  private:
   struct Run;

@@ -26,7 +26,7 @@ Result<void> begin_section(Json& values, const Json& patch, TwinSection section)
 }
 
 Result<void> begin_section(TwinProperties& properties, const Json& patch, TwinSection section,
-                           TwinStamp stamp) {
+                           const TwinStamp& stamp) {
   if (patch.empty()) return {};
   const Result<void> begun = begin_section(properties.values, patch, section);
   if (begun) properties.metadata.emplace().touch(patch, stamp);

@@ -222,15 +222,16 @@ void TwinState::apply(Applied& applied, UpdateTwin& message) {
   const bool replaces = message.mode != UpdateTwin::Mode::merge;
   TwinSections sections{std::move(message.tags), std::move(message.desired)};
   if (message.mode == UpdateTwin::Mode::replace_desired) {
-    if (sections.desired && same_json((*twin)->desired.values, *sections.desired)) {
+    if (!sections.desired || same_json((*twin)->desired.values, *sections.desired)) {
+      note_deployments(message);
       applied.view = current();
       return;
     }
     sections.tags = (*twin)->tags;
   }
   const WallTime now = host_.executor().wall_now();
-  const Result<TwinChange> change =
-      replaces ? (*twin)->replace(std::move(sections), now) : (*twin)->merge(std::move(sections), now);
+  const Result<TwinChange> change = replaces ? (*twin)->replace(std::move(sections), now, message.author)
+                                             : (*twin)->merge(std::move(sections), now);
   if (!change) {
     applied.refusal = as_service_error(change.error());
     return;
@@ -239,6 +240,7 @@ void TwinState::apply(Applied& applied, UpdateTwin& message) {
     on_changed(applied, *change, replaces);
     configure(applied);
   }
+  note_deployments(message);
   if (message.record) {
     documents_.push_back(std::move(*message.record));
     changed_ = true;
@@ -253,7 +255,11 @@ void TwinState::apply(Applied&, AnnounceModel& message) {
 }
 
 void TwinState::apply(Applied& applied, ApplyConfigurations&) {
-  if (!host_.configurations() && next_.configurations.empty()) return;
+  if (!host_.configurations() && next_.configurations.empty()) {
+    const IdentityRecord* identity = host_.identity(module_);
+    applied.deployment.is_edge = identity && identity->iot_edge;
+    return;
+  }
   if (const Result<TwinDocument*> twin = document(); !twin) {
     applied.refusal = twin.error();
     return;
@@ -271,23 +277,56 @@ void TwinState::configure(Applied& applied) {
     verdict =
         configurations->judge(identity->id, identity->iot_edge, document_->tags, document_->reported.values);
   }
-  applied.deployment = verdict.deployment;
-  Json missing = missing_properties(document_->desired.values, verdict.desired);
-  if (!missing.empty()) {
-    const Result<TwinChange> change =
-        document_->merge({std::nullopt, std::move(missing)}, host_.executor().wall_now());
-    if (change) {
-      on_changed(applied, *change, false);
-    } else {
-      // The section would be too large: none of them is in force.
-      for (auto& [id, status] : members_of(verdict.statuses)) status["status"] = "Targeted";
+  applied.deployment = {identity->iot_edge, std::move(verdict.deployments),
+                        std::move(verdict.deployment_statuses)};
+  const Result<TwinChange> change = document_->contribute(verdict.contributions, host_.executor().wall_now());
+  if (!change) {
+    // The section would be too large: none of them is in force.
+    for (const TwinContribution& contribution : verdict.contributions) {
+      verdict.statuses[contribution.author->id]["status"] = "Targeted";
+    }
+  } else if (!change->is_empty()) {
+    on_changed(applied, *change, false);
+  }
+  if (identity->id.is_module()) verdict.statuses.update(statuses_of_deployments());
+  if (set_statuses(verdict.statuses)) applied.deployment_changed = identity->iot_edge;
+}
+
+// What a module's twin says of deployments was written with what they made of it (UpdateTwin) and holds as
+// long as there are such.
+Json TwinState::statuses_of_deployments() const {
+  Json statuses = Json::object();
+  const ConfigurationSet* configurations = host_.configurations();
+  if (!configurations || next_.configurations.empty()) return statuses;
+  const Result<Json> stored = parse_json(next_.configurations);
+  if (!stored || !stored->is_object()) return statuses;
+  for (const auto& [id, status] : members_of(*stored)) {
+    if (configurations->has_deployment(id)) append_member(members_of(statuses), id, status);
+  }
+  return statuses;
+}
+
+// Whether they were others.
+bool TwinState::set_statuses(const Json& statuses) {
+  std::string text = statuses.empty() ? std::string() : dump_json(statuses);
+  if (next_.configurations == text) return false;
+  next_.configurations = std::move(text);
+  changed_ = true;
+  return true;
+}
+
+void TwinState::note_deployments(const UpdateTwin& message) {
+  if (!message.deployment_statuses) return;
+  Json statuses = Json::object();
+  if (const Result<Json> stored = parse_json(next_.configurations.empty() ? "{}" : next_.configurations);
+      stored && stored->is_object()) {
+    const Json of_deployments = statuses_of_deployments();
+    for (const auto& [id, status] : members_of(*stored)) {
+      if (!of_deployments.contains(id)) append_member(members_of(statuses), id, status);
     }
   }
-  std::string statuses = verdict.statuses.empty() ? std::string() : dump_json(verdict.statuses);
-  if (next_.configurations == statuses) return;
-  next_.configurations = std::move(statuses);
-  changed_ = true;
-  applied.deployment_changed = identity->iot_edge;
+  statuses.update(*message.deployment_statuses);
+  set_statuses(statuses);
 }
 
 Result<TwinDocument*> TwinState::document() {

@@ -58,7 +58,7 @@ class TwinState {
     TwinRecord view;                     // what a read or an update answers
     std::uint64_t reported_version = 0;  // what a reported patch answers
     std::vector<NotifyDesired> notifications;
-    std::string deployment;  // what counts for an edge device
+    DeploymentVerdict deployment;
     bool deployment_changed = false;
   };
 
@@ -81,6 +81,9 @@ class TwinState {
   void apply(Applied& applied, AnnounceModel& message);
   void apply(Applied& applied, ApplyConfigurations& message);
   void configure(Applied& applied);
+  void note_deployments(const UpdateTwin& message);
+  Json statuses_of_deployments() const;
+  bool set_statuses(const Json& statuses);
   Result<TwinDocument*> document();
   void on_changed(Applied& applied, const TwinChange& change, bool replaced);
   const TwinRecord& current();

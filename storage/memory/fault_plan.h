@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "protocol/base/ids.h"
 #include "protocol/base/time.h"
 
 namespace kyanite {
@@ -20,6 +21,12 @@ struct FaultPlan {
   // Commits are answered before they are synced, as with durability `os`: crash() takes back what was
   // committed since the last MemoryStores::sync().
   bool lose_unsynced = false;
+  // So many of the next reads of documents and scans of twins are refused, as by readers with too much to do.
+  std::uint64_t busy_reads = 0;
+  // A turn of a scan of twins is answered so much later.
+  milliseconds scan_takes{0};
+  // Reading the twin of this identity fails, as one does that is damaged on the disk.
+  std::optional<Identity> unreadable_twin = std::nullopt;
 };
 
 }  // namespace kyanite

@@ -6,6 +6,7 @@ namespace kyanite {
 
 void MemoryDocumentStore::load(Collection collection, std::string key,
                                Reply<std::optional<std::string>> reply) {
+  if (stores_.refuses_read()) return reply(Error(Errc::busy, "the storage readers have too much to do"));
   const auto& documents = stores_.state_.documents;
   const auto row = documents.find({collection, key});
   reply(row == documents.end() ? std::optional<std::string>() : std::optional<std::string>(row->second));
@@ -13,6 +14,7 @@ void MemoryDocumentStore::load(Collection collection, std::string key,
 
 void MemoryDocumentStore::scan(Collection collection, std::string prefix, std::string after,
                                std::size_t limit, Reply<std::vector<Document>> reply) {
+  if (stores_.refuses_read()) return reply(Error(Errc::busy, "the storage readers have too much to do"));
   const auto& documents = stores_.state_.documents;
   std::vector<Document> page;
   std::size_t bytes = 0;

@@ -94,6 +94,12 @@ void MemoryStores::trim(PartitionId partition, TelemetryOffset offset) {
   }
 }
 
+bool MemoryStores::refuses_read() {
+  if (faults.busy_reads == 0) return false;
+  --faults.busy_reads;
+  return true;
+}
+
 Result<void> MemoryStores::admission(Kind kind) const {
   if (closed_) return Error(Errc::shutting_down, "the store is closed");
   if (failed_) return Error(Errc::storage_failed, "an earlier commit failed");

@@ -97,6 +97,7 @@ class MemoryStores final : public Stores {
   };
 
   Result<void> admission(Kind kind) const;  // why a write is refused at once
+  bool refuses_read();                      // as the plan says
   void write(std::function<Result<void>(MemoryState&)> apply, Reply<void> reply,
              std::vector<TelemetryAppend> events = {}, Kind kind = Kind::fills);
   void enqueue(Operation operation);

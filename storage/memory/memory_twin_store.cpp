@@ -32,6 +32,7 @@ class MemoryScanned final : public ScannedIdentity {
 }  // namespace
 
 void MemoryTwinStore::load(Identity id, Reply<TwinRecord> reply) {
+  if (stores_.faults.unreadable_twin == id) return reply(Error(Errc::storage_failed, "the twin is damaged"));
   const auto& twins = stores_.state_.twins;
   const auto row = twins.find(id);
   if (row == twins.end()) return reply(id.is_module() ? Errc::module_not_found : Errc::device_not_found);
@@ -45,6 +46,7 @@ void MemoryTwinStore::put(TwinWrite write, Reply<void> reply) {
 }
 
 void MemoryTwinStore::scan(IdentityScan scan, Reply<IdentityScanned> reply) {
+  if (stores_.refuses_read()) return reply(Error(Errc::busy, "the storage readers have too much to do"));
   const MemoryState& state = stores_.state_;
   IdentityScanned scanned{nullptr, std::move(scan.after), false};
   std::size_t rows = 0;
@@ -60,7 +62,10 @@ void MemoryTwinStore::scan(IdentityScan scan, Reply<IdentityScanned> reply) {
   }
   scanned.at_end = row == state.identities.end();
   scanned.visitor = std::move(scan.visitor);
-  reply(std::move(scanned));
+  if (stores_.faults.scan_takes == milliseconds::zero()) return reply(std::move(scanned));
+  stores_.home_.after(
+      stores_.faults.scan_takes,
+      [scanned = std::move(scanned), reply = std::move(reply)]() mutable { reply(std::move(scanned)); });
 }
 
 void MemorySessionStore::put(SessionRecord session, Reply<void> reply) {

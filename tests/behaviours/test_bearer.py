@@ -1,7 +1,11 @@
 """Bearer tokens on the service routes: those of the configured issuer, and fixed ones for tests (R25)."""
 import base64
+import http.server
 import json
+import os
+import signal
 import subprocess
+import threading
 import time
 import unittest
 
@@ -86,6 +90,23 @@ class Bearer(unittest.TestCase):
     def test_policies_go_on_working(self):
         self.assertEqual(self.status(world.policy_token(self.hub, "registryRead")), 200)
 
+    def test_SIGHUP_reads_the_key_set_again(self):
+        keys = world.folder("keys") / "keys.json"
+        keys.write_text(json.dumps(self.issuer.key_set()))
+        hub = world.new_hub("bearer-file", {"auth": {
+            "bearerIssuer": ISSUER, "bearerAudience": AUDIENCE, "bearerJwksFile": str(keys), "bearerRights": ["hub-admin=iothubowner"]}})
+        with hub:
+            status = lambda issuer: rest(hub, "GET", "/devices", authorization=issuer.token(roles=["hub-admin"])).status
+            self.assertEqual((status(self.issuer), status(self.stranger)), (200, 401))
+            keys.write_text(json.dumps(self.stranger.key_set()))
+            os.kill(hub.process.pid, signal.SIGHUP)
+            world.wait_for(lambda: (status(self.issuer), status(self.stranger)) == (401, 200), "the other keys")
+            keys.write_text("rubbish")
+            os.kill(hub.process.pid, signal.SIGHUP)
+            world.wait_for(lambda: "bearer_keys_kept" in world.log_text(hub), "the refusal")
+            self.assertEqual(status(self.stranger), 200)
+            self.assertEqual(hub.stop(), 0)
+
     def test_a_key_set_that_cannot_be_used_keeps_the_hub_from_starting(self):
         keys = world.folder("keys") / "keys.json"
         keys.write_text('{"keys":[]}')
@@ -93,6 +114,106 @@ class Bearer(unittest.TestCase):
         with self.assertRaises(HubDidNotStart) as failed:
             hub.start()
         self.assertIn("keys.json", str(failed.exception))
+
+
+class KeySetServer:
+    """The issuer's address on the loopback."""
+
+    def __init__(self):
+        server = self
+        self.answer, self.asked = (200, b"{}"), 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.asked += 1
+                status, body = server.answer
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.uri = f"http://127.0.0.1:{self.server.server_port}/keys"
+
+    def serve(self, *issuers):
+        keys = [{**issuer.key_set()["keys"][0], "kid": kid} for kid, issuer in issuers]
+        self.answer = (200, json.dumps({"keys": keys}).encode())
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class BearerFromAddress(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.old, cls.new = Issuer(world.folder("old")), Issuer(world.folder("new"))
+
+    def setUp(self):
+        self.keys = KeySetServer()
+        self.addCleanup(self.keys.close)
+
+    def hub(self):
+        hub = world.new_hub("bearer-uri", {"auth": {
+            "bearerIssuer": ISSUER, "bearerAudience": AUDIENCE, "bearerJwksUri": self.keys.uri, "bearerRights": ["hub-admin=iothubowner"]}})
+        hub.start(timeout=60)
+        self.addCleanup(hub.kill)
+        return hub
+
+    def put(self, hub, issuer, kid, size=10):
+        name = world.new_id("b")
+        token = issuer.token({"kid": kid}, roles=["hub-admin"])
+        return rest(hub, "PUT", f"/devices/{name}", {"deviceId": name, "pad": "x" * size}, authorization=token).status
+
+    def test_keys_are_fetched_at_the_start_and_when_a_token_names_an_unknown_one(self):
+        self.keys.serve(("k1", self.old))
+        hub = self.hub()
+        # The first request waits for the keys, if need be.
+        self.assertEqual(rest(hub, "GET", "/devices", authorization=self.old.token(roles=["hub-admin"])).status, 200)
+        self.assertEqual(self.put(hub, self.old, "k1"), 200)
+        self.assertEqual(self.keys.asked, 1)
+        # Within 30 s of the start nobody is asked again, whatever a token says.
+        for _ in range(3):
+            self.assertEqual(self.put(hub, self.new, "k2"), 401)
+        self.assertEqual(self.keys.asked, 1)
+        # SIGHUP asks at once.
+        self.keys.serve(("k1", self.old), ("k2", self.new))
+        os.kill(hub.process.pid, signal.SIGHUP)
+        world.wait_for(lambda: self.keys.asked == 2, "the second fetch")
+        world.wait_for(lambda: self.put(hub, self.new, "k2") == 200, "the new key")
+        self.assertEqual(self.put(hub, self.old, "k1"), 200)
+        # What cannot be used leaves the keys that are there.
+        for answer in ((200, b"rubbish"), (404, b""), (200, b'{"keys":[]}'), (200, b" " * (2 << 20))):
+            self.keys.answer = answer
+            asked = self.keys.asked
+            os.kill(hub.process.pid, signal.SIGHUP)
+            world.wait_for(lambda: self.keys.asked == asked + 1, "another fetch")
+            self.assertEqual(self.put(hub, self.new, "k2"), 200)
+        world.wait_for(lambda: world.log_text(hub).count("bearer_keys_kept") == 4, "what the log says")
+        self.assertEqual(hub.stop(), 0)
+
+    def test_an_issuer_that_is_away_at_the_start_keeps_nobody_waiting(self):
+        self.keys.answer = (503, b"")
+        hub = self.hub()
+        self.assertEqual(self.put(hub, self.old, "k1"), 401)
+        self.assertEqual(self.put(hub, self.old, "k1", size=100_000), 401)
+        self.assertEqual(rest(hub, "GET", "/devices").status, 200)  # policies go on
+        self.keys.serve(("k1", self.old))
+        os.kill(hub.process.pid, signal.SIGHUP)
+        world.wait_for(lambda: self.put(hub, self.old, "k1", size=100_000) == 200, "the keys")
+        self.assertEqual(hub.stop(), 0)
+
+    def test_an_address_that_could_be_forged_or_two_sources_keep_the_hub_from_starting(self):
+        for more in ({"bearerJwksUri": "http://issuer.test/keys"}, {"bearerJwksUri": "file:///etc/passwd"},
+                     {"bearerJwksUri": "http://127.0.0.1.issuer.test/"},
+                     {"bearerJwksUri": "https://issuer.test/keys", "bearerJwksFile": "/tmp/x"}):
+            hub = world.new_hub("bad-uri", {"auth": {"bearerIssuer": ISSUER, "bearerAudience": AUDIENCE, "bearerRights": ["a=service"], **more}})
+            with self.assertRaises(HubDidNotStart) as failed:
+                hub.start()
+            self.assertIn("auth.bearerJwksUri", str(failed.exception))
 
 
 class TestTokens(unittest.TestCase):

@@ -36,6 +36,17 @@ class Bulk(unittest.TestCase):
         self.assert_failed(answer, (old, 409001))
         self.assertEqual([show(name).status for name in (first, second)], [200, 200])
 
+    def test_R56_a_hundred_items_with_large_twins_are_one_request(self):
+        names = [new_id() for _ in range(100)]
+        tags = {f"t{number}": "x" * 100 for number in range(60)}
+        desired = {f"p{number}": "y" * 1000 for number in range(25)}
+        answer = bulk([{"id": name, "importMode": "create", "tags": tags, "properties": {"desired": desired}} for name in names])
+        self.assertEqual(answer.status, 200, answer.body[:300])
+        self.assertEqual(twin(names[99])["properties"]["desired"]["p24"], desired["p24"])
+        # Not endless, and not for those who may not.
+        self.assertEqual(rest(main(), "POST", "/devices", " " * (11 << 20)).status, 413)
+        self.assertEqual(bulk([{"id": names[0], "tags": {"a": "x" * 2_000_000}}], authorization=policy_token(main(), "service")).status, 401)
+
     def test_R55_all_are_fine(self):
         names = [new_id() for _ in range(100)]
         answer = bulk([{"id": name, "importMode": "create"} for name in names])

@@ -104,6 +104,21 @@ class Configurations(unittest.TestCase):
         delete(self.hub, low)
         settled(device, {"fan": {"speed": 1, "mode": "a"}}, {})
 
+    def test_the_metadata_names_the_configuration_that_wrote(self):
+        device, name = self.device(), self.name()
+        rest(self.hub, "PATCH", f"/twins/{device.device_id}", {"properties": {"desired": {"own": 1}}})
+        put(self.hub, document(name, {"fan": {"speed": 1}}, self.here()))
+        settled(device, {"own": 1, "fan": {"speed": 1}}, {name: "Applied"})
+        metadata = twin(device)["properties"]["desired"]["$metadata"]
+        for written in (metadata, metadata["fan"], metadata["fan"]["speed"]):
+            self.assertEqual(written["$lastUpdatedBy"], name)
+            self.assertTrue(written["$lastUpdatedByDigest"])
+        self.assertNotIn("$lastUpdatedBy", metadata["own"])
+        rest(self.hub, "PATCH", f"/twins/{device.device_id}", {"properties": {"desired": {"own": 2}}})
+        metadata = twin(device)["properties"]["desired"]["$metadata"]
+        self.assertNotIn("$lastUpdatedBy", metadata)
+        self.assertEqual(metadata["fan"]["$lastUpdatedBy"], name)
+
     def test_one_that_is_beaten_everywhere_is_targeted_only(self):
         device = self.device()
         low, high = self.name(), self.name()
@@ -256,7 +271,8 @@ class EdgeContent(unittest.TestCase):
         rest(hub, "PATCH", f"/twins/{late.device_id}", {"tags": {"site": site}})
         world.wait_for(lambda: "filter" in modules(late), "the modules of a device that is tagged later")
         self.assertEqual((modules(plain), twin(plain).get("configurations")), (set(), None))
-        self.assertEqual(get(hub, low)["systemMetrics"]["results"], {"targetedCount": 2, "appliedCount": 2})
+        self.assertEqual(get(hub, low)["systemMetrics"]["results"],
+                         {"targetedCount": 2, "appliedCount": 2, "reportedSuccessfulCount": 0, "reportedFailedCount": 0})
         put(hub, {"id": high, "content": {"modulesContent": {"$edgeAgent": {"properties.desired": {}}, "other": {}}},
                   "targetCondition": f"deviceId = '{early.device_id}'", "priority": 9})
         self.addCleanup(delete, hub, high)
@@ -264,3 +280,29 @@ class EdgeContent(unittest.TestCase):
         self.assertEqual(twin(early)["configurations"], {high: {"status": "Applied"}, low: {"status": "Targeted"}})
         delete(hub, high)
         world.wait_for(lambda: modules(early) == {"$edgeAgent", "$edgeHub", "filter"}, "the modules of the lower one again")
+
+    def test_layers_are_put_over_a_deployment_and_agents_report(self):
+        hub, site = world.main(), world.new_id("site")
+        edge = world.device(capabilities={"iotEdge": True})
+        rest(hub, "PATCH", f"/twins/{edge.device_id}", {"tags": {"site": site}})
+        desired = lambda name: {k: v for k, v in rest(hub, "GET", f"/twins/{edge.device_id}/modules/{name}")  # noqa: E731
+                                .json["properties"]["desired"].items() if not k.startswith("$")}
+        base, layer = world.new_id("c"), world.new_id("c")
+        for name, priority, modules in (
+                (base, 1, {"$edgeAgent": {"properties.desired": {"modules": {"a": {"image": "a:1"}}}},
+                           "a": {"properties.desired": {"x": 1}}}),
+                (layer, 5, {"$edgeAgent": {"properties.desired.modules.b": {"image": "b:1"}}, "a": {"properties.desired.more": {"y": 2}}})):
+            self.addCleanup(delete, hub, name)
+            put(hub, {"id": name, "content": {"modulesContent": modules}, "targetCondition": f"tags.site='{site}'", "priority": priority})
+        world.wait_for(lambda: twin(edge).get("configurations") == {base: {"status": "Applied"}, layer: {"status": "Applied"}}, "both applied")
+        world.wait_for(lambda: desired("%24edgeAgent") == {"modules": {"a": {"image": "a:1"}, "b": {"image": "b:1"}}}, "the agent")
+        world.wait_for(lambda: desired("a") == {"x": 1, "more": {"y": 2}}, "the module")
+        agent = rest(hub, "GET", f"/twins/{edge.device_id}/modules/%24edgeAgent").json
+        self.assertEqual(agent["configurations"], twin(edge)["configurations"])
+        # What the hub says how to ask finds what it counts.
+        found = get(hub, layer)["systemMetrics"]
+        self.assertEqual((found["results"]["reportedSuccessfulCount"], found["results"]["reportedFailedCount"]), (0, 0))
+        for query in found["queries"].values():
+            self.assertEqual(rest(hub, "POST", "/devices/query", {"query": query}).status, 200, query)
+        delete(hub, layer)
+        world.wait_for(lambda: desired("a") == {"x": 1}, "the module without the layer")

@@ -14,7 +14,10 @@ def listening_ports(pid):
     """TCP ports on which the process listens."""
     inodes = set()
     for entry in os.scandir(f"/proc/{pid}/fd"):
-        target = os.readlink(entry.path)
+        try:
+            target = os.readlink(entry.path)
+        except FileNotFoundError:
+            continue  # closed meanwhile
         if target.startswith("socket:["):
             inodes.add(target[8:-1])
     ports = set()
@@ -28,15 +31,15 @@ def listening_ports(pid):
 
 
 class Listeners(unittest.TestCase):
-    def test_B1_the_hub_listens_on_its_two_ports_only(self):
+    def test_B1_the_hub_listens_on_its_ports_only(self):
         hub = world.main()
         ports = listening_ports(hub.process.pid)
-        self.assertEqual(ports, set(hub.info["ports"].values()))
+        self.assertEqual(ports, {port for port in hub.info["ports"].values() if port})
         self.assertNotIn(1883, ports)
 
     def test_B2_plain_mqtt_on_the_tls_port_gets_no_connack(self):
         device = world.device()
-        for port in device.hub.info["ports"].values():
+        for port in filter(None, device.hub.info["ports"].values()):
             with socket.create_connection(("127.0.0.1", port), timeout=wire.TIMEOUT) as plain:
                 plain.sendall(wire.connect(device.client_id, device.username(), device.token()))
                 try:

@@ -133,6 +133,17 @@ class Certificates(unittest.TestCase):
         self.assertEqual(send(device, chained(folder, authority, device.device_id)), 204)
         self.assertEqual(send(device, chained(folder, authority, "somebody-else")), 401)
         self.assertEqual(send(device, own), 401)
+        # A policy's token opens what it opens over MQTT: nothing that has a certificate of its own (B19).
+        for name in (pinned, device):
+            self.assertEqual(post_event(name, authorization=policy_token(hub, "iothubowner")).status, 401)
+
+    def test_without_local_auth_no_token_opens_a_device_but_policies_open_the_service(self):
+        hub = world.new_hub("https-no-local-auth", {"auth": {"disableLocalAuth": True}})
+        with hub:
+            device = world.device(hub)
+            self.assertEqual(post_event(device).status, 401)
+            self.assertEqual(post_event(device, authorization=policy_token(hub, "iothubowner")).status, 401)
+            self.assertEqual(hub.stop(), 0)
 
     def test_a_service_client_may_show_a_certificate_too(self):
         certificate = certificates.self_signed(world.folder("https-service"), "c")

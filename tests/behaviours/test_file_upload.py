@@ -3,6 +3,8 @@ import base64
 import hashlib
 import json
 import os
+import socket
+import subprocess
 import unittest
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
@@ -154,7 +156,8 @@ class Uploads(unittest.TestCase):
             for method in ("PUT", "GET", "HEAD"):
                 answer = blob(device, change, method, body=b"y" if method == "PUT" else None)
                 self.assertEqual(answer.status, 403, (change, method))
-        self.assertEqual(blob(device, ticket, "DELETE").status, 405)
+        self.assertEqual(blob(device, ticket, "DELETE").status, 403)  # a device may not
+        self.assertEqual(blob(device, ticket, "POST", body=b"").status, 405)
         owner = world.policy_token(device.hub, "iothubowner")
         target = f"/{ticket['containerName']}/{urllib.parse.quote(ticket['blobName'])}"
         self.assertEqual(request(device.hub, "GET", target, headers={"Authorization": owner}).status, 403)
@@ -222,17 +225,76 @@ class Uploads(unittest.TestCase):
 
     def test_an_account_of_somebody_else(self):
         folder = world.folder("upload-account")
-        text = f"DefaultEndpointsProtocol=https;AccountName=acct;AccountKey={world.other_key()};EndpointSuffix=core.windows.net"
+        # Nobody listens there: the hub cannot ask how large the file is, and says so by 0.
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            host = f"127.0.0.1:{taken.getsockname()[1]}"
+        text = f"DefaultEndpointsProtocol=https;AccountName=acct;AccountKey={world.other_key()};BlobEndpoint=https://{host}/"
         (folder / "storage").write_text(text + "\n")
         hub = world.new_hub("upload-account", {"fileUpload": {"connectionStringFile": str(folder / "storage"), "container": "plant"}})
         hub.start()
         device = world.device(hub)
         ticket = begin(device)
-        self.assertEqual((ticket["hostName"], ticket["containerName"]), ("acct.blob.core.windows.net", "plant"))
+        self.assertEqual((ticket["hostName"], ticket["containerName"]), (host, "plant"))
         self.assertEqual(finish(device, ticket).status, 204)
-        self.assertEqual(notification_of(device)["blobUri"], f"https://acct.blob.core.windows.net/plant/{device.device_id}/a/b.log")
+        self.assertEqual(notification_of(device)["blobUri"], f"https://{host}/plant/{device.device_id}/a/b.log")
+        self.assertEqual(notification_of(device)["blobSizeInBytes"], 0)
         self.assertEqual(request(hub, "GET", url_of(ticket)).status, 404)
         self.assertEqual(hub.stop(), 0)
+
+    def test_a_back_end_deletes_files(self):
+        hub = world.new_hub("upload-delete", {"fileUpload": {"totalBytesMax": 150_000}})
+        hub.start()
+        device = world.device(hub)
+        ticket, other = begin(device, "one"), begin(device, "two")
+        self.assertEqual(blob(device, ticket, "PUT", body=bytes(100_000)).status, 201)
+
+        def url(access):
+            listed = rest(hub, "GET", f"/kyanite/v1/files?device={device.device_id}&access={access}", version=None)
+            parts = urllib.parse.urlsplit(listed.json[0]["url"])
+            return f"{parts.path}?{parts.query}", listed.json[0]["etag"]
+        target, etag = url("rd")
+        self.assertEqual(request(hub, "GET", url("d")[0]).status, 403)
+        self.assertEqual(request(hub, "DELETE", url("r")[0]).status, 403)
+        self.assertEqual(rest(hub, "GET", "/kyanite/v1/files?access=w", version=None).status, 400)
+        self.assertEqual(code_of(request(hub, "DELETE", target, headers={"If-Match": '"0x1"'})), "ConditionNotMet")
+        answer = request(hub, "DELETE", target, headers={"If-Match": f'"{etag}"', "x-ms-delete-snapshots": "include"})
+        self.assertEqual((answer.status, answer.headers["x-ms-delete-type-permanent"], answer.body), (202, "true", b""))
+        self.assertEqual(code_of(request(hub, "DELETE", target)), "BlobNotFound")
+        self.assertEqual(code_of(blob(device, ticket, "GET")), "BlobNotFound")
+        self.assertEqual(finish(device, ticket).error, "InvalidStorageEndpointOrBlob")
+        # Its room is free again, and it does not come back.
+        self.assertEqual(blob(device, other, "PUT", body=bytes(100_000)).status, 201)
+        hub.kill()
+        hub.start()
+        self.assertEqual([entry["blobName"] for entry in rest(hub, "GET", "/kyanite/v1/files", version=None).json], [other["blobName"]])
+        self.assertEqual(hub.stop(), 0)
+
+    def test_the_command_line(self):
+        hub = world.main()
+        device = world.device(hub)
+        content = os.urandom(5 << 20)  # more than one request of the client
+        self.assertEqual(blob(device, begin(device, "dir/big file"), "PUT", body=content).status, 201)
+        self.assertEqual(blob(device, begin(device, "empty"), "PUT", body=b"", Content_Length="0").status, 201)
+        name = f"{device.device_id}/dir/big file"
+
+        def kyanite(*arguments, status=0):
+            done = subprocess.run([world.program(), "file", *arguments, "--data", hub.info["dataDirectory"]], capture_output=True, timeout=60)
+            self.assertEqual(done.returncode, status, done.stderr)
+            return done.stdout
+        listed = [json.loads(line) for line in kyanite("list", "--device", device.device_id, "--json").splitlines()]
+        self.assertEqual([(entry["blobName"], entry["size"]) for entry in listed], [(name, len(content)), (f"{device.device_id}/empty", 0)])
+        self.assertIn(str(len(content)).encode(), kyanite("list", "--device", device.device_id))
+        self.assertEqual(kyanite("get", name, "-o", "-"), content)
+        target = world.folder("files") / "got"
+        kyanite("get", name, "-o", str(target))
+        self.assertEqual(target.read_bytes(), content)
+        kyanite("get", f"{device.device_id}/empty", "-o", str(target))
+        self.assertEqual(target.read_bytes(), b"")
+        kyanite("get", f"{device.device_id}/none", "-o", "-", status=1)
+        kyanite("delete", name)
+        kyanite("delete", name, status=1)
+        self.assertNotIn(b"big", kyanite("list", "--device", device.device_id))
 
     def test_switched_off(self):
         hub = world.new_hub("upload-off", {"fileUpload": {"enabled": False}})

@@ -155,6 +155,25 @@ class Jobs(unittest.TestCase):
             self.assertNotIn("secret", rest(hub, "GET", "/jobs").body.decode())
             self.assertEqual(hub.stop(), 0)
 
+    def test_configurations_move_with_the_fleet(self):
+        here, there = self.hub("here"), self.hub("there")
+        fill(here, 3)
+        body = {"id": "c", "content": {"deviceContent": {"properties.desired.c": 1}}, "targetCondition": "tags.n > 0", "priority": 3,
+                "metrics": {"queries": {"all": "SELECT deviceId FROM devices"}}}
+        self.assertEqual(rest(here, "PUT", "/configurations/c", body).status, 200)
+        exported = finished(here, create(here, type="export", outputBlobContainerUri=self.server.container(), includeConfigurations=True))
+        self.assertEqual((exported["status"], exported["includeConfigurations"], exported["configurationsBlobName"]),
+                         ("completed", True, "configurations.txt"))
+        job = {"type": "import", "inputBlobContainerUri": self.server.container(), "outputBlobContainerUri": self.server.container("log"),
+               "includeConfigurations": True}
+        self.assertEqual(finished(there, create(there, **job))["status"], "completed")
+        self.assertEqual(self.server.blobs["/account/log/importErrors.log"], b"")
+        kept = lambda hub: {key: rest(hub, "GET", "/configurations/c").json[key] for key in ("content", "targetCondition", "priority")}  # noqa: E731
+        self.assertEqual(kept(there), kept(here))
+        wait_for(lambda: rest(there, "GET", "/twins/unit-2").json["properties"]["desired"].get("c") == 1, "the configuration to be applied")
+        del self.server.blobs["/account/fleet/configurations.txt"]
+        self.assertEqual(create(there, **job).error, "BlobContainerValidationError")
+
     def test_keys_stay_at_home(self):
         hub = self.hub()
         fill(hub, 3)
@@ -251,6 +270,22 @@ class Jobs(unittest.TestCase):
 
 class Commands(unittest.TestCase):
     """`kyanite export` and `kyanite import`."""
+
+    def test_an_import_tries_again_what_a_busy_hub_refused(self):
+        hub = new_hub("busy-import", {"testControl": True})
+        hub.start(timeout=60)
+        self.addCleanup(hub.kill)
+        file = folder("busy") / "fleet.json"
+        file.write_text("".join(json.dumps({"id": f"b{number}"}) + "\n" for number in range(150)))
+        for status in (429, 503):
+            added = rest(hub, "POST", "/kyanite/v1/faults", {"kind": "httpError", "status": status, "routes": ["POST /devices"], "count": 1})
+            self.assertEqual(added.status, 200, added.body)
+        done = subprocess.run([program(), "import", str(file), "--data", hub.info["dataDirectory"]], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("trying again", done.stderr)
+        self.assertIn("150 items carried out, 0 refused", done.stderr)
+        self.assertEqual(rest(hub, "GET", "/kyanite/v1/faults").json["faults"], [])
+        self.assertEqual(hub.stop(), 0)
 
     def run_command(self, hub, *arguments, stdin="", expect=0):
         environment = {**os.environ, "KYANITE_DATA": str(hub.data)}

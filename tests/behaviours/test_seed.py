@@ -3,7 +3,7 @@ import json
 import subprocess
 import unittest
 
-from world import Device, folder, log_text, new_hub, program, rest
+from world import Device, folder, log_text, new_hub, program, rest, wait_for
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
@@ -41,6 +41,19 @@ class Seed(unittest.TestCase):
             self.assertEqual((twin["tags"], twin["properties"]["desired"]["interval"]), ({"hall": 3}, 30))
             modules = [module["moduleId"] for module in show(hub, "gate/modules")]
             self.assertEqual(sorted(modules), ["$edgeAgent", "$edgeHub", "filter"])
+            self.assertEqual(hub.stop(), 0)
+
+    def test_configurations_are_there_too(self):
+        fans = {"id": "fans", "content": {"deviceContent": {"properties.desired.fan": {"speed": 2}}}, "targetCondition": "tags.hall = 3",
+                "priority": 7}
+        _, hub = seeded_hub([fans, *FLEET])
+        with hub:
+            made = show(hub, "fans", "configurations")
+            self.assertEqual((made["priority"], made["targetCondition"]), (7, "tags.hall = 3"))
+            wait_for(lambda: show(hub, "pump", "twins")["properties"]["desired"].get("fan") == {"speed": 2}, "the fan")
+            hub.kill()
+            hub.start()
+            self.assertEqual(show(hub, "fans", "configurations")["etag"], made["etag"])
             self.assertEqual(hub.stop(), 0)
 
     def test_a_second_start_writes_nothing_and_keeps_keys(self):

@@ -29,7 +29,7 @@ void SimService::use(test::SimHub& hub) {
   hub_ = &hub;
   for (std::uint16_t shard = 0; shard < hub.shard_count(); ++shard) {
     services_.push_back(hub.services(shard));
-    const HubFacts facts{"sim", hub.loop.now(), hub.loop.wall_now(), 443};
+    const HubFacts facts{"sim", hub.loop.now(), hub.loop.wall_now(), {.https = 443}};
     routers_.push_back(
         std::make_unique<ApiRouter>(services_.back(), facts, hub.security_snapshot(), silent_));
   }

@@ -102,9 +102,9 @@ SimHub::SimHub(Options options)
     publish_faults(plan, std::move(published));
   });
   tests_ = std::make_unique<TestControl>(TestControl{*faults_});
-  jobs_ = std::make_unique<JobService>(executor(0), *router_, stores, twin_to_json);
+  jobs_ = std::make_unique<JobService>(executor(0), *router_, stores);
   jobs_->start();
-  configurations_ = std::make_unique<ConfigurationService>(executor(0), *router_, stores, twin_to_json);
+  configurations_ = std::make_unique<ConfigurationService>(executor(0), *router_, stores);
   configurations_->start();
   consumer_groups_ = std::make_unique<ConsumerGroups>(executor(0), stores.documents());
   consumer_groups_->start();

@@ -120,12 +120,14 @@ class SimHub {
   static std::string host() { return "hub.example.test"; }
   const AccessPolicy& policy(const std::string& name) const;
 
-  // Asks, runs the loop until it stands still, and gives the answer; internal when none came.
+  // Asks, runs the loop until it stands still, and gives the answer; timed_out when none came. Only within
+  // `patience` time passes.
   template <class T>
-  Result<T> ask(const std::function<void(Reply<T>)>& question) {
+  Result<T> ask(const std::function<void(Reply<T>)>& question, milliseconds patience = milliseconds(0)) {
     std::optional<Result<T>> answer;
     question(Reply<T>(executor(0), [&answer](Result<T> r) { answer = std::move(r); }));
     loop.run();
+    for (; !answer && patience > milliseconds(0); patience -= seconds(1)) loop.advance(seconds(1));
     return answer ? std::move(*answer) : Result<T>(Error(Errc::timed_out, "no answer"));
   }
 

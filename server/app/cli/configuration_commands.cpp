@@ -3,37 +3,27 @@
 
 #include "protocol/base/percent_encoding.h"
 #include "server/app/cli/commands.h"
-#include "server/app/cli/exit_codes.h"
-#include "server/app/cli/hub_target.h"
-#include "server/app/cli/rest_client.h"
+#include "server/app/cli/json_command.h"
 #include "server/app/first_start/files.h"
 
 // configuration: list, show, apply (create, or update what is there), delete. What is shown is JSON.
 namespace kyanite::cli {
 namespace {
 
-struct ConfigurationOptions {
-  std::shared_ptr<HubOptions> hub;
+struct ConfigurationOptions : JsonCommandOptions {
   std::string id;
   std::string file;
-  bool json = false;  // as is printed in any case
 
   std::string path() const { return "/configurations/" + percent_encode(id); }
 };
 using ConfigurationOptionsPtr = std::shared_ptr<ConfigurationOptions>;
 
-int print_configuration(const Result<Json>& answer) {
-  if (!answer) return fail(answer.error().detail);
-  std::printf("%s\n", answer->dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-  return kDone;
-}
-
 int list_configurations(const ConfigurationOptions&, RestClient& hub) {
-  return print_configuration(hub.ask_json("GET", "/configurations"));
+  return print_answer(hub.ask_json("GET", "/configurations"));
 }
 
 int show_configuration(const ConfigurationOptions& options, RestClient& hub) {
-  return print_configuration(hub.ask_json("GET", options.path()));
+  return print_answer(hub.ask_json("GET", options.path()));
 }
 
 // Of one that is there the content cannot change: the hub says nothing about it, so this does.
@@ -45,8 +35,7 @@ int apply_configuration(const ConfigurationOptions& options, RestClient& hub) {
   (*body)["id"] = options.id;
   const auto present = hub.ask("GET", options.path());
   if (!present) return fail(present.error().detail);
-  if (present->status == 404)
-    return print_configuration(hub.ask_json("PUT", options.path(), dump_json(*body)));
+  if (present->status == 404) return print_answer(hub.ask_json("PUT", options.path(), dump_json(*body)));
   if (present->status != 200) return fail(describe_refusal(*present));
   const Result<Json> changed =
       hub.ask_json("PUT", options.path(), dump_json(*body), {"If-Match: " + present->etag});
@@ -54,7 +43,7 @@ int apply_configuration(const ConfigurationOptions& options, RestClient& hub) {
       (*changed)["content"] != (*body)["content"]) {
     std::fprintf(stderr, "kyanite: the content of a configuration never changes; it stays as it was\n");
   }
-  return print_configuration(changed);
+  return print_answer(changed);
 }
 
 int delete_configuration(const ConfigurationOptions& options, RestClient& hub) {
@@ -65,34 +54,16 @@ int delete_configuration(const ConfigurationOptions& options, RestClient& hub) {
 
 using ConfigurationAction = int (*)(const ConfigurationOptions&, RestClient&);
 
-CLI::App& declare_configuration(CLI::App& group, const char* name, const char* description,
-                                const ConfigurationOptionsPtr& options, ConfigurationAction action,
-                                int& exit_code) {
-  CLI::App& command = *group.add_subcommand(name, description);
-  options->hub = add_hub_options(command);
-  command.add_flag("--json", options->json, "print JSON, as is done in any case");
-  command.callback([options, action, &exit_code] {
-    auto target = find_hub(*options->hub);
-    if (!target) {
-      exit_code = fail(target.error().detail);
-      return;
-    }
-    RestClient hub(std::move(*target));
-    exit_code = action(*options, hub);
-  });
-  return command;
-}
-
 }  // namespace
 
 void add_configuration_commands(CLI::App& app, int& exit_code) {
   CLI::App& group = *app.add_subcommand("configuration", "automatic configurations");
   group.require_subcommand(1);
   const auto make = [] { return std::make_shared<ConfigurationOptions>(); };
-  declare_configuration(group, "list", "list them", make(), list_configurations, exit_code);
+  declare_json_command(group, "list", "list them", make(), list_configurations, exit_code);
   const auto with_id = [&](const char* name, const char* description, ConfigurationAction action) {
     const auto options = make();
-    CLI::App& command = declare_configuration(group, name, description, options, action, exit_code);
+    CLI::App& command = declare_json_command(group, name, description, options, action, exit_code);
     command.add_option("CONFIGURATION", options->id, "configuration id")->required();
     return std::pair<CLI::App&, ConfigurationOptionsPtr>(command, options);
   };

@@ -31,8 +31,10 @@ std::string file_text(const Json& json, const char* name) {
   return member && member->is_string() ? member->get<std::string>() : std::string();
 }
 
-std::string files_path(const std::string& device, const std::string& after, std::size_t limit) {
+std::string files_path(const std::string& device, const std::string& after, std::size_t limit,
+                       const std::string& access = {}) {
   std::string path = "/kyanite/v1/files?limit=" + std::to_string(limit);
+  if (!access.empty()) path += "&access=" + access;
   if (!device.empty()) path += "&device=" + percent_encode(device);
   if (!after.empty()) path += "&after=" + percent_encode(after);
   return path;
@@ -61,12 +63,14 @@ int list_kept_files(const FileListOptions& options) {
   }
 }
 
+std::size_t path_in(const std::string& url) { return url.find('/', std::string_view("https://").size()); }
+
 // The first part of a name is its device's id.
-Result<Json> find_file(RestClient& hub, const std::string& name) {
+Result<Json> find_file(RestClient& hub, const std::string& name, const std::string& access) {
   const std::string device = name.substr(0, name.find('/'));
   std::string after;
   for (;;) {
-    auto page = hub.ask_json("GET", files_path(device, after, 1000));
+    auto page = hub.ask_json("GET", files_path(device, after, 1000, access));
     if (!page) return page;
     if (page->empty()) return Error(Errc::not_found, "the hub keeps no file " + name);
     for (const Json& file : *page) {
@@ -80,10 +84,10 @@ int get_kept_file(const FileGetOptions& options) {
   auto target = find_hub(*options.hub);
   if (!target) return fail(target.error().detail);
   RestClient hub(std::move(*target));
-  const auto file = find_file(hub, options.name);
+  const auto file = find_file(hub, options.name, "r");
   if (!file) return fail(file.error().detail);
   const std::string url = file_text(*file, "url");
-  const std::size_t path = url.find('/', std::string_view("https://").size());
+  const std::size_t path = path_in(url);
   const Json* size = find_member(*file, "size");
   if (path == std::string::npos || !size || !size->is_number_unsigned())
     return fail("the hub's list cannot be read");
@@ -105,6 +109,20 @@ int get_kept_file(const FileGetOptions& options) {
   return close() == 0 ? kDone : fail("cannot write " + options.output);
 }
 
+int delete_kept_file(const FileGetOptions& options) {
+  auto target = find_hub(*options.hub);
+  if (!target) return fail(target.error().detail);
+  RestClient hub(std::move(*target));
+  const auto file = find_file(hub, options.name, "d");
+  if (!file) return fail(file.error().detail);
+  const std::string url = file_text(*file, "url");
+  if (path_in(url) == std::string::npos) return fail("the hub's list cannot be read");
+  const auto answer =
+      hub.ask("DELETE", url.substr(path_in(url)), {}, {"If-Match: " + file_text(*file, "etag")});
+  if (!answer) return fail(answer.error().detail);
+  return answer->status == 202 ? kDone : fail("the hub answered " + std::to_string(answer->status));
+}
+
 }  // namespace
 
 void add_file_commands(CLI::App& app, int& exit_code) {
@@ -124,6 +142,12 @@ void add_file_commands(CLI::App& app, int& exit_code) {
   get_command->add_option("name", getting->name, "Name as `file list` shows it")->required();
   get_command->add_option("-o,--output", getting->output, "File to write, - for standard output")->required();
   get_command->callback([getting, &exit_code] { exit_code = get_kept_file(*getting); });
+
+  auto deleting = std::make_shared<FileGetOptions>();
+  CLI::App* delete_command = files->add_subcommand("delete", "Deletes a file from the hub");
+  deleting->hub = add_hub_options(*delete_command);
+  delete_command->add_option("name", deleting->name, "Name as `file list` shows it")->required();
+  delete_command->callback([deleting, &exit_code] { exit_code = delete_kept_file(*deleting); });
 }
 
 }  // namespace kyanite::cli

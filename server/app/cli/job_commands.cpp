@@ -1,20 +1,16 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
 #include "protocol/base/json_text.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/app/cli/commands.h"
-#include "server/app/cli/exit_codes.h"
-#include "server/app/cli/hub_target.h"
-#include "server/app/cli/rest_client.h"
+#include "server/app/cli/json_command.h"
 #include "server/app/first_start/files.h"
 
 // job: create-twin, create-method, show, list, cancel. All print JSON.
 namespace kyanite::cli {
 namespace {
 
-struct JobOptions {
-  std::shared_ptr<HubOptions> hub;
+struct JobOptions : JsonCommandOptions {
   std::string id;
   std::string condition = "*";
   std::string start;
@@ -27,17 +23,10 @@ struct JobOptions {
   int connect_seconds = 0;
   std::string type;
   std::string status;
-  bool json = false;  // as is printed in any case
 
   std::string path() const { return "/jobs/v2/" + percent_encode(id); }
 };
 using JobOptionsPtr = std::shared_ptr<JobOptions>;
-
-int print_job(const Result<Json>& answer) {
-  if (!answer) return fail(answer.error().detail);
-  std::printf("%s\n", answer->dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-  return kDone;
-}
 
 // The text of a JSON value given on the command line, or in a file.
 Result<std::string> job_value(const char* flag, const std::string& value) {
@@ -62,7 +51,7 @@ int put_job(const JobOptions& options, RestClient& hub, const char* type, const 
   if (!options.start.empty()) head["startTime"] = options.start;
   std::string body = dump_json(head);
   body.pop_back();
-  return print_job(hub.ask_json("PUT", options.path(), body + "," + work + "}"));
+  return print_answer(hub.ask_json("PUT", options.path(), body + "," + work + "}"));
 }
 
 int create_twin_job(const JobOptions& options, RestClient& hub) {
@@ -98,36 +87,30 @@ int create_method_job(const JobOptions& options, RestClient& hub) {
 }
 
 int show_job(const JobOptions& options, RestClient& hub) {
-  return print_job(hub.ask_json("GET", options.path()));
+  return print_answer(hub.ask_json("GET", options.path()));
 }
 
 int cancel_job(const JobOptions& options, RestClient& hub) {
-  return print_job(hub.ask_json("POST", options.path() + "/cancel"));
+  return print_answer(hub.ask_json("POST", options.path() + "/cancel"));
 }
 
 int list_jobs(const JobOptions& options, RestClient& hub) {
   std::string path = "/jobs/v2/query?jobType=" + percent_encode(options.type);
   path += "&jobStatus=" + percent_encode(options.status);
-  return print_job(hub.ask_json("GET", path, {}, {"x-ms-max-item-count: 1000"}));
-}
-
-using JobAction = int (*)(const JobOptions&, RestClient&);
-
-CLI::App& declare_job(CLI::App& group, const char* name, const char* description,
-                      const JobOptionsPtr& options, JobAction action, int& exit_code) {
-  CLI::App& command = *group.add_subcommand(name, description);
-  options->hub = add_hub_options(command);
-  command.add_flag("--json", options->json, "print JSON, as is done in any case");
-  command.callback([options, action, &exit_code] {
-    auto target = find_hub(*options->hub);
-    if (!target) {
-      exit_code = fail(target.error().detail);
-      return;
-    }
-    RestClient hub(std::move(*target));
-    exit_code = action(*options, hub);
-  });
-  return command;
+  Json all = Json::array();
+  std::string continuation;
+  do {
+    std::vector<std::string> headers{"x-ms-max-item-count: 1000"};
+    if (!continuation.empty()) headers.push_back("x-ms-continuation: " + continuation);
+    const Result<RestAnswer> page = hub.ask("GET", path, {}, headers);
+    if (!page) return fail(page.error().detail);
+    if (page->status != 200) return fail(describe_refusal(*page));
+    const Result<Json> jobs = parse_json(page->body);
+    if (!jobs || !jobs->is_array()) return fail("the hub answered with something that is no list of jobs");
+    for (const Json& job : *jobs) all.push_back(job);
+    continuation = page->continuation;
+  } while (!continuation.empty());
+  return print_answer(all);
 }
 
 void add_job_id(CLI::App& command, JobOptions& options) {
@@ -154,14 +137,14 @@ void add_job_commands(CLI::App& app, int& exit_code) {
   group.require_subcommand(1);
   const auto make = [] { return std::make_shared<JobOptions>(); };
   auto options = make();
-  CLI::App& twin = declare_job(group, "create-twin", "merge into twins, null deletes", options,
-                               create_twin_job, exit_code);
+  CLI::App& twin = declare_json_command(group, "create-twin", "merge into twins, null deletes", options,
+                                        create_twin_job, exit_code);
   add_job_flags(twin, *options);
   twin.add_option("--desired", options->desired, "desired properties: JSON, or @FILE")->type_name("JSON");
   twin.add_option("--tags", options->tags, "tags: JSON, or @FILE")->type_name("JSON");
   options = make();
-  CLI::App& method =
-      declare_job(group, "create-method", "call a direct method", options, create_method_job, exit_code);
+  CLI::App& method = declare_json_command(group, "create-method", "call a direct method", options,
+                                          create_method_job, exit_code);
   add_job_flags(method, *options);
   method.add_option("--method", options->method, "name of the method")->required()->type_name("NAME");
   method.add_option("--payload", options->payload, "JSON, or @FILE to read it from")->type_name("JSON");
@@ -172,12 +155,13 @@ void add_job_commands(CLI::App& app, int& exit_code) {
       ->type_name("S")
       ->capture_default_str();
   options = make();
-  add_job_id(declare_job(group, "show", "show one", options, show_job, exit_code), *options);
+  add_job_id(declare_json_command(group, "show", "show one", options, show_job, exit_code), *options);
   options = make();
-  add_job_id(declare_job(group, "cancel", "cancel one that has not begun", options, cancel_job, exit_code),
-             *options);
+  add_job_id(
+      declare_json_command(group, "cancel", "cancel one that has not begun", options, cancel_job, exit_code),
+      *options);
   options = make();
-  CLI::App& list = declare_job(group, "list", "list them", options, list_jobs, exit_code);
+  CLI::App& list = declare_json_command(group, "list", "list them", options, list_jobs, exit_code);
   list.add_option("--type", options->type, "scheduleUpdateTwin or scheduleDeviceMethod")->type_name("TYPE");
   list.add_option("--status", options->status, "only those with this status")->type_name("STATUS");
 }

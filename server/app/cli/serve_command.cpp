@@ -35,10 +35,13 @@ Result<void> become(Application::Successor& next) {
   if (next.change.snapshot.empty() && !seed_file.empty()) {
     Problems problems;
     next.options.seed = read_seed_file(seed_file, problems);
-    if (!problems.empty()) changed = Error(Errc::conflict, "the start file cannot be read again: " + to_text(problems));
+    if (!problems.empty())
+      changed = Error(Errc::conflict, "the start file cannot be read again: " + to_text(problems));
   }
-  if (changed) changed = change_store(next.directory.path(), next.change, next.options.settings.storage);
-  if (!changed) next.options.seed.clear();
+  if (changed)
+    changed = change_store(next.directory.path(), next.change, next.options.settings.storage,
+                           *next.options.empty_store);
+  if (!changed) next.options.seed = {};
   const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
   if (changed) {
     log::warning("store_changed", {{"snapshot", next.change.snapshot}, {"took_ms", took.count()}});
@@ -69,7 +72,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   }
   for (Problem& problem : check_listen_addresses(loaded.settings.listen))
     loaded.problems.push_back(std::move(problem));
-  std::vector<SeedItem> seed;
+  Seed seed;
   if (const auto& file = loaded.settings.seed_file; !file.empty())
     seed = read_seed_file(file, loaded.problems);
   if (!loaded.problems.empty()) {
@@ -82,12 +85,15 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
     log::warning("data_directory_closed",
                  {{"data", directory->path().string()}, {"reason", "other users could enter it"}});
   }
+  remove_unused_stores(directory->path());
   log::debug("settings", {{"effective", show_settings(loaded.settings).dump()}});
+  EmptyStore empty_store;
   Application::Options options{.settings = loaded.settings,
                                .reload_settings = [flags] { return load_from_process(flags); },
                                .seed = std::move(seed),
                                .started = started,
-                               .print_block = !quiet};
+                               .print_block = !quiet,
+                               .empty_store = &empty_store};
   int exit_code = kFailed;
   std::optional<Application::Successor> next(
       Application::Successor{StoreChange{}, std::move(options), std::move(*directory)});

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "protocol/base/json_text.h"
@@ -25,6 +26,8 @@ namespace kyanite::cli {
 namespace {
 
 constexpr std::size_t kRequestBytes = 768 * 1024;  // of one bulk request, about
+constexpr milliseconds kBusyPauseMax{5'000};
+constexpr std::chrono::minutes kBusyTimeMax{2};  // of one request
 constexpr std::size_t kArrayBytesMax = 256 * 1024 * 1024;
 
 struct TransferOptions {
@@ -126,7 +129,7 @@ class BulkSender {
     std::string body = "[";
     for (const std::string& item : items_) body += (body.size() > 1 ? "," : "") + item;
     body += "]";
-    const Result<RestAnswer> answer = hub_.ask("POST", "/devices", body);
+    const Result<RestAnswer> answer = ask_until_taken(body);
     if (!answer) return answer.error();
     const Result<Json> json = parse_json(answer->body);
     const Json* errors = json ? find_member(*json, "errors") : nullptr;
@@ -143,6 +146,19 @@ class BulkSender {
   std::uint64_t refused() const { return refused_; }
 
  private:
+  // A hub under pressure or at its rate refuses the whole request, which changes nothing.
+  Result<RestAnswer> ask_until_taken(const std::string& body) {
+    constexpr int kThrottled = 429, kBusy = 503;
+    const auto until = std::chrono::steady_clock::now() + kBusyTimeMax;
+    for (milliseconds pause{250};; pause = std::min<milliseconds>(2 * pause, kBusyPauseMax)) {
+      Result<RestAnswer> answer = hub_.ask("POST", "/devices", body);
+      const bool is_busy = answer && (answer->status == kThrottled || answer->status == kBusy);
+      if (!is_busy || std::chrono::steady_clock::now() + pause > until) return answer;
+      if (!std::exchange(told_busy_, true)) std::fprintf(stderr, "kyanite: the hub is busy, trying again\n");
+      std::this_thread::sleep_for(pause);
+    }
+  }
+
   static std::string text_of(const Json& error, const char* name) {
     const Json* member = find_member(error, name);
     return member && member->is_string() ? member->get<std::string>() : std::string();
@@ -165,6 +181,7 @@ class BulkSender {
   std::size_t bytes_ = 0;
   std::uint64_t taken_ = 0;
   std::uint64_t refused_ = 0;
+  bool told_busy_ = false;
 };
 
 Result<void> send_array(BulkSender& sender, std::string text, std::istream& in) {

@@ -1,11 +1,7 @@
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
 #include "protocol/base/percent_encoding.h"
-#include "server/app/cli/commands.h"
-#include "server/app/cli/exit_codes.h"
-#include "server/app/cli/hub_target.h"
-#include "server/app/cli/rest_client.h"
+#include "server/app/cli/json_command.h"
 #include "server/app/first_start/files.h"
 
 // twin: show, update (merge), replace. All print the whole twin as JSON.
@@ -42,12 +38,6 @@ Result<Json> section_of(const char* flag, const std::string& value) {
                  std::string(flag) + " must be a JSON object or null, or @FILE with one");
   }
   return json;
-}
-
-int print_answer(const Result<Json>& twin) {
-  if (!twin) return fail(twin.error().detail);
-  std::printf("%s\n", twin->dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-  return kDone;
 }
 
 int show(const TwinOptions& options, RestClient& hub) {

@@ -1,5 +1,5 @@
 'use strict';
-// The official Node service SDK, unmodified, over HTTPS: registry, bulk, queries, twins, methods, jobs and
+// The official Node service SDK, unmodified, over HTTPS (R113): registry, bulk, queries, twins, methods, jobs and
 // configurations. It can be told no CA: the tests run in a child process whose NODE_EXTRA_CA_CERTS names the hub's.
 const assert = require('node:assert');
 const { spawnSync } = require('node:child_process');

@@ -4,7 +4,7 @@ import hashlib
 import os
 
 import pytest
-from azure.core.exceptions import ResourceExistsError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient
 
 from device_sdk import make_client
@@ -58,3 +58,20 @@ def test_an_upload_that_failed_is_ended(hub, device, client):
     client.notify_blob_upload_status(info["correlationId"], False, 500, "the disk was full")
     told = [entry for entry in kyanite(hub, "/kyanite/v1/file-notifications?limit=1000") if entry["deviceId"] == device["deviceId"]]
     assert told == []
+
+
+def test_a_back_end_deletes_a_file_with_the_storage_client(hub, device, client):
+    info = client.get_storage_info_for_blob("gone.txt")
+    uploaded = blob_client(hub, info)
+    uploaded.upload_blob(b"gone")
+    with pytest.raises(HttpResponseError) as refused:
+        uploaded.delete_blob()  # the device's own signature does not reach so far
+    assert refused.value.status_code == 403
+    [listed] = kyanite(hub, f"/kyanite/v1/files?device={device['deviceId']}&access=rd")
+    blob = BlobClient.from_blob_url(listed["url"], connection_verify=hub.ca_file)
+    assert blob.download_blob().readall() == b"gone"
+    blob.delete_blob()
+    with pytest.raises(ResourceNotFoundError):
+        blob.delete_blob()
+    assert not blob.exists()
+    assert kyanite(hub, f"/kyanite/v1/files?device={device['deviceId']}") == []

@@ -1,4 +1,4 @@
-"""The official Python service SDK, unmodified, over HTTPS: registry, bulk, queries, twins, methods, jobs,
+"""The official Python service SDK, unmodified, over HTTPS (R114): registry, bulk, queries, twins, methods, jobs,
 configurations and digital twins. It trusts what REQUESTS_CA_BUNDLE names."""
 
 import json

@@ -169,6 +169,22 @@ TEST(Engine, DrainGivesTheCreditBack_B42) {
   EXPECT_TRUE(peer.take().empty());
 }
 
+TEST(Engine, ADrainThatMessagesUseUpIsToldOfToo_B42) {
+  Peer peer;
+  peer.opened();
+  const LinkId link = peer.receiver(0, 1);
+  peer.flow({.handle = 0, .delivery_count = 0, .link_credit = 2, .drain = true});
+  peer.engine.send(link, {.tag = "t", .settled = true}, "x");
+  EXPECT_TRUE(peer.take_of<Flow>().empty());
+  peer.engine.send(link, {.tag = "t", .settled = true}, std::string(100'000, 'y'));
+  const auto frames = peer.take();
+  const auto* flow = std::get_if<Flow>(&frames.back().performative);
+  ASSERT_NE(flow, nullptr);
+  EXPECT_TRUE(flow->drain);
+  EXPECT_EQ(flow->delivery_count, 2u);
+  EXPECT_EQ(flow->link_credit, 0u);
+}
+
 TEST(Engine, EchoIsAnsweredWithAFlow) {
   Peer peer;
   peer.opened();

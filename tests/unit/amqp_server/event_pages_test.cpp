@@ -10,7 +10,7 @@
 namespace kyanite::test {
 namespace {
 
-constexpr PartitionId kPartition{1};
+constexpr PartitionId kPagesPartition{1};
 
 class EventPagesTest : public testing::Test {
  protected:
@@ -19,14 +19,15 @@ class EventPagesTest : public testing::Test {
   void append(std::size_t count, std::size_t body_bytes = 4) {
     TelemetryBatch batch{&sink, {}};
     for (std::size_t i = 0; i < count; ++i) {
-      batch.appends.push_back(make_append(kPartition.value, "d1", 0, std::string(body_bytes, 'b'), false));
+      batch.appends.push_back(
+          make_append(kPagesPartition.value, "d1", 0, std::string(body_bytes, 'b'), false));
     }
     stores.telemetry().append(std::move(batch));
     loop.run();
   }
   EventPagePtr read(std::uint64_t from) {
     EventPagePtr page;
-    pages.read(kPartition, TelemetryOffset{from},
+    pages.read(kPagesPartition, TelemetryOffset{from},
                Reply<EventPagePtr>(shard, [&](const Result<EventPagePtr>& read) { page = *read; }));
     loop.run();
     return page;
@@ -59,7 +60,7 @@ TEST_F(EventPagesTest, readers_at_one_place_share_what_is_read_and_what_is_kept)
   append(10);
   std::vector<EventPagePtr> got;
   for (int reader = 0; reader < 3; ++reader) {
-    pages.read(kPartition, TelemetryOffset{0},
+    pages.read(kPagesPartition, TelemetryOffset{0},
                Reply<EventPagePtr>(shard, [&](const Result<EventPagePtr>& page) { got.push_back(*page); }));
   }
   loop.run();
@@ -67,9 +68,9 @@ TEST_F(EventPagesTest, readers_at_one_place_share_what_is_read_and_what_is_kept)
   EXPECT_EQ(got[0], got[1]);
   EXPECT_EQ(got[0], got[2]);
   EXPECT_EQ(pages.encoded_events(), 10u);
-  EXPECT_EQ(pages.find(kPartition, TelemetryOffset{0}), got[0]);
-  EXPECT_EQ(pages.find(kPartition, TelemetryOffset{9}), got[0]);
-  EXPECT_EQ(pages.find(kPartition, TelemetryOffset{10}), nullptr);
+  EXPECT_EQ(pages.find(kPagesPartition, TelemetryOffset{0}), got[0]);
+  EXPECT_EQ(pages.find(kPagesPartition, TelemetryOffset{9}), got[0]);
+  EXPECT_EQ(pages.find(kPagesPartition, TelemetryOffset{10}), nullptr);
   EXPECT_EQ(pages.find(PartitionId{0}, TelemetryOffset{0}), nullptr);
   EXPECT_EQ(pages.find(PartitionId{2}, TelemetryOffset{0}), nullptr);
 }
@@ -80,7 +81,7 @@ TEST_F(EventPagesTest, a_longer_page_takes_the_place_of_a_shorter_one) {
   append(5);
   const EventPagePtr longer = read(0);
   EXPECT_EQ(longer->events.size(), 6u);
-  EXPECT_EQ(pages.find(kPartition, TelemetryOffset{5}), longer);
+  EXPECT_EQ(pages.find(kPagesPartition, TelemetryOffset{5}), longer);
 }
 
 TEST_F(EventPagesTest, kept_pages_are_bounded_and_the_least_used_go_first) {
@@ -95,7 +96,7 @@ TEST_F(EventPagesTest, kept_pages_are_bounded_and_the_least_used_go_first) {
     EXPECT_LE(pages.kept_bytes(), 64u * 1024u);
   }
   ASSERT_GE(begins.size(), 3u);
-  EXPECT_EQ(pages.find(kPartition, begins.front()), nullptr);
+  EXPECT_EQ(pages.find(kPagesPartition, begins.front()), nullptr);
 }
 
 TEST_F(EventPagesTest, a_page_larger_than_all_that_may_be_kept_is_read_all_the_same) {

@@ -15,7 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::uint32_t kPartition = 2;
+constexpr std::uint32_t kReadPartition = 2;
 
 // A client with one session and a proven connection, which reads what comes as events by number.
 class EventsPeer {
@@ -45,7 +45,8 @@ class EventsPeer {
     amqp::Writer writer(source);
     writer.descriptor(0x28);
     writer.begin_list();
-    writer.string("iothub-ehub-hub/ConsumerGroups/" + group + "/Partitions/" + std::to_string(kPartition));
+    writer.string("iothub-ehub-hub/ConsumerGroups/" + group + "/Partitions/" +
+                  std::to_string(kReadPartition));
     for (int field = 1; field <= 6; ++field) writer.null();
     if (selector) {
       writer.begin_map();
@@ -145,7 +146,7 @@ class PartitionReceiverTest : public testing::Test {
   void append(std::size_t count, std::size_t body_bytes = 8) {
     TelemetryBatch batch{&sink, {}};
     for (std::size_t i = 0; i < count; ++i)
-      batch.appends.push_back(make_append(kPartition, "d1", 0, std::string(body_bytes, 'b'), false));
+      batch.appends.push_back(make_append(kReadPartition, "d1", 0, std::string(body_bytes, 'b'), false));
     hub.stores.telemetry().append(std::move(batch));
     hub.loop.run();
   }
@@ -181,7 +182,7 @@ TEST_F(PartitionReceiverTest, amqp_6_4_retention_overtakes_a_reader_which_goes_o
   peer.credit(10);
   EXPECT_EQ(peer.events(), numbers(0, 9));
   append(400);
-  hub.stores.trim({kPartition}, {800});
+  hub.stores.trim({kReadPartition}, {800});
   hub.observer.take();
   peer.credit(5000);
   // The rest of the page that it was in, then what is there still.
@@ -194,7 +195,7 @@ TEST_F(PartitionReceiverTest, amqp_6_4_retention_overtakes_a_reader_which_goes_o
 
 TEST_F(PartitionReceiverTest, an_offset_that_expired_goes_on_with_the_oldest_and_the_start_is_no_loss) {
   append(100);
-  hub.stores.trim({kPartition}, {40});
+  hub.stores.trim({kReadPartition}, {40});
   hub.observer.take();
   EventsPeer from_start(hub, shard);
   from_start.attach();

@@ -1,9 +1,11 @@
+#include "protocol/http/http_date.h"
 #include "server/api/blob_request.h"
 
 #include <gmock/gmock.h>
 
 #include "protocol/base/iso_time.h"
 #include "protocol/base/limits.h"
+#include "protocol/http/http_date.h"
 
 namespace kyanite::test {
 namespace {

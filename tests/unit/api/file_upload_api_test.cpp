@@ -133,5 +133,67 @@ TEST(FileUploadWithoutStorage, is_refused) {
   EXPECT_EQ(answer.error_name(), "DefaultStorageEndpointNotConfigured");
 }
 
+// An account of somebody else, as far as the hub asks it.
+struct AskedAccount final : BlobLookup {
+  void find(std::string name, Reply<BlobInfo> reply) override {
+    asked.push_back(std::move(name));
+    if (held) return waiting.push_back(std::move(reply));
+    reply(answer);
+  }
+  Result<BlobInfo> answer = Error(Errc::not_found);
+  bool held = false;
+  std::vector<std::string> asked;
+  std::vector<Reply<BlobInfo>> waiting;
+};
+
+TEST(FileUploadLookup, R102_an_account_says_whether_a_blob_is_there_and_how_large_it_is) {
+  AskedAccount account;
+  SimHub::Options options = with_account();
+  options.upload_storage->lookup = &account;
+  RestHub rest(options);
+  const IdentityRecord d1 = rest.hub.add(device("d1"));
+  rest.hub.loop.run();
+  const std::string token = rest.hub.token_of(d1);
+  const auto begin = [&] {
+    return rest.ask({"POST", "/devices/d1/files", R"({"blobName":"a"})", {}, token})
+        .json["correlationId"]
+        .get<std::string>();
+  };
+  const auto finish = [&](const std::string& id) {
+    return rest.ask({"POST", "/devices/d1/files/notifications/" + id, R"({"isSuccess":true})", {}, token});
+  };
+  const std::string id = begin();
+  EXPECT_EQ(finish(id).error_name(), "InvalidStorageEndpointOrBlob");
+  BlobInfo info;
+  info.bytes = 77;
+  info.modified = WallTime(seconds(1'000));
+  account.answer = info;
+  EXPECT_EQ(finish(id).status, 204);
+  EXPECT_EQ(account.asked, (std::vector<std::string>{"d1/a", "d1/a"}));
+  account.answer = Error(Errc::io_failed);  // nobody knows: the device is believed
+  EXPECT_EQ(finish(begin()).status, 204);
+  const Json told = rest.get("/kyanite/v1/file-notifications").json;
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[0]["blobSizeInBytes"], 77);
+  EXPECT_EQ(told[1]["blobSizeInBytes"], 0);
+  EXPECT_EQ(finish("unknown").error_name(), "InvalidFileUploadCorrelationId");
+  EXPECT_EQ(account.asked.size(), 3u);
+  // While the account thinks, others begin and end uploads.
+  account.held = true;
+  const std::string slow = begin();
+  const HttpRequest request =
+      rest.parse({"POST", "/devices/d1/files/notifications/" + slow, R"({"isSuccess":true})", {}, token});
+  int status = 0;
+  rest.router.handle(request, Reply<HttpResponse>(rest.hub.executor(0), [&](Result<HttpResponse> answer) {
+                       status = answer->status;
+                     }));
+  rest.hub.loop.run();
+  EXPECT_EQ(status, 0);
+  EXPECT_FALSE(begin().empty());
+  account.waiting.clear();  // a dropped question is no answer either
+  rest.hub.loop.run();
+  EXPECT_EQ(status, 204);
+}
+
 }  // namespace
 }  // namespace kyanite::test

@@ -101,5 +101,25 @@ TEST(JobApi, R104_R105_the_documents_of_jobs) {
   EXPECT_EQ(rest.ask({"GET", "/jobs/v2/j", {}, {}, "registryReadWrite"}).status, 401);
 }
 
+TEST(JobApi, R105_a_list_comes_in_pages_of_one_to_a_thousand) {
+  RestHub rest;
+  for (const char* id : {"a", "b", "c"})
+    ASSERT_EQ(rest.put(std::string("/jobs/v2/") + id, twin_body("")).status, 200);
+  const auto page = [&rest](const char* size, const std::string& token) {
+    return rest.ask(
+        {"GET", "/jobs/v2/query", {}, {{"x-ms-max-item-count", size}, {"x-ms-continuation", token}}});
+  };
+  const RestAnswer first = page("2", "");
+  EXPECT_EQ(first.json.size(), 2u);
+  const RestAnswer second = page("2", first.headers.at("x-ms-continuation"));
+  EXPECT_EQ(second.json.size(), 1u);
+  EXPECT_EQ(second.headers.count("x-ms-continuation"), 0u);
+  EXPECT_EQ(page("0", "").json.size(), 1u);
+  EXPECT_EQ(page("-1", "").json.size(), 1u);
+  EXPECT_EQ(page("5000", "").json.size(), 3u);
+  EXPECT_EQ(page("two", "").error_name(), "ArgumentInvalid");
+  EXPECT_EQ(page("2", "x").error_name(), "ArgumentInvalid");
+}
+
 }  // namespace
 }  // namespace kyanite::test

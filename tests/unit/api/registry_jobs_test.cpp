@@ -21,7 +21,8 @@ class RegistryJobsApi : public ::testing::Test {
 
   // As a hub does at its start.
   void start() {
-    jobs = std::make_unique<RegistryJobs>(rest.hub.executor(0), rest.hub.registry(0), rest.hub.stores, blobs);
+    jobs = std::make_unique<RegistryJobs>(rest.hub.executor(0), rest.hub.registry(0),
+                                          rest.hub.configurations(), rest.hub.stores, blobs);
     rest.services.registry_jobs = jobs.get();
     jobs->start();
     rest.hub.loop.run();
@@ -104,11 +105,68 @@ TEST_F(RegistryJobsApi, bad_lines_become_lines_of_the_errors) {
   EXPECT_EQ(rest.get("/twins/b").json["tags"]["k"], 1);
 }
 
+constexpr std::string_view kWithConfigurations = R"(,"includeConfigurations":true)";
+
+TEST_F(RegistryJobsApi, configurations_leave_and_come_in_a_blob_of_their_own) {
+  const char* const body =
+      R"({"content":{"deviceContent":{"properties.desired.a":1}},"targetCondition":"*","priority":3,"labels":{"k":"v"}})";
+  rest.ask({"PUT", "/configurations/c", body, {}});
+  rest.ask({"PUT", "/devices/d", "{}", {}});
+  const Json exported = job(export_to("out", std::string(kWithConfigurations)));
+  EXPECT_EQ(exported["status"], "completed");
+  EXPECT_EQ(exported["includeConfigurations"], true);
+  EXPECT_EQ(exported["configurationsBlobName"], "configurations.txt");
+  const std::string text = blobs.blobs["out/configurations.txt"];
+  ASSERT_EQ(lines(text).size(), 1u);
+  EXPECT_EQ(lines(text)[0]["id"], "c");
+  EXPECT_EQ(lines(text)[0]["importMode"], "createOrUpdateIfMatchETag");
+
+  rest.del("/configurations/c");
+  blobs.blobs["in/devices.txt"] = R"({"id":"new"})";
+  blobs.blobs["in/more.txt"] =
+      text + "\nnonsense\n" + R"({"id":"Bad","content":{}})" + "\n" +
+      R"({"id":"c","etag":"old","importMode":"createOrUpdateIfMatchETag","content":{"deviceContent":{}}})";
+  const RestAnswer created =
+      create(R"({"type":"import","inputBlobContainerUri":"in","outputBlobContainerUri":"out",)"
+             R"("includeConfigurations":true,"configurationsBlobName":"more.txt"})");
+  EXPECT_EQ(job(created)["status"], "completed");
+  const Json made = rest.get("/configurations/c").json;
+  EXPECT_EQ(made["priority"], 3);
+  EXPECT_EQ(made["labels"]["k"], "v");
+  rest.hub.loop.run();
+  EXPECT_EQ(rest.get("/twins/new").json["properties"]["desired"]["a"], 1);
+  const std::vector<Json> errors = lines(blobs.blobs["out/importErrors.log"]);
+  ASSERT_EQ(errors.size(), 3u);
+  EXPECT_EQ(errors[1]["id"], "Bad");
+  EXPECT_EQ(errors[2]["id"], "c");
+  EXPECT_EQ(errors[2]["errorCode"], 412001);
+}
+
+TEST_F(RegistryJobsApi, configurations_that_cannot_be_read_are_told_at_once) {
+  blobs.blobs["in/devices.txt"] = "";
+  const std::string begin =
+      R"({"type":"import","inputBlobContainerUri":"in","outputBlobContainerUri":"out","includeConfigurations":true)";
+  EXPECT_EQ(create(begin + "}").error_name(), "BlobContainerValidationError");
+  blobs.blobs["in/configurations.txt"] = std::string(kImportLineBytesMax + 1, ' ');
+  EXPECT_EQ(job(create(begin + "}"))["status"], "failed");
+  EXPECT_EQ(create(begin + R"(,"configurationsBlobName":"devices.txt"})").error_name(), "ArgumentInvalid");
+  blobs.fail_append = "out/configurations.txt";
+  EXPECT_EQ(job(export_to("out", std::string(kWithConfigurations)))["status"], "failed");
+}
+
+TEST_F(RegistryJobsApi, busy_readers_do_not_make_the_hub_forget_its_jobs) {
+  const RestAnswer created = export_to("out");
+  rest.hub.stores.faults.busy_reads = 1;
+  start();
+  rest.hub.loop.advance(seconds(1));
+  EXPECT_EQ(job(created)["status"], "completed");
+}
+
 TEST_F(RegistryJobsApi, what_the_hub_is_too_busy_for_is_tried_again) {
   std::string outcome;
   const auto input = blobs.input_of("{\"id\":\"a\"}\n{\"id\":\"a\",\"moduleId\":\"m\"}\n");
   const auto run = std::make_shared<RegistryImport>(
-      rest.hub.executor(0), rest.hub.registry(0), input, blobs.output_of("errors"),
+      rest.hub.executor(0), rest.hub.registry(0), input, blobs.output_of("errors"), std::string(),
       TransferHooks{.progress = [](unsigned) {},
                     .done = [&outcome](const Result<void>& done) { outcome = done ? "done" : "failed"; }});
   rest.hub.stores.set_pressure(StorePressure::queue_full);
@@ -201,7 +259,7 @@ TEST_F(RegistryJobsApi, requests_that_ask_for_what_is_not_there) {
         R"({"type":"export","outputBlobContainerUri":7})",
         R"({"type":"export","outputBlobContainerUri":"out","outputBlobName":"../x"})",
         R"({"type":"export","outputBlobContainerUri":"out","storageAuthenticationType":"IdentityBased"})",
-        R"({"type":"export","outputBlobContainerUri":"out","includeConfigurations":true})", "[]"}) {
+        R"({"type":"export","outputBlobContainerUri":"out","includeConfigurations":1})", "[]"}) {
     EXPECT_EQ(create(body).error_name(), "ArgumentInvalid") << body;
   }
   EXPECT_EQ(create("{").error_name(), "IotHubFormatError");

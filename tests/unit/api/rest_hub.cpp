@@ -25,7 +25,7 @@ void RestHub::Observer::on_answered(const RequestOutcome& outcome) {
 RestHub::RestHub(SimHub::Options options)
     : hub(std::move(options)),
       services(hub.services(0)),
-      router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now()},
+      router(services, {"1.2.3", hub.executor(0).now(), hub.executor(0).wall_now(), {}},
              std::make_shared<const HubSecurity>(hub.security()), observer) {
   services.tests = &hub.tests();
   hub.on_clock_shift = [this](milliseconds shift) { router.set_clock_shift(shift); };
@@ -55,10 +55,10 @@ HttpRequest RestHub::parse(const RestRequest& request) {
   return parsed;
 }
 
-RestAnswer RestHub::ask(RestRequest request) {
+RestAnswer RestHub::ask(RestRequest request, milliseconds patience) {
   const HttpRequest parsed = parse(request);
-  Result<HttpResponse> result =
-      hub.ask<HttpResponse>([&](Reply<HttpResponse> reply) { router.handle(parsed, std::move(reply)); });
+  Result<HttpResponse> result = hub.ask<HttpResponse>(
+      [&](Reply<HttpResponse> reply) { router.handle(parsed, std::move(reply)); }, patience);
   RestAnswer answer;
   if (!result) return answer;
   answer.status = result->status;

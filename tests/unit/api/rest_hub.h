@@ -46,7 +46,8 @@ class RestHub {
   HubServices services;
   ApiRouter router;
 
-  RestAnswer ask(RestRequest request);
+  // `patience`: time that may pass until there is an answer.
+  RestAnswer ask(RestRequest request, milliseconds patience = milliseconds(0));
   RestAnswer get(std::string target) { return ask({"GET", std::move(target), {}, {}}); }
   RestAnswer put(std::string target, std::string body, std::string if_match = {});
   RestAnswer del(std::string target, std::string if_match = "*");

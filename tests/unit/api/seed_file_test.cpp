@@ -41,6 +41,15 @@ TEST(SeedFile, has_devices_before_modules) {
               ElementsAre("1 b/", "1 a/", "1 a/m", "1 a/l"));
 }
 
+TEST(SeedFile, holds_configurations_each_once) {
+  const std::string one = R"({"id":"c","content":{"deviceContent":{}},"importMode":"createOrUpdate"})";
+  EXPECT_EQ(parse_seed_file(one).configurations.size(), 1u);
+  EXPECT_THAT(problems(one + "\n" + one),
+              ElementsAre("line 2 of configuration c is listed already in line 1"));
+  EXPECT_THAT(problems(R"({"id":"c","content":{"deviceContent":{}},"importMode":"delete"})"),
+              ElementsAre(testing::StartsWith("line 1 is no configuration: importMode")));
+}
+
 TEST(SeedFile, tells_all_that_is_wrong_at_once) {
   EXPECT_THAT(
       problems("{\"id\":\"a b\"}\n"
@@ -50,12 +59,12 @@ TEST(SeedFile, tells_all_that_is_wrong_at_once) {
                "{\"deviceId\":\"e\"}\n"
                "{\"id\":\"f\",\"tags\":{\"a\":[null]}}\n"
                "{\"id\":\"ok\",\"importMode\":\"create\"}\n"
-               "{\"configuration\":{\"id\":\"c\"}}\n"),
+               "{\"id\":\"c\",\"content\":{}}\n"),
       ElementsAre(testing::StartsWith("line 1 of a b: a device id has"), "line 2 is no item: not valid JSON",
                   "line 4 of d has the importMode delete",
                   "line 5 is no item: an item names its device with id, not deviceId",
                   testing::StartsWith("line 6 of f: tags.a"), "line 7 of ok is listed already in line 3",
-                  "line 8 is a configuration, which a start file cannot hold"));
+                  testing::StartsWith("line 8 is no configuration: content has exactly one of")));
 }
 
 TEST(SeedFile, shows_where_an_array_breaks) {

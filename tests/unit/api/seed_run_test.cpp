@@ -18,7 +18,8 @@ class Seed : public ::testing::Test {
     EXPECT_THAT(file.problems, IsEmpty());
     return rest.hub
         .ask<SeedOutcome>([&](Reply<SeedOutcome> reply) {
-          apply_seed(rest.hub.executor(0), rest.hub.registry(0), std::move(file.items), std::move(reply));
+          apply_seed(rest.hub.executor(0), rest.hub.registry(0), rest.hub.configurations(), std::move(file),
+                     std::move(reply));
         })
         .value();
   }
@@ -54,6 +55,25 @@ TEST_F(Seed, a_second_start_writes_nothing) {
   std::vector<Json> after{device("edge"),         device("x"), device("k"), twin("edge"),
                           twin("edge/modules/m"), twin("k")};
   EXPECT_EQ(before, after);
+}
+
+TEST_F(Seed, configurations_are_made_updated_and_left_alone) {
+  const auto file = [](const char* more) {
+    return std::string(
+               R"([{"id":"c","content":{"deviceContent":{"properties.desired.a":1}},"targetCondition":"*")") +
+           more + R"(},{"id":"d"}])";
+  };
+  EXPECT_EQ(told(file("")), "2/0/0");
+  rest.hub.loop.run();
+  EXPECT_EQ(twin("d")["properties"]["desired"]["a"], 1);
+  const Json before = rest.get("/configurations/c").json;
+  EXPECT_EQ(told(file("")), "0/0/2");
+  EXPECT_EQ(rest.get("/configurations/c").json["etag"], before["etag"]);
+  EXPECT_EQ(told(file(R"(,"priority":4)")), "0/1/1");
+  EXPECT_EQ(rest.get("/configurations/c").json["priority"], 4);
+  EXPECT_EQ(told(file(R"(,"priority":5,"importMode":"create")")), "0/0/2");
+  EXPECT_THAT(told(R"({"id":"c","content":{"deviceContent":{"properties.desired.a":2}}})"),
+              testing::StartsWith("0/0/0 line 1 of configuration c: "));
 }
 
 TEST_F(Seed, what_an_item_does_not_name_stays) {

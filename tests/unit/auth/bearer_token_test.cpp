@@ -143,6 +143,18 @@ TEST_F(BearerToken, the_key_must_be_the_one_that_is_named_and_of_the_issuer) {
   EXPECT_NE(why(stranger.sign({{"alg", "RS256"}}, claims())), "accepted");
 }
 
+TEST_F(BearerToken, a_key_that_is_not_known_is_told_from_one_that_is) {
+  EXPECT_FALSE(names_unknown_key(rsa.sign(head("RS256", "r"), claims()), &keys));
+  EXPECT_FALSE(names_unknown_key(stranger.sign(head("RS256", "r"), claims()), &keys));
+  EXPECT_TRUE(names_unknown_key(stranger.sign(head("RS256", "new"), claims()), &keys));
+  EXPECT_FALSE(names_unknown_key(stranger.sign({{"alg", "RS256"}}, claims()), &keys)) << "it names none";
+  EXPECT_TRUE(names_unknown_key(rsa.sign(head("RS256", "r"), claims()), nullptr));
+  for (const char* rubbish : {"", ".", "a.b.c", "bm8.x.y", "e30", "W10.x.y"}) {
+    EXPECT_FALSE(names_unknown_key(rubbish, nullptr)) << rubbish;
+  }
+  EXPECT_FALSE(names_unknown_key(std::string(20'000, 'a') + ".x.y", nullptr));
+}
+
 TEST_F(BearerToken, a_changed_byte_is_found) {
   const std::string token = ec.sign(head("ES256", "e"), claims());
   for (std::size_t at = 0; at < token.size(); at += 3) {

@@ -1,12 +1,7 @@
 #include "server/hub/configuration_service.h"
 
-#include <gtest/gtest.h>
-#include <algorithm>
-
-#include <memory>
-
 #include "protocol/base/limits.h"
-#include "tests/support/sim_hub.h"
+#include "tests/support/restarting_hub.h"
 
 namespace kyanite::test {
 namespace {
@@ -21,21 +16,8 @@ ConfigurationRecord made_configuration(std::string id, int value, std::int64_t p
   return record;
 }
 
-class ConfigurationServiceTest : public ::testing::Test {
+class ConfigurationServiceTest : public RestartingHubTest {
  protected:
-  void SetUp() override { start(); }
-
-  void start() {
-    SimHub::Options options;
-    options.machine = &machine_;
-    hub_ = std::make_unique<SimHub>(std::move(options));
-  }
-  void crash() {
-    machine_.stores.crash();
-    hub_.reset();
-    machine_.stores.crash();
-    start();
-  }
   Result<ConfigurationView> put(ConfigurationRecord record, std::optional<IfMatch> if_match = std::nullopt) {
     return hub_->ask<ConfigurationView>([&](Reply<ConfigurationView> reply) {
       hub_->configurations().put(std::move(record), std::move(if_match), std::move(reply));
@@ -52,20 +34,40 @@ class ConfigurationServiceTest : public ::testing::Test {
         .value()
         .counts.value();
   }
-  const TwinRecord& twin(const std::string& id) const {
-    return machine_.stores.committed().twins.at(device(id));
-  }
   // "desired configurations"
   std::string story(const std::string& id) const { return twin(id).desired + " " + twin(id).configurations; }
-  std::size_t documents() const {
-    const auto& all = machine_.stores.committed().documents;
-    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const auto& row) {
-      return row.first.first == Collection::configurations;
-    }));
+  // Of the twins of a device and its modules: who wrote the desired properties, "" for nobody.
+  std::string writer(const Identity& id) const {
+    const Result<TwinMetadata> metadata = TwinMetadata::decode(twin(id).desired_metadata);
+    return metadata && metadata->last.author ? metadata->last.author->id : std::string();
   }
-
-  SimMachine machine_;
-  std::unique_ptr<SimHub> hub_;
+  void update(const Identity& id, std::optional<Json> tags, std::optional<Json> desired = std::nullopt) {
+    UpdateTwin update;
+    update.identity = id;
+    update.tags = std::move(tags);
+    update.desired = std::move(desired);
+    ASSERT_TRUE(hub_->ask<TwinView>([&](Reply<TwinView> reply) {
+      update.reply = std::move(reply);
+      hub_->registry().update_twin(std::move(update));
+    }));
+    machine_.loop.run();
+  }
+  void report(const Identity& id, const char* patch) {
+    PatchReported message;
+    message.identity = id;
+    message.patch = parse_json(patch).value();
+    ASSERT_TRUE(hub_->ask<std::uint64_t>([&](Reply<std::uint64_t> reply) {
+      message.reply = std::move(reply);
+      hub_->router().send(std::move(message));
+    }));
+    machine_.loop.run();
+  }
+  void add_edge(const std::string& id) {
+    IdentityRecord edge = wanted(device(id));
+    edge.iot_edge = true;
+    ASSERT_TRUE(hub_->put(edge));
+    machine_.loop.run();
+  }
 };
 
 TEST_F(ConfigurationServiceTest, every_twin_is_judged_after_a_change) {
@@ -83,7 +85,7 @@ TEST_F(ConfigurationServiceTest, every_twin_is_judged_after_a_change) {
   ASSERT_TRUE(erase("low"));
   machine_.loop.run();
   EXPECT_EQ(story("a"), R"({"a":1} )");
-  EXPECT_EQ(documents(), 0u);  // nor the mark of the sweep
+  EXPECT_EQ(documents(Collection::configurations), 0u);  // nor the mark of the sweep
 }
 
 TEST_F(ConfigurationServiceTest, a_twin_that_is_so_already_is_not_written) {
@@ -134,27 +136,163 @@ TEST_F(ConfigurationServiceTest, a_full_twin_is_targeted_only) {
   for (int i = 0; i < 7; ++i) {
     large.content["deviceContent"]["properties.desired.k" + std::to_string(i)] = std::string(4000, 'x');
   }
-  UpdateTwin update;
-  update.identity = device("a");
-  update.desired = Json{{"own", Json::object()}};
-  for (int i = 0; i < 3; ++i) (*update.desired)["own"]["k" + std::to_string(i)] = std::string(3000, 'x');
-  ASSERT_TRUE(hub_->ask<TwinView>([&](Reply<TwinView> reply) {
-    update.reply = std::move(reply);
-    hub_->registry().update_twin(std::move(update));
-  }));
+  Json own = Json::object();
+  for (int i = 0; i < 3; ++i) own["own"]["k" + std::to_string(i)] = std::string(3000, 'x');
+  update(device("a"), std::nullopt, std::move(own));
   ASSERT_TRUE(put(std::move(large)));
   machine_.loop.run();
   EXPECT_EQ(twin("a").configurations, R"({"c":{"status":"Targeted"}})");
   EXPECT_EQ(twin("a").desired_version, 2u);
 }
 
+TEST_F(ConfigurationServiceTest, readers_wait_for_what_is_stored) {
+  hub_->add(device("a"));
+  ASSERT_TRUE(put(made_configuration("c", 1)));
+  machine_.stores.faults.busy_reads = 12;  // all who read at the start get some
+  crash();
+  std::optional<Result<ConfigurationView>> answer;
+  hub_->configurations().get(
+      "c", Reply<ConfigurationView>(hub_->executor(0),
+                                    [&](Result<ConfigurationView> view) { answer = std::move(view); }));
+  machine_.loop.run();
+  EXPECT_FALSE(answer);
+  machine_.loop.advance(seconds(9));
+  ASSERT_TRUE(answer && *answer);
+  EXPECT_EQ((*answer)->counts->applied, 1u);
+}
+
+TEST_F(ConfigurationServiceTest, what_a_configuration_wrote_carries_its_name) {
+  hub_->add(device("a"));
+  update(device("a"), std::nullopt, parse_json(R"({"own":1})").value());
+  ConfigurationRecord high = made_configuration("high", 1, 9);
+  high.content = parse_json(R"({"deviceContent":{"properties.desired.fan.speed":5}})").value();
+  ConfigurationRecord low = made_configuration("low", 1, 1);
+  low.content = parse_json(R"({"deviceContent":{"properties.desired.fan":{"speed":1,"mode":"a"}}})").value();
+  ASSERT_TRUE(put(high));
+  ASSERT_TRUE(put(low));
+  machine_.loop.run();
+  const Json metadata = TwinMetadata::decode(twin("a").desired_metadata).value().to_json();
+  EXPECT_EQ(metadata["$lastUpdatedBy"], "low");  // it wrote last
+  EXPECT_EQ(metadata["fan"]["speed"]["$lastUpdatedBy"], "high");
+  EXPECT_EQ(metadata["fan"]["mode"]["$lastUpdatedBy"], "low");
+  EXPECT_EQ(metadata["fan"]["mode"]["$lastUpdatedByDigest"], content_digest(low.content));
+  EXPECT_FALSE(metadata["own"].contains("$lastUpdatedBy"));
+  update(device("a"), std::nullopt, parse_json(R"({"own":2})").value());
+  EXPECT_EQ(writer(device("a")), "");
+}
+
+ConfigurationRecord deployment(std::string id, std::int64_t priority, const char* modules,
+                               std::string condition = "*") {
+  ConfigurationRecord record;
+  record.id = std::move(id);
+  record.priority = priority;
+  record.content["modulesContent"] = parse_json(modules).value();
+  record.target_condition = std::move(condition);
+  return record;
+}
+constexpr const char* kBase =
+    R"({"$edgeAgent":{"properties.desired":{"modules":{"a":{"image":"a:1"}}}},"a":{"properties.desired":{"x":1}}})";
+constexpr const char* kLayer =
+    R"({"$edgeAgent":{"properties.desired.modules.b":{"image":"b:1"}},)"
+    R"("a":{"properties.desired.layer":{"y":2}},"b":{"properties.desired":{"z":3}}})";
+
+TEST_F(ConfigurationServiceTest, layers_are_merged_over_the_deployment_below_them) {
+  add_edge("e");
+  ASSERT_TRUE(put(deployment("layer", 5, kLayer)));
+  machine_.loop.run();
+  EXPECT_EQ(twin("e").configurations, R"({"layer":{"status":"Targeted"}})");  // there is nothing below it
+  ASSERT_TRUE(put(deployment("base", 1, kBase)));
+  machine_.loop.run();
+  EXPECT_EQ(twin("e").configurations, R"({"layer":{"status":"Applied"},"base":{"status":"Applied"}})");
+  EXPECT_EQ(twin(module("e", "$edgeAgent")).desired,
+            R"({"modules":{"a":{"image":"a:1"},"b":{"image":"b:1"}}})");
+  EXPECT_EQ(twin(module("e", "a")).desired, R"({"x":1,"layer":{"y":2}})");
+  EXPECT_EQ(twin(module("e", "b")).desired, R"({"z":3})");
+  EXPECT_EQ(writer(module("e", "b")), "layer");
+  ASSERT_TRUE(erase("layer"));
+  machine_.loop.run();
+  EXPECT_EQ(twin(module("e", "$edgeAgent")).desired, R"({"modules":{"a":{"image":"a:1"}}})");
+  EXPECT_EQ(twin(module("e", "a")).desired, R"({"x":1})");
+  EXPECT_FALSE(machine_.stores.committed().twins.contains(module("e", "b")));
+}
+
+// However what happens at once is interleaved, the modules are those of the deployment that counts in the
+// end.
+TEST_F(ConfigurationServiceTest, deployments_that_follow_one_another_quickly_do_not_mix) {
+  constexpr const char* kOther =
+      R"({"$edgeAgent":{"properties.desired":{"modules":{}}},"a":{"properties.desired":{"x":2}},"c":{}})";
+  for (std::size_t seed = 0; seed < 60; ++seed) {
+    begin_anew();
+    add_edge("e");
+    machine_.loop.shuffle(seed);
+    const auto begin = [&](ConfigurationRecord record) {
+      hub_->configurations().put(std::move(record), std::nullopt,
+                                 Reply<ConfigurationView>(hub_->executor(0), [](const auto&) {}));
+      machine_.loop.run_some(seed * 2);
+    };
+    begin(deployment("low", 1, kBase));
+    begin(deployment("high", 5, kOther));
+    hub_->configurations().erase("high", std::nullopt, Reply<void>(hub_->executor(0), [](const auto&) {}));
+    machine_.loop.run_some(seed);
+    if (seed % 2 == 0) begin(deployment("again", 5, kOther));
+    machine_.loop.advance(seconds(5));
+    machine_.loop.run();
+    ASSERT_EQ(twin(module("e", "a")).desired, seed % 2 == 0 ? R"({"x":2})" : R"({"x":1})") << seed;
+    ASSERT_EQ(machine_.stores.committed().twins.contains(module("e", "c")), seed % 2 == 0) << seed;
+  }
+}
+
+TEST_F(ConfigurationServiceTest, agents_tell_whether_a_deployment_went_well) {
+  for (const char* id : {"e1", "e2", "e3"}) add_edge(id);
+  ASSERT_TRUE(put(deployment("c", 1, kBase)));
+  machine_.loop.run();
+  EXPECT_EQ(twin(module("e1", "$edgeAgent")).configurations, R"({"c":{"status":"Applied"}})");
+  report(module("e1", "$edgeAgent"), R"({"lastDesiredVersion":2,"lastDesiredStatus":{"code":200}})");
+  report(module("e2", "$edgeAgent"), R"({"lastDesiredVersion":2,"lastDesiredStatus":{"code":400}})");
+  report(module("e3", "$edgeAgent"), R"({"lastDesiredVersion":1,"lastDesiredStatus":{"code":200}})");
+  const ConfigurationCounts found = counts("c");
+  EXPECT_EQ(found.targeted, 3u);
+  EXPECT_EQ(found.applied, 3u);
+  EXPECT_EQ(found.reported_successful, 1u);
+  EXPECT_EQ(found.reported_failed, 1u);
+}
+
+TEST_F(ConfigurationServiceTest, a_device_that_leaves_a_deployment_keeps_its_modules_and_says_nothing_of_it) {
+  add_edge("e");
+  update(device("e"), parse_json(R"({"on":true})").value());
+  ASSERT_TRUE(put(deployment("c", 1, kBase, "tags.on = true")));
+  machine_.loop.run();
+  update(device("e"), parse_json(R"({"on":false})").value());
+  EXPECT_EQ(twin("e").configurations, "");
+  EXPECT_EQ(twin(module("e", "$edgeAgent")).configurations, "");
+  EXPECT_EQ(twin(module("e", "a")).configurations, "");
+  EXPECT_EQ(twin(module("e", "a")).desired, R"({"x":1})");
+  update(device("e"), parse_json(R"({"on":true})").value());
+  EXPECT_EQ(twin(module("e", "a")).configurations, R"({"c":{"status":"Applied"}})");
+  crash();
+  machine_.loop.run();
+  ASSERT_TRUE(erase("c"));
+  machine_.loop.run();
+  EXPECT_EQ(twin(module("e", "a")).configurations, "");
+}
+
+TEST_F(ConfigurationServiceTest, a_device_that_becomes_an_edge_device_is_judged) {
+  hub_->add(device("e"));
+  ASSERT_TRUE(put(deployment("c", 1, kBase)));
+  machine_.loop.run();
+  EXPECT_EQ(twin("e").configurations, "");
+  IdentityRecord edge = hub_->get(device("e")).value().record;
+  edge.iot_edge = true;
+  ASSERT_TRUE(hub_->put(edge, IfMatch{true, {}}));
+  machine_.loop.run();
+  EXPECT_EQ(twin("e").configurations, R"({"c":{"status":"Applied"}})");
+  EXPECT_EQ(twin(module("e", "a")).desired, R"({"x":1})");
+}
+
 // A crash after every number of steps: in the end every twin is as the configurations want it.
 TEST_F(ConfigurationServiceTest, a_crash_at_any_step_leaves_no_twin_behind) {
   for (std::size_t steps = 0; steps < 150; ++steps) {
-    machine_.stores.crash();
-    hub_.reset();
-    machine_.stores.disk() = {};
-    start();
+    begin_anew();
     for (const char* id : {"a", "b", "c"}) hub_->add(device(id));
     ASSERT_TRUE(put(made_configuration("low", 1, 1)));
     machine_.loop.run();
@@ -169,10 +307,7 @@ TEST_F(ConfigurationServiceTest, a_crash_at_any_step_leaves_no_twin_behind) {
     machine_.loop.run_some(steps);
     crash();
     machine_.loop.run();
-    std::size_t known = 0;
-    for (const auto& [key, value] : machine_.stores.committed().documents) {
-      known += key.first == Collection::configurations;
-    }
+    const std::size_t known = documents(Collection::configurations);
     for (const char* id : {"a", "b", "c"}) {
       const std::string expected =
           removes      ? (known == 0 ? R"({"a":1} )" : R"({"a":1} {"low":{"status":"Applied"}})")

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "protocol/twin/twin_merge.h"
+
 namespace kyanite {
 namespace {
 
@@ -24,7 +26,9 @@ std::string judged(const std::vector<ConfigurationRecord>& records, const Identi
                    const char* tags = "{}", const char* reported = "{}") {
   const auto verdict =
       ConfigurationSet(records).judge(id, false, parse_json(tags).value(), parse_json(reported).value());
-  std::string text = dump_json(verdict.desired);
+  Json desired = Json::object();
+  for (const TwinContribution& part : verdict.contributions) merge_patch(desired, part.desired);
+  std::string text = dump_json(desired);
   for (const auto& [name, status] : members_of(verdict.statuses)) {
     text += " " + name + ":" + status["status"].get<std::string>();
   }
@@ -74,7 +78,7 @@ TEST(ConfigurationSet, of_deployments_one_counts_for_an_edge_device) {
   const char* content = R"({"modulesContent":{"$edgeAgent":{"properties.desired":{}}}})";
   const ConfigurationSet set({configuration("low", 1, content), configuration("high", 2, content)});
   const auto edge = set.judge({"d", {}}, true, Json::object(), Json::object());
-  EXPECT_EQ(edge.deployment, "high");
+  EXPECT_EQ(edge.deployments, std::vector<std::string>{"high"});
   EXPECT_EQ(dump_json(edge.statuses), R"({"high":{"status":"Applied"},"low":{"status":"Targeted"}})");
   EXPECT_TRUE(set.judge({"d", {}}, false, Json::object(), Json::object()).statuses.empty());
 }
@@ -120,14 +124,36 @@ TEST(ConfigurationCondition, belongs_to_its_kind) {
   EXPECT_FALSE(ok("tags.a =", ConfigurationKind::device));
 }
 
-TEST(MissingProperties, are_what_a_merge_would_change) {
-  const auto missing = [](const char* current, const char* wanted) {
-    return dump_json(missing_properties(parse_json(current).value(), parse_json(wanted).value()));
-  };
-  EXPECT_EQ(missing(R"({"a":1,"b":{"c":2,"d":3}})", R"({"b":{"c":2},"a":1})"), "{}");
-  EXPECT_EQ(missing(R"({"a":1,"b":{"c":2}})", R"({"b":{"c":3,"d":4},"a":1})"), R"({"b":{"c":3,"d":4}})");
-  EXPECT_EQ(missing(R"({"a":1})", R"({"a":{"b":1}})"), R"({"a":{"b":1}})");
-  EXPECT_EQ(missing(R"({"a":{"b":1}})", R"({"a":{}})"), "{}");
+TEST(ConfigurationSet, layers_count_above_the_deployment_that_is_none) {
+  const char* base = R"({"modulesContent":{"$edgeAgent":{"properties.desired":{}}}})";
+  const char* layer = R"({"modulesContent":{"$edgeAgent":{"properties.desired.modules.x":{}}}})";
+  const auto verdict = ConfigurationSet({configuration("below", 1, layer), configuration("base", 2, base),
+                                         configuration("one", 3, layer), configuration("two", 4, layer),
+                                         configuration("beaten", 1, base)})
+                           .judge({"d", {}}, true, Json::object(), Json::object());
+  EXPECT_EQ(verdict.deployments, (std::vector<std::string>{"base", "one", "two"}));
+  EXPECT_EQ(verdict.statuses["below"]["status"], "Targeted");
+  EXPECT_EQ(verdict.statuses["beaten"]["status"], "Targeted");
+  EXPECT_EQ(verdict.statuses["two"]["status"], "Applied");
+  EXPECT_TRUE(ConfigurationSet({configuration("one", 3, layer)})
+                  .judge({"d", {}}, true, Json::object(), Json::object())
+                  .deployments.empty());
+}
+
+TEST(ConfigurationContent, a_key_of_a_layer_takes_the_place_of_what_is_there) {
+  const Json base =
+      parse_json(R"({"$edgeAgent":{"properties.desired":{"modules":{"a":{"image":"1","env":{}},"b":1}}}})")
+          .value();
+  const Json low =
+      parse_json(
+          R"({"$edgeAgent":{"properties.desired.modules.a":{"image":"2"}},"m":{"properties.desired":{"k":1}}})")
+          .value();
+  const Json high =
+      parse_json(R"({"$edgeAgent":{"properties.desired.modules.b.c":3},"m":{"properties.desired.k":2}})")
+          .value();
+  EXPECT_EQ(dump_json(merge_modules({&base, &low, &high})),
+            R"({"$edgeAgent":{"properties.desired":{"modules":{"a":{"image":"2"},"b":{"c":3}}}},)"
+            R"("m":{"properties.desired":{"k":2}}})");
 }
 
 TEST(ConfigurationRecord, is_read_as_it_was_stored) {

@@ -14,7 +14,7 @@ JobRecord sample_job() {
   job.start = WallTime(milliseconds(1'767'607'201'000));
   job.execution_max = seconds(300);
   job.status = JobStatus::running;
-  job.cursor = "d7";
+  job.cursor = {"d7", "m"};
   job.counts = {5, 2};
   return job;
 }
@@ -24,7 +24,7 @@ TEST(JobRecord, a_job_of_version_1_has_this_text) {
       encode_job(sample_job()),
       R"({"v":1,"id":"j-1","work":{"twin":{"tags":{"a":null,"b":[1.5]}}},"condition":"tags.site = 'x'",)"
       R"("created":1767607200123,"start":1767607201000,"started":0,"ended":0,"maxSeconds":300,)"
-      R"("status":"running","failure":"","cursor":"d7","succeeded":5,"failed":2})");
+      R"("status":"running","failure":"","cursor":"d7","cursorModule":"m","succeeded":5,"failed":2})");
 }
 
 TEST(JobRecord, is_read_as_it_was_stored) {
@@ -46,9 +46,9 @@ TEST(JobRecord, what_is_damaged_or_newer_is_refused_and_what_is_added_is_ignored
 }
 
 TEST(JobRecord, keys_of_modules_follow_their_device) {
-  const std::vector<std::string> keys{job_device_key("j", {"a", {}}),  job_device_key("j", {"a", "m"}),
-                                      job_device_key("j", {"a", "~"}), job_device_end("j", "a"),
-                                      job_device_key("j", {"a!", {}}), job_device_key("j", {"a-b", {}})};
+  const std::vector<std::string> keys{job_device_key("j", {"a", {}}), job_device_key("j", {"a", "m"}),
+                                      job_device_key("j", {"a", "~"}), job_device_key("j", {"a!", {}}),
+                                      job_device_key("j", {"a-b", {}})};
   EXPECT_TRUE(std::is_sorted(keys.begin(), keys.end()));
   for (const std::string& key : keys) EXPECT_TRUE(key.starts_with(job_device_prefix("j")));
 }

@@ -1,12 +1,8 @@
 #include "server/hub/job_service.h"
 
-#include <gtest/gtest.h>
-
-#include <memory>
-
 #include "protocol/base/limits.h"
+#include "tests/support/restarting_hub.h"
 #include "tests/support/sim_device.h"
-#include "tests/support/sim_hub.h"
 
 namespace kyanite::test {
 namespace {
@@ -30,22 +26,8 @@ JobRecord method_job(std::string id, std::string condition = "*") {
   return job;
 }
 
-class JobServiceTest : public ::testing::Test {
+class JobServiceTest : public RestartingHubTest {
  protected:
-  void SetUp() override { start(); }
-
-  void start() {
-    SimHub::Options options;
-    options.machine = &machine_;
-    hub_ = std::make_unique<SimHub>(std::move(options));
-  }
-  // The process ends where it stands, and a new one begins.
-  void crash() {
-    machine_.stores.crash();
-    hub_.reset();
-    machine_.stores.crash();
-    start();
-  }
   void add_devices(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) hub_->add(device(name_of(i)));
   }
@@ -75,17 +57,6 @@ class JobServiceTest : public ::testing::Test {
                 : std::to_string(static_cast<int>(view.error().code));
   }
   static std::string code(Errc errc) { return std::to_string(static_cast<int>(errc)); }
-  std::size_t rows(Collection collection) const {
-    std::size_t count = 0;
-    for (const auto& [key, value] : machine_.stores.committed().documents) count += key.first == collection;
-    return count;
-  }
-  const TwinRecord& twin(const std::string& id) const {
-    return machine_.stores.committed().twins.at(device(id));
-  }
-
-  SimMachine machine_;
-  std::unique_ptr<SimHub> hub_;
 };
 
 TEST_F(JobServiceTest, R103_updates_every_twin_once_and_counts_it) {
@@ -94,7 +65,7 @@ TEST_F(JobServiceTest, R103_updates_every_twin_once_and_counts_it) {
   EXPECT_EQ(story("j"), "completed 7+0 of 7");
   EXPECT_EQ(twin(name_of(3)).tags, R"({"done":true})");
   EXPECT_EQ(twin(name_of(3)).desired_version, 2u);
-  EXPECT_EQ(rows(Collection::job_devices), 7u);
+  EXPECT_EQ(documents(Collection::job_devices), 7u);
 }
 
 TEST_F(JobServiceTest, more_devices_than_a_page) {
@@ -119,8 +90,28 @@ TEST_F(JobServiceTest, modules) {
   hub_->add(module("d001", "m"));
   (void)create(twin_job("j", "FROM devices.modules WHERE deviceId = 'd001'"));
   EXPECT_EQ(story("j"), "completed 1+0 of 1");
-  EXPECT_EQ(machine_.stores.committed().twins.at(module("d001", "m")).tags, R"({"done":true})");
+  EXPECT_EQ(twin(module("d001", "m")).tags, R"({"done":true})");
   EXPECT_EQ(twin("d001").tags, "{}");
+}
+
+TEST_F(JobServiceTest, a_crash_between_the_modules_of_a_device_counts_each_once) {
+  constexpr std::size_t kModules = 40;  // of a device: pages end between them
+  const std::size_t count = (limits::kTargetPageMax / kModules + 2) * kModules;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string id = name_of(i / kModules);
+    if (i % kModules == 0) hub_->add(device(id));
+    hub_->add(module(id, name_of(i)));
+  }
+  for (const std::size_t steps : {700u, 1500u, 3000u}) {
+    const std::string id = "j" + std::to_string(steps);
+    hub_->jobs().create(twin_job(id, "FROM devices.modules WHERE moduleId != 'x'"),
+                        Reply<JobView>(hub_->executor(0), [](const Result<JobView>&) {}));
+    machine_.loop.run_some(steps);
+    crash();
+    machine_.loop.run();
+    const std::string all = std::to_string(count);
+    EXPECT_EQ(story(id), "completed " + all + "+0 of " + all);
+  }
 }
 
 TEST_F(JobServiceTest, a_twin_that_cannot_take_the_update_is_a_failed_device) {
@@ -176,6 +167,18 @@ TEST_F(JobServiceTest, a_scheduled_job_waits_for_its_time_and_can_be_cancelled) 
   EXPECT_EQ(cancel("j"), code(Errc::operation_not_allowed));
 }
 
+TEST_F(JobServiceTest, a_scheduled_job_begins_in_time_beside_jobs_that_are_over) {
+  add_devices(1);
+  ASSERT_TRUE(create(twin_job("over")));
+  JobRecord job = twin_job("j");
+  job.start = machine_.loop.wall_now() + seconds(10);
+  ASSERT_TRUE(create(job));
+  machine_.loop.advance(seconds(9));
+  EXPECT_EQ(story("j"), "scheduled 0+0 of 0");
+  machine_.loop.advance(seconds(2));
+  EXPECT_EQ(story("j"), "completed 1+0 of 1");
+}
+
 TEST_F(JobServiceTest, a_job_ends_when_its_time_is_over) {
   SimDevice link(*hub_, hub_->add(device("online")), 1);
   link.connect();
@@ -202,6 +205,34 @@ TEST_F(JobServiceTest, a_busy_store_delays_a_job_and_loses_nothing) {
   EXPECT_EQ(story("j"), "completed 3+0 of 3");
 }
 
+TEST_F(JobServiceTest, busy_readers_delay_a_job_and_fail_none) {
+  add_devices(3);
+  for (std::uint64_t refusals = 1; refusals <= 8; ++refusals) {
+    const std::string id = "j" + std::to_string(refusals);
+    machine_.stores.faults.busy_reads = refusals;
+    hub_->jobs().create(twin_job(id), Reply<JobView>(hub_->executor(0), [](const Result<JobView>&) {}));
+    machine_.loop.advance(seconds(20));
+    ASSERT_EQ(machine_.stores.faults.busy_reads, 0u);
+    EXPECT_EQ(story(id), "completed 3+0 of 3") << refusals;
+  }
+}
+
+TEST_F(JobServiceTest, a_hub_with_busy_readers_finds_its_jobs_all_the_same) {
+  add_devices(1);
+  ASSERT_TRUE(create(twin_job("j")));
+  machine_.stores.faults.busy_reads = 3;
+  crash();
+  machine_.loop.advance(seconds(5));
+  EXPECT_EQ(story("j"), "completed 1+0 of 1");
+}
+
+TEST_F(JobServiceTest, a_twin_that_cannot_be_read_is_a_failed_device) {
+  add_devices(3);
+  machine_.stores.faults.unreadable_twin = device("d001");
+  (void)create(twin_job("j"));
+  EXPECT_EQ(story("j"), "completed 2+1 of 3");
+}
+
 TEST_F(JobServiceTest, a_hub_that_goes_down_counts_nothing_against_devices) {
   add_devices(3);
   (void)create([] {
@@ -213,7 +244,7 @@ TEST_F(JobServiceTest, a_hub_that_goes_down_counts_nothing_against_devices) {
   hub_->jobs().stop();
   for (std::uint16_t i = 0; i < hub_->shard_count(); ++i) hub_->directory(i).drain();
   machine_.loop.run();
-  EXPECT_EQ(rows(Collection::job_devices), 0u);
+  EXPECT_EQ(documents(Collection::job_devices), 0u);
   crash();
   machine_.loop.run();
   EXPECT_EQ(story("j"), "running 0+0 of 3");
@@ -223,19 +254,17 @@ TEST_F(JobServiceTest, finished_jobs_are_forgotten_after_their_time) {
   add_devices(3);
   (void)create(twin_job("j"));
   machine_.loop.step_wall_clock(limits::kJobKept + seconds(1));
-  machine_.loop.advance(seconds(61));
+  machine_.stores.faults.busy_reads = 2;  // which does not keep it
+  machine_.loop.advance(seconds(62));
   EXPECT_EQ(story("j"), "unknown");
-  EXPECT_EQ(rows(Collection::jobs) + rows(Collection::job_devices), 0u);
+  EXPECT_EQ(documents(Collection::jobs) + documents(Collection::job_devices), 0u);
 }
 
 // A crash after every number of steps: the job goes on, each twin is written once, each device counted once.
 TEST_F(JobServiceTest, a_crash_at_any_step_changes_no_result) {
   constexpr std::size_t kDevices = 5;
   for (std::size_t steps = 0; steps < 400; steps += steps < 120 ? 1 : 17) {
-    machine_.stores.crash();
-    hub_.reset();
-    machine_.stores.disk() = {};
-    start();
+    begin_anew();
     add_devices(kDevices);
     machine_.loop.shuffle(steps);
     hub_->jobs().create(twin_job("j"), Reply<JobView>(hub_->executor(0), [](const Result<JobView>&) {}));
@@ -250,7 +279,7 @@ TEST_F(JobServiceTest, a_crash_at_any_step_changes_no_result) {
     machine_.loop.run();
     ASSERT_EQ(story("j"), "completed 5+0 of 5") << steps;
     for (std::size_t i = 0; i < kDevices; ++i) ASSERT_EQ(twin(name_of(i)).version, 3u) << steps;
-    ASSERT_EQ(rows(Collection::job_devices), kDevices);
+    ASSERT_EQ(documents(Collection::job_devices), kDevices);
   }
 }
 

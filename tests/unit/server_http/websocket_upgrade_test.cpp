@@ -48,10 +48,10 @@ TEST_F(WebSocketUpgradeTest, the_strict_rule_wants_a_sub_protocol) {
 TEST_F(WebSocketUpgradeTest, a_foreign_sub_protocol_is_refused_by_name) {
   serve_websockets();
   RawClient client = connect();
-  client.send(ws::upgrade("/$iothub/websocket", "AMQPWSB10"));
+  client.send(ws::upgrade("/$iothub/websocket", "wamp"));
   const RawResponse answer = client.receive();
   EXPECT_EQ(answer.status, 400);
-  EXPECT_THAT(answer.body, HasSubstr("AMQPWSB10"));
+  EXPECT_THAT(answer.body, HasSubstr("wamp"));
   EXPECT_TRUE(client.ended_cleanly());
 }
 

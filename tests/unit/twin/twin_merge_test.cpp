@@ -159,5 +159,26 @@ TEST(MergePatch, agrees_with_the_plain_definition) {
   }
 }
 
+TEST(MissingPart, is_what_a_merge_would_change) {
+  const auto missing = [](const char* current, const char* wanted) {
+    return dump_json(missing_part(parse_json(current).value(), parse_json(wanted).value()));
+  };
+  EXPECT_EQ(missing(R"({"a":1,"b":{"c":2,"d":3}})", R"({"b":{"c":2},"a":1})"), "{}");
+  EXPECT_EQ(missing(R"({"a":1,"b":{"c":2}})", R"({"b":{"c":3,"d":4},"a":1})"), R"({"b":{"c":3,"d":4}})");
+  EXPECT_EQ(missing(R"({"a":1})", R"({"a":{"b":1}})"), R"({"a":{"b":1}})");
+  EXPECT_EQ(missing(R"({"a":{"b":1}})", R"({"a":{}})"), "{}");
+}
+
+TEST(AddMissing, fills_gaps_and_tells_which) {
+  const auto added = [](const char* target, const char* wanted) {
+    Json filled = parse_json(target).value();
+    const Json news = add_missing(filled, parse_json(wanted).value());
+    return dump_json(filled) + " " + dump_json(news);
+  };
+  EXPECT_EQ(added(R"({"a":{"b":1},"c":2})", R"({"a":{"b":9,"d":3},"c":{"e":4},"f":{}})"),
+            R"({"a":{"b":1,"d":3},"c":2,"f":{}} {"a":{"d":3},"f":{}})");
+  EXPECT_EQ(added(R"({"a":1})", R"({"a":2})"), R"({"a":1} {})");
+}
+
 }  // namespace
 }  // namespace kyanite

@@ -36,6 +36,24 @@ TEST(TwinMetadata, shows_no_versions_without_one) {
             R"({"$lastUpdated":"2026-01-05T10:00:01.1230000Z"})");
 }
 
+TEST(TwinMetadata, names_the_configuration_that_wrote) {
+  TwinMetadata metadata = touched({}, R"({"a":{"b":1},"c":2})", {kMonday, 2});
+  const auto author = std::make_shared<const TwinAuthor>(TwinAuthor{"it's", "AAA="});
+  metadata.touch(*parse_json(R"({"a":{"b":2,"d":{}}})"), {kTuesday, 3, author});
+  const Result<TwinMetadata> read = TwinMetadata::decode(metadata.encode());
+  ASSERT_TRUE(read);
+  const Json json = read->to_json();
+  EXPECT_EQ(json, metadata.to_json());
+  EXPECT_EQ(json["$lastUpdatedBy"], "it's");
+  EXPECT_EQ(json["a"]["b"]["$lastUpdatedBy"], "it's");
+  EXPECT_EQ(json["a"]["d"]["$lastUpdatedByDigest"], "AAA=");
+  EXPECT_FALSE(json["c"].contains("$lastUpdatedBy"));
+  for (const char* bad : {R"([1,2,["a"]])", R"([1,2,["a",3]])", R"([1,2,{},["a","b"]])",
+                          R"([1,2,["a","b"],3])", R"([1,2,["a","b"],{},{}])"}) {
+    EXPECT_FALSE(TwinMetadata::decode(bad)) << bad;
+  }
+}
+
 TEST(TwinMetadata, deleted_members_vanish) {
   TwinMetadata metadata = touched({}, R"({"a":{"b":1,"c":2},"d":3,"e":4})", {kMonday, 2});
   metadata.touch(*parse_json(R"({"a":{"b":null},"d":null,"never":null})"), {kTuesday, 3});

@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "protocol/base/iso_time.h"
+#include "server/app/application.h"
+#include "server/app/first_start/files.h"
+#include "server/app/first_start/host_names.h"
+#include "server/app/first_start/pki.h"
+#include "server/app/hub_records.h"
+#include "server/observe/log.h"
+
+// What the hub proves itself with and what it judges others by: its certificate, policies, an issuer's keys.
+namespace kyanite {
+namespace {
+
+constexpr std::chrono::hours kRemindEvery{24};
+
+}  // namespace
+
+Result<void> Application::load_certificate() {
+  const std::vector<std::string>& configured = options_.settings.hub.host_names;
+  name_was_chosen_ = configured.empty();
+  host_names_ = choose_host_names(configured, remembered_host_name(directory_.pki()), machine_name(),
+                                  resolves_to_loopback);
+  const std::string& events_name = options_.settings.events.host_name;
+  if (!events_name.empty() &&
+      std::find(host_names_.begin(), host_names_.end(), events_name) == host_names_.end()) {
+    host_names_.push_back(events_name);
+  }
+  auto certificate =
+      load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, HubClock::real_now());
+  if (!certificate) return certificate.error();
+  for (const std::string& sentence : certificate->renewed)
+    log::info("certificate_made", {{"what", sentence}});
+  ticket_keys_ = std::make_shared<TicketKeys>();
+  return make_contexts(*certificate);
+}
+
+Result<void> Application::make_contexts(const ServerCertificate& certificate) {
+  TlsContextSettings settings;
+  settings.certificate = {certificate.certificate_pem, certificate.key_pem};
+  settings.ticket_keys = ticket_keys_;
+  auto mqtts = TlsContext::create(settings);
+  if (!mqtts) return mqtts.error();
+  settings.select_http_1_1 = true;
+  auto https = TlsContext::create(settings);
+  if (!https) return https.error();
+  if (mqtts_context_) {
+    mqtts_context_->replace(std::move(*mqtts));
+    https_context_->replace(std::move(*https));
+  } else {
+    mqtts_context_ = std::make_shared<TlsContextHolder>(std::move(*mqtts));
+    https_context_ = std::make_shared<TlsContextHolder>(std::move(*https));
+  }
+  certificate_ = certificate;
+  return {};
+}
+
+Result<void> Application::load_bearer_keys() {
+  const std::filesystem::path& file = options_.settings.auth.bearer_jwks_file;
+  if (file.empty()) return {};
+  const Result<std::string> text = read_file(file);
+  if (!text) return text.error();
+  Result<BearerKeys> keys = BearerKeys::parse(*text);
+  if (!keys) return Error(keys.error().code, file.string() + ": " + keys.error().detail);
+  bearer_keys_ = std::make_shared<const BearerKeys>(std::move(*keys));
+  return {};
+}
+
+void Application::build_bearer_fetcher() {
+  const Settings::Auth& auth = options_.settings.auth;
+  if (auth.bearer_jwks_uri.empty()) return;
+  bearer_fetcher_ = std::make_unique<BearerFetcher>(
+      BearerFetcher::Rules{.uri = auth.bearer_jwks_uri, .ca_file = auth.bearer_jwks_ca_file},
+      [this](std::shared_ptr<const BearerKeys> keys, Task published) {
+        administration_->set_bearer_keys(std::move(keys), std::move(published));
+      });
+  for (const auto& hub_shard : hub_shards_) hub_shard->set_bearer_keys(*bearer_fetcher_);
+}
+
+// Writing hub.json holds up shard 0 for some milliseconds, and only when somebody replaces the owner's key:
+// its tools find the new one before the old one is refused.
+void Application::publish_security(const HubSecurityPtr& security, Task published) {
+  if (const auto done = hub_file_->set_owner(owner_of(security->policies)); !done) {
+    log::error("hub_file_outdated", {{"reason", done.error().detail}});
+  }
+  records_.policies = security->policies;  // shard 0's while shards run
+  on_every_shard([security](HubShard& hub_shard) { hub_shard.set_security(security); }, std::move(published));
+}
+
+void Application::on_every_shard(std::function<void(HubShard&)> step, Task done) {
+  struct Round {
+    Round(std::size_t shards, std::function<void(HubShard&)> each, Task task)
+        : missing(shards), step(std::move(each)), done(std::move(task)) {}
+    std::atomic<std::size_t> missing;
+    const std::function<void(HubShard&)> step;
+    Task done;
+  };
+  const auto round = std::make_shared<Round>(hub_shards_.size(), std::move(step), std::move(done));
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->shard().post([this, target = hub_shard.get(), round] {
+      round->step(*target);
+      if (--round->missing == 0) shards_->shard(0).post(std::move(round->done));
+    });
+  }
+}
+
+void Application::reload() {
+  const LoadedSettings loaded = options_.reload_settings();
+  if (loaded.problems.empty()) {
+    if (const auto level = log::level_from_text(loaded.settings.log.level)) log::set_level(*level);
+  } else {
+    for (const Problem& problem : loaded.problems) {
+      log::error("reload_refused", {{"where", problem.where}, {"reason", problem.what}});
+    }
+  }
+  certificate_problem_.clear();
+  renew_certificate();
+  if (bearer_fetcher_) bearer_fetcher_->fetch_soon();
+  if (const Result<void> loaded_keys = load_bearer_keys(); !loaded_keys) {
+    log::error("bearer_keys_kept", {{"reason", loaded_keys.error().detail}});
+  } else if (bearer_keys_) {
+    administration_->set_bearer_keys(bearer_keys_, [] {});
+    log::info("bearer_keys_loaded", {{"keys", bearer_keys_->size()}});
+  }
+}
+
+// The hub makes its own certificate anew in time; of the user's it can only remind.
+void Application::check_certificate() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const bool remind = now >= next_reminder_;
+  if (remind) {
+    next_reminder_ = now + kRemindEvery;
+    certificate_problem_.clear();
+  }
+  if (options_.settings.tls.certificate_file.empty()) return renew_certificate();
+  const milliseconds left = certificate_.expires - HubClock::real_now();
+  if (!remind || left >= pki::kRenewBefore) return;
+  log::warning("certificate_expires", {{"file", options_.settings.tls.certificate_file.string()},
+                                       {"expires", to_iso_time(certificate_.expires)},
+                                       {"days_left", std::chrono::floor<std::chrono::days>(left).count()},
+                                       {"reason", "replace the files and send SIGHUP"}});
+}
+
+// What stays wrong is said once a day, not each minute.
+void Application::keep_certificate(const Error& problem) {
+  if (std::exchange(certificate_problem_, problem.detail) == problem.detail) return;
+  log::error("certificate_kept", {{"reason", problem.detail}});
+}
+
+void Application::renew_certificate() {
+  auto certificate =
+      load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, HubClock::real_now());
+  if (!certificate) return keep_certificate(certificate.error());
+  for (const std::string& sentence : certificate->renewed)
+    log::info("certificate_made", {{"what", sentence}});
+  if (certificate->certificate_pem == certificate_.certificate_pem &&
+      certificate->key_pem == certificate_.key_pem)
+    return;
+  if (const auto done = make_contexts(*certificate); !done) return keep_certificate(done.error());
+  log::info("certificate_loaded", {{"host", host_names_.front()}});
+}
+
+}  // namespace kyanite
