@@ -88,7 +88,8 @@ AmqpDevice::AmqpDevice(AmqpConnection& connection, ConnectionRef self, Identity 
 AmqpDevice::~AmqpDevice() {
   executor().cancel(expiry_timer_);
   executor().cancel(shaping_timer_);
-  leave_as_connection();
+  // Else the process ends, and there is nobody to tell.
+  if (connection_.is_finishing()) leave_as_connection();
   shard_.remove_device(self_);
 }
 
@@ -231,7 +232,9 @@ void AmqpDevice::open(const amqp::AttachReceived& received, AmqpNode node, const
     return connection_.refuse(received.link, condition_of(Error(Errc::busy, "too many links at once")));
   }
   if (state_ == State::fresh) {
-    if (fault_at_attach(received.link)) return connection_.remove_device(identity());
+    if (fault_at_attach(received.link) || throttled_at_attach(received.link)) {
+      return connection_.remove_device(identity());
+    }
     attach(received.attach, claim);
   }
   Opening opening{received, node, claim.id};

@@ -117,6 +117,7 @@ class AmqpDevice {
   void deliver(const NotifyDesired& notify);
   void deliver(const CallMethod& call);
 
+  bool throttled_at_attach(amqp::LinkId link);
   Result<milliseconds> reserve_turn(const std::vector<TelemetryItem>& items);
   void settle_telemetry(const Unsettled& unsettled);
   void settle_due();

@@ -15,6 +15,18 @@ void AmqpDevice::on_message(ConnectionMessage message) {
   std::visit([this](auto& m) { deliver(m); }, message);
 }
 
+// Before the credential, as CONNECT is: the rate is there to keep the hub from work. True when it refused.
+bool AmqpDevice::throttled_at_attach(amqp::LinkId link) {
+  Throttles& throttles = shard_.services().throttles;
+  if (!throttles.is_on()) return false;
+  Result<void> admitted = throttles.check_quota(executor().wall_now());
+  if (admitted) admitted = throttles.take(ThrottleClass::connections, executor().now());
+  if (admitted) return false;
+  shard_.observer().on_refused(facts(), admitted.error());
+  connection_.refuse(link, condition_of(admitted.error()));
+  return true;
+}
+
 // Telemetry
 
 // How long the transfer waits for its turn: it is settled no earlier, and the credit that is gone meanwhile

@@ -24,9 +24,7 @@ struct PropertyText {
   std::optional<std::string> operator()(const amqp::Symbol& symbol) const { return symbol.text; }
   std::optional<std::string> operator()(const amqp::Binary& binary) const { return binary.bytes; }
   std::optional<std::string> operator()(const amqp::Uuid& uuid) const { return amqp::to_text(uuid); }
-  std::optional<std::string> operator()(const amqp::Timestamp& time) const {
-    return to_iso_time(WallTime(milliseconds(time.ms)));
-  }
+  std::optional<std::string> operator()(const amqp::Timestamp& time) const { return time_text(time); }
   std::optional<std::string> operator()(const amqp::Described& described) const {
     if (described.pair.size() != 2) return std::nullopt;
     return property_text(described.pair[1]);
@@ -45,6 +43,13 @@ struct PropertyText {
 
 std::optional<std::string> property_text(const amqp::Value& value) {
   return std::visit(PropertyText{}, value.of);
+}
+
+std::optional<std::string> time_text(amqp::Timestamp time) {
+  constexpr std::int64_t kYear1 = -62'135'596'800'000;
+  constexpr std::int64_t kYear10000 = 253'402'300'800'000;
+  if (time.ms < kYear1 || time.ms >= kYear10000) return std::nullopt;
+  return to_iso_time(WallTime(milliseconds(time.ms)));
 }
 
 std::string guid_bytes(std::string_view guid) {

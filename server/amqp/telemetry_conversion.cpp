@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "protocol/base/iso_time.h"
 #include "protocol/base/limits.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/amqp/property_text.h"
@@ -60,7 +59,7 @@ void put_if_given(PropertyBag& bag, std::string_view name, const std::optional<s
 }
 
 void put_if_given(PropertyBag& bag, std::string_view name, const std::optional<amqp::Timestamp>& time) {
-  if (time) put_system_property(bag, name, to_iso_time(WallTime(milliseconds(time->ms))));
+  if (time) put_if_given(bag, name, time_text(*time));
 }
 
 // Of names that are equal ignoring case the last wins.

@@ -174,6 +174,21 @@ class Sending(unittest.TestCase):
             self.assertEqual(sorted(outcomes), list(range(first, first + 60)))
             self.assertEqual(sorted(outcomes.values()), ["accepted"] * 50 + ["rejected"] * 10)
 
+    def test_accepted_messages_survive_a_killed_hub(self):
+        hub = world.new_hub("c2d-killed")
+        hub.start(timeout=60)
+        try:
+            device = world.device(hub)
+            with sender(hub) as link:
+                for number in range(40):
+                    self.assertEqual(amqp_peers.send(link, c2d(device, str(number).encode()))[0], "accepted")
+                hub.kill()
+            hub.start(timeout=60)
+            self.assertEqual([poll(device).body for _ in range(40)], [str(number).encode() for number in range(40)])
+            self.assertEqual(hub.stop(), 0)
+        finally:
+            hub.kill()
+
     def test_over_websocket(self):
         device = world.device()
         with wire.Client(device.hub.info["ports"]["https"], websocket="/$iothub/websocket") as client:

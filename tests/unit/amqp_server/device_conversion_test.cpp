@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <limits>
+
 #include "protocol/base/iso_time.h"
 #include "server/amqp/feedback_conversion.h"
 #include "server/amqp/method_conversion.h"
@@ -171,6 +173,12 @@ TEST(PropertyText, is_what_a_reader_expects) {
   EXPECT_EQ(property_text(0.1), "0.1");
   EXPECT_EQ(property_text(amqp::Timestamp{1'767'607'200'000}), "2026-01-05T10:00:00.0000000Z");
   EXPECT_EQ(property_text(amqp::Described{{std::uint64_t{1}, "inner"}}), "inner");
+  EXPECT_EQ(property_text(amqp::Timestamp{253'402'300'799'999}), "9999-12-31T23:59:59.9990000Z");
+  EXPECT_EQ(property_text(amqp::Timestamp{-62'135'596'800'000}), "0001-01-01T00:00:00.0000000Z");
+  for (const std::int64_t ms : {std::numeric_limits<std::int64_t>::min(), -62'135'596'800'001L,
+                                253'402'300'800'000L, std::numeric_limits<std::int64_t>::max()}) {
+    EXPECT_EQ(property_text(amqp::Timestamp{ms}), std::nullopt) << ms;
+  }
   EXPECT_EQ(property_text(amqp::Value()), std::nullopt);
   EXPECT_EQ(property_text(amqp::List{}), std::nullopt);
   EXPECT_EQ(guid_bytes("00112233-4455-6677-8899-aabbccddeeff"),
