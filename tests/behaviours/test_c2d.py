@@ -324,7 +324,7 @@ class Restart(unittest.TestCase):
                 world.wait_for(lambda: waiting(device) == 30, "20 completed messages")
             # Completions are not waited for: they are on disk when two writes one after the other, sent later, are.
             for number in range(2):
-                hub.rest("PATCH", f"/twins/{device.device_id}", {"tags": {"number": number}})
+                self.assertEqual(rest(hub, "PATCH", f"/twins/{device.device_id}", {"tags": {"number": number}}).status, 200)
             hub.kill()
             hub.start()
             with device.session() as client:
