@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol/auth/symmetric_key.h"
 #include "protocol/base/limits.h"
 #include "server/amqp/amqp_device.h"
 #include "server/amqp/link_openers.h"
@@ -20,6 +21,13 @@ amqp::EngineSettings engine_settings(const AmqpShard& shard, const PeerInfo& pee
   settings.offers_external = !peer.certificate_chain.empty();
   settings.offers_plain = !peer.tls_version.empty();
   return settings;
+}
+
+// Clients look for a tracking id in what an error carries (spec amqp.md 2.2).
+amqp::Condition tracked(amqp::Condition condition) {
+  if (condition.info.empty())
+    condition.info.entries.push_back({amqp::Symbol{"com.microsoft:tracking-id"}, random_guid()});
+  return condition;
 }
 
 }  // namespace
@@ -152,12 +160,12 @@ void AmqpConnection::accept(amqp::LinkId id, amqp::Acceptance acceptance, std::u
 void AmqpConnection::refuse(amqp::LinkId id, amqp::Condition condition) {
   if (ended_ || !engine_.has(id)) return;
   ++shard_.statistics().refused_links;
-  engine_.refuse(id, std::move(condition));
+  engine_.refuse(id, tracked(std::move(condition)));
 }
 
 void AmqpConnection::detach(amqp::LinkId id, amqp::Condition condition) {
   if (ended_) return;
-  engine_.detach(id, std::move(condition));
+  engine_.detach(id, tracked(std::move(condition)));
   if (auto link = take_link(id)) ended_links_.push_back(std::move(link));
 }
 
@@ -228,7 +236,7 @@ void AmqpConnection::tell_refused(std::string_view what, const Error& error) con
 
 void AmqpConnection::end(amqp::Condition condition) {
   if (ended_) return;
-  engine_.close(std::move(condition));
+  engine_.close(tracked(std::move(condition)));
   finish(true);
 }
 

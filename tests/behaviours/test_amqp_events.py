@@ -326,7 +326,7 @@ class Positions(unittest.TestCase):
             condition, description, info = link.refused()
             self.assertEqual(condition, "com.microsoft:argument-error", text)
             self.assertTrue(description)
-            self.assertIsInstance(info, dict)
+            self.assertRegex(info[Symbol("com.microsoft:tracking-id")], "^[0-9a-f-]{36}$")
 
 
 def amqp_ms(event):
