@@ -25,7 +25,10 @@ AmqpShard::AmqpShard(const HubServices& services, HubSecurityPtr security, HubOb
       events_(std::make_unique<EventsShard>(
           services_, events_endpoint(services.settings, security_->host_names.front()))) {}
 
-AmqpShard::~AmqpShard() { connections_.clear(); }
+AmqpShard::~AmqpShard() {
+  connections_.clear();
+  released_.clear();
+}
 
 void AmqpShard::accept(std::unique_ptr<Channel> channel) {
   shard_check_.check();
@@ -51,7 +54,9 @@ void AmqpShard::release(std::uint64_t number) {
   const auto found = connections_.find(number);
   if (found == connections_.end()) return;
   --statistics_.open;
-  services_.executor.post([connection = std::move(found->second)]() mutable { connection.reset(); });
+  // Kept here, not in the task: a task that is never run may outlive the shard, which a connection needs.
+  released_.push_back(std::move(found->second));
+  services_.executor.post([this] { released_.clear(); });
   connections_.erase(found);
   if (draining_ && connections_.empty()) finish_drain();
 }

@@ -98,6 +98,7 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   bool paused_by_stores_ = false;
   std::uint64_t next_number_ = 1;
   std::unordered_map<std::uint64_t, std::unique_ptr<AmqpConnection>> connections_;
+  std::vector<std::unique_ptr<AmqpConnection>> released_;  // destroyed at the end of the turn
   std::vector<DeviceSlot> devices_;
   std::vector<std::uint32_t> free_devices_;
   bool draining_ = false;
