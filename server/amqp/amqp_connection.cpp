@@ -143,6 +143,12 @@ std::uint32_t AmqpConnection::may_send(amqp::LinkId link) {
 void AmqpConnection::accept(amqp::LinkId id, amqp::Acceptance acceptance, std::unique_ptr<AmqpLink> link,
                             std::uint64_t claim) {
   if (ended_ || !engine_.has(id)) return;
+  if (claim != 0 && !claims_.find(claim)) {
+    refuse(id, condition_of(Error(Errc::unauthorized, "the token has expired")));
+    link->on_ending();
+    ended_links_.push_back(std::move(link));
+    return;
+  }
   links_[id.value] = {std::move(link), claim};
   ++shard_.statistics().links;
   ++shard_.statistics().accepted_links;

@@ -281,6 +281,54 @@ TEST_F(PartitionReceiverTest, a_connection_that_ends_before_its_claim_is_granted
   EXPECT_EQ(readers(), 0u);
 }
 
+TEST_F(PartitionReceiverTest, amqp_21_a_token_that_ends_while_its_link_is_opened_opens_none) {
+  constexpr std::size_t steps = 16;
+  for (std::size_t step = 0; step < steps; ++step) {
+    EventsPeer peer(hub, shard);
+    Claim claim;
+    claim.policy = "service";
+    claim.rights = Right::service_connect;
+    claim.expiry = hub.loop.wall_now() + seconds(10);
+    shard.find(peer.number)->put_claim(std::move(claim));
+    std::string bytes;
+    amqp::Attach attach;
+    attach.name = "reader";
+    attach.role = amqp::Role::receiver;
+    attach.source.encoded = amqp::source_of("iothub-ehub-hub/ConsumerGroups/$Default/Partitions/2");
+    attach.target.encoded = amqp::empty_target();
+    amqp::append_attach(bytes, 0, attach);
+    peer.link().send(bytes);
+    hub.loop.run_some(step);
+    hub.loop.step_wall_clock(seconds(3600));
+    shard.find(peer.number)->on_clock_shift();
+    hub.loop.run();
+    EXPECT_THAT(peer.ends(), ElementsAre("amqp:unauthorized-access")) << step;
+    EXPECT_EQ(readers(), 0u) << step;
+  }
+}
+
+TEST_F(PartitionReceiverTest, amqp_21_a_token_that_has_to_make_room_takes_its_links_along) {
+  EventsPeer peer(hub, shard);
+  peer.attach();
+  EXPECT_EQ(readers(), 1u);
+  AmqpConnection& connection = *shard.find(peer.number);
+  Claim first;
+  first.policy = "service";
+  first.rights = Right::service_connect;
+  first.expiry = hub.loop.wall_now() + seconds(60);
+  connection.put_claim(first);  // the reader's, renewed
+  for (std::size_t i = 0; i < Claims::kClaimsMax; ++i) {
+    Claim claim = first;
+    claim.audience = "devices/d" + std::to_string(i);
+    claim.expiry += seconds(3600);
+    connection.put_claim(std::move(claim));
+  }
+  connection.flush();
+  hub.loop.run();
+  EXPECT_THAT(peer.ends(), ElementsAre("amqp:unauthorized-access"));
+  EXPECT_EQ(readers(), 0u);
+}
+
 TEST_F(PartitionReceiverTest, a_reader_that_leaves_while_it_waits_leaves_no_wait) {
   auto peer = std::make_unique<EventsPeer>(hub, shard);
   peer->attach();
