@@ -281,6 +281,29 @@ TEST_F(PartitionReceiverTest, a_connection_that_ends_before_its_claim_is_granted
   EXPECT_EQ(readers(), 0u);
 }
 
+TEST_F(PartitionReceiverTest, amqp_40_a_claim_ends_with_its_link_before_what_the_same_bytes_ask_for) {
+  EventsPeer peer(hub, shard);
+  const auto attach_bytes = [](std::uint32_t handle, std::optional<std::int64_t> level) {
+    std::string bytes;
+    amqp::Attach attach;
+    attach.name = "reader" + std::to_string(handle);
+    attach.handle = handle;
+    attach.role = amqp::Role::receiver;
+    attach.source.encoded = amqp::source_of("iothub-ehub-hub/ConsumerGroups/$Default/Partitions/2");
+    attach.target.encoded = amqp::empty_target();
+    if (level) attach.properties.entries.push_back({amqp::Symbol{"com.microsoft:epoch"}, *level});
+    amqp::append_attach(bytes, 0, attach);
+    return bytes;
+  };
+  peer.send(attach_bytes(0, 7));
+  ASSERT_EQ(readers(), 1u);
+  std::string bytes;
+  amqp::append_detach(bytes, 0, amqp::Detach{0, true, std::nullopt});
+  peer.send(bytes + attach_bytes(1, std::nullopt));
+  EXPECT_THAT(peer.ends(), ElementsAre("none")) << "the answer to the detach alone";
+  EXPECT_EQ(readers(), 1u);
+}
+
 TEST_F(PartitionReceiverTest, amqp_21_a_token_that_ends_while_its_link_is_opened_opens_none) {
   constexpr std::size_t steps = 16;
   for (std::size_t step = 0; step < steps; ++step) {
