@@ -116,9 +116,13 @@ void AmqpConnection::write_output() {
   if (output.capacity() > kOutputBytesKept) std::string().swap(output);
 }
 
+// A full queue has room again in a moment. A full disk may last, and stops telemetry, which nobody can
+// refuse: readers and back ends go on, since settling makes room and tokens have to be renewed.
 void AmqpConnection::update_reading() {
   if (ended_) return;
-  const bool pause = held_ || (shard_.paused_by_stores() && !links_.empty());
+  const StorePressure pressure = shard_.pressure();
+  const bool is_stopped = !devices_.empty() || (pressure == StorePressure::queue_full && !links_.empty());
+  const bool pause = held_ || (pressure != StorePressure::none && is_stopped);
   if (pause == reading_paused_) return;
   reading_paused_ = pause;
   if (pause) {

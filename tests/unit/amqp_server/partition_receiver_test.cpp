@@ -362,6 +362,26 @@ TEST_F(PartitionReceiverTest, a_reader_that_leaves_while_it_waits_leaves_no_wait
   EXPECT_EQ(shard.statistics().events_sent, 0u);
 }
 
+TEST_F(PartitionReceiverTest, a_full_disk_stops_devices_and_no_readers) {
+  append(10);
+  EventsPeer reader(hub, shard);
+  reader.attach();
+  EventsPeer device(hub, shard);
+  Claim claim;
+  claim.only = Identity{"d1", {}};
+  ASSERT_TRUE(shard.find(device.number)->device({"d1", {}}, claim));
+  shard.on_pressure(StorePressure::disk_low);
+  EXPECT_FALSE(device.link().hub_is_reading());
+  reader.credit(3);
+  EXPECT_EQ(reader.events(), numbers(0, 2));
+  shard.on_pressure(StorePressure::queue_full);
+  EXPECT_FALSE(device.link().hub_is_reading());
+  EXPECT_FALSE(reader.link().hub_is_reading()) << "for a moment";
+  shard.on_pressure(StorePressure::none);
+  EXPECT_TRUE(device.link().hub_is_reading());
+  EXPECT_TRUE(reader.link().hub_is_reading());
+}
+
 TEST_F(PartitionReceiverTest, a_deleted_group_ends_its_readers) {
   ASSERT_TRUE(
       hub.ask<ConsumerGroup>([&](Reply<ConsumerGroup> r) { hub.consumer_groups().put("g", std::move(r)); }));
