@@ -124,9 +124,13 @@ void AmqpConnection::write_output() {
   if (output.capacity() > kOutputBytesKept) std::string().swap(output);
 }
 
+// A full queue has room again in a moment. A full disk may last, and stops telemetry, which nobody can
+// refuse: readers and back ends go on, since settling makes room and tokens have to be renewed.
 void AmqpConnection::update_reading() {
   if (ended_) return;
-  const bool pause = held_ || (shard_.paused_by_stores() && !links_.empty());
+  const StorePressure pressure = shard_.pressure();
+  const bool is_stopped = !devices_.empty() || (pressure == StorePressure::queue_full && !links_.empty());
+  const bool pause = held_ || (pressure != StorePressure::none && is_stopped);
   if (pause == reading_paused_) return;
   reading_paused_ = pause;
   if (pause) {
@@ -151,6 +155,12 @@ std::uint32_t AmqpConnection::may_send(amqp::LinkId link) {
 void AmqpConnection::accept(amqp::LinkId id, amqp::Acceptance acceptance, std::unique_ptr<AmqpLink> link,
                             std::uint64_t claim) {
   if (ended_ || !engine_.has(id)) return;
+  if (claim != 0 && !claims_.find(claim)) {
+    refuse(id, condition_of(Error(Errc::unauthorized, "the token has expired")));
+    link->on_ending();
+    ended_links_.push_back(std::move(link));
+    return;
+  }
   links_[id.value] = {std::move(link), claim};
   ++shard_.statistics().links;
   ++shard_.statistics().accepted_links;

@@ -52,7 +52,8 @@ class AmqpConnection final : public Channel::Sink {
   const std::string& container() const { return container_; }  // as the peer calls itself
   // Messages that may be sent on the link now: the engine's count, 0 while the output is full.
   std::uint32_t may_send(amqp::LinkId link);
-  // Answers AttachReceived. The claim is the one that allows the link, which ends with it; 0 for none.
+  // Answers AttachReceived. The claim is the one that allows the link, which ends with it; 0 for none. A link
+  // whose claim ended while its node was asked is refused, and told so by on_ending().
   void accept(amqp::LinkId id, amqp::Acceptance acceptance, std::unique_ptr<AmqpLink> link,
               std::uint64_t claim);
   void refuse(amqp::LinkId id, amqp::Condition condition);
@@ -139,6 +140,7 @@ class AmqpConnection final : public Channel::Sink {
   void arm_timer();
   void on_timer();
   void end_claims(WallTime now);
+  void end_links_of(const Claim& claim, const Error& why);
   bool is_proven() const;
 
   AmqpShard& shard_;

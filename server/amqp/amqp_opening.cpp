@@ -140,7 +140,10 @@ void AmqpConnection::open_device_node(const amqp::AttachReceived& attach, const 
 }
 
 void AmqpConnection::put_claim(Claim claim) {
-  claims_.put(std::move(claim));
+  if (const std::optional<Claim> gone = claims_.put(std::move(claim))) {
+    end_links_of(*gone, Error(Errc::unauthorized, "the connection has too many tokens to keep the one for '" +
+                                                      gone->audience + "'"));
+  }
   arm_timer();
 }
 

@@ -92,9 +92,8 @@ void AmqpShard::on_clock_shift() {
 
 void AmqpShard::on_pressure(StorePressure pressure) {
   shard_check_.check();
-  const bool pause = pressure != StorePressure::none;
-  if (pause == paused_by_stores_) return;
-  paused_by_stores_ = pause;
+  if (pressure == pressure_) return;
+  pressure_ = pressure;
   for (const auto& [number, connection] : connections_) connection->update_reading();
 }
 

@@ -68,7 +68,7 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   AmqpStatistics& statistics() { return statistics_; }
   const AmqpStatistics& statistics() const { return statistics_; }
   EventsShard& events() { return *events_; }
-  bool paused_by_stores() const { return paused_by_stores_; }
+  StorePressure pressure() const { return pressure_; }
   bool is_draining() const { return draining_; }
   AmqpConnection* find(std::uint64_t number) const;
   // A slot for a device on a connection of this shard; none when the table is full.
@@ -95,7 +95,7 @@ class AmqpShard final : public TelemetryAckSink, public ConnectionPort {
   TelemetryIngest ingest_;
   std::unique_ptr<EventsShard> events_;
   AmqpStatistics statistics_;
-  bool paused_by_stores_ = false;
+  StorePressure pressure_ = StorePressure::none;
   std::uint64_t next_number_ = 1;
   std::unordered_map<std::uint64_t, std::unique_ptr<AmqpConnection>> connections_;
   std::vector<std::unique_ptr<AmqpConnection>> released_;  // destroyed at the end of the turn

@@ -55,15 +55,16 @@ void AmqpConnection::on_timer() {
 // Exactly the links that an ended claim authorised go (spec 3.4).
 void AmqpConnection::end_claims(WallTime now) {
   for (const Claim& ended : claims_.take_expired(now - shard_.security().rules.sas_grace)) {
-    std::vector<std::uint64_t> links;
-    for (const auto& [id, entry] : links_) {
-      if (entry.claim == ended.id) links.push_back(id);
-    }
-    for (const std::uint64_t id : links) {
-      detach(amqp::LinkId{id},
-             condition_of(Error(Errc::unauthorized, "the token for '" + ended.audience + "' has expired")));
-    }
+    end_links_of(ended, Error(Errc::unauthorized, "the token for '" + ended.audience + "' has expired"));
   }
+}
+
+void AmqpConnection::end_links_of(const Claim& claim, const Error& why) {
+  std::vector<std::uint64_t> links;
+  for (const auto& [id, entry] : links_) {
+    if (entry.claim == claim.id) links.push_back(id);
+  }
+  for (const std::uint64_t id : links) detach(amqp::LinkId{id}, condition_of(why));
 }
 
 void AmqpConnection::on_clock_shift() {

@@ -26,20 +26,25 @@ bool is_below(std::string_view path, std::string_view prefix) {
   return path.size() > prefix.size() && path.substr(0, prefix.size()) == prefix && path[prefix.size()] == '/';
 }
 
-const Claim& Claims::put(Claim claim) {
+std::optional<Claim> Claims::put(Claim claim) {
   const auto same = std::find_if(claims_.begin(), claims_.end(), [&claim](const Claim& other) {
     return other.audience == claim.audience && other.only == claim.only;
   });
   if (same != claims_.end()) {
     claim.id = same->id;
-    return *same = std::move(claim);
+    *same = std::move(claim);
+    return std::nullopt;
   }
+  std::optional<Claim> gone;
   if (claims_.size() >= kClaimsMax) {
-    claims_.erase(std::min_element(claims_.begin(), claims_.end(),
-                                   [](const Claim& a, const Claim& b) { return a.expiry < b.expiry; }));
+    const auto first = std::min_element(claims_.begin(), claims_.end(),
+                                        [](const Claim& a, const Claim& b) { return a.expiry < b.expiry; });
+    gone = std::move(*first);
+    claims_.erase(first);
   }
   claim.id = next_id_++;
-  return claims_.emplace_back(std::move(claim));
+  claims_.push_back(std::move(claim));
+  return gone;
 }
 
 const Claim* Claims::find_right(Right right, std::string_view path) const {

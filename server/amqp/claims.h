@@ -38,8 +38,8 @@ class Claims {
  public:
   static constexpr std::size_t kClaimsMax = 4'096;
 
-  // The claim with the id it has here.
-  const Claim& put(Claim claim);
+  // Gives the one that had to make room, if any.
+  std::optional<Claim> put(Claim claim);
   // The one that opens a hub-wide node with this path (see claim_path): its policy has the right, and its
   // audience is the closest to the path, else its scope covers it.
   const Claim* find_right(Right right, std::string_view path) const;

@@ -22,19 +22,40 @@ class FileNotificationLink final : public LockingLink {
   // Not by reply_to_link: one whose link has ended is given back at once.
   void ask(std::uint64_t waiter) override {
     Executor& executor = connection().services().executor;
-    queue_.await(waiter,
-                 Reply<LockedNotification>(executor, [&shard = connection().shard(), &queue = queue_,
-                                                      &executor, number = connection().number(), link = id(),
-                                                      waiter](const Result<LockedNotification>& locked) {
-                   AmqpConnection* connection = shard.find(number);
-                   AmqpLink* found = connection ? connection->find(link) : nullptr;
-                   if (found) {
-                     static_cast<FileNotificationLink*>(found)->on_answer(waiter, locked);
-                     connection->flush();
-                   } else if (locked) {
-                     queue.abandon(locked->lock_token, Reply<void>(executor, [](const Result<void>&) {}));
-                   }
-                 }));
+    queue_.await(
+        waiter, Reply<LockedNotification>(
+                    executor, [&shard = connection().shard(), &queue = queue_, number = connection().number(),
+                               link = id(), waiter](const Result<LockedNotification>& locked) {
+                      AmqpConnection* connection = shard.find(number);
+                      AmqpLink* found = connection ? connection->find(link) : nullptr;
+                      if (found) {
+                        static_cast<FileNotificationLink*>(found)->on_answer(waiter, locked);
+                        connection->flush();
+                      } else if (locked) {
+                        queue.return_unsent(locked->lock_token);
+                      }
+                    }));
+  }
+
+  void look() override {
+    queue_.receive(Reply<LockedNotification>(
+        connection().services().executor,
+        [&shard = connection().shard(), &queue = queue_, number = connection().number(),
+         link = id()](const Result<LockedNotification>& locked) {
+          AmqpConnection* connection = shard.find(number);
+          AmqpLink* found = connection ? connection->find(link) : nullptr;
+          if (found) {
+            static_cast<FileNotificationLink*>(found)->on_look(locked);
+            connection->flush();
+          } else if (locked) {
+            queue.return_unsent(locked->lock_token);
+          }
+        }));
+  }
+
+  void on_look(const Result<LockedNotification>& locked) {
+    if (!locked) return on_nothing();
+    on_looked(locked->lock_token, write_file_notification(locked->notification, hub_name()));
   }
 
   void on_answer(std::uint64_t waiter, const Result<LockedNotification>& locked) {
@@ -49,6 +70,7 @@ class FileNotificationLink final : public LockingLink {
   void abandon(const std::string& lock_token, Reply<void> reply) override {
     queue_.abandon(lock_token, std::move(reply));
   }
+  void return_unsent(const std::string& lock_token) override { queue_.return_unsent(lock_token); }
 
   FileNotificationQueue& queue_;
 };

@@ -1,5 +1,6 @@
 #include "server/amqp/locking_link.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/amqp/link_openers.h"
@@ -18,13 +19,23 @@ std::string LockingLink::hub_name() const {
   return host.substr(0, host.find('.'));
 }
 
+LockingLink::~LockingLink() {
+  if (lock_timer_) connection().services().executor.cancel(lock_timer_);
+}
+
+// While a drain looks what is there an earlier waiter stays: it may have been given something already.
 void LockingLink::on_room() {
   amqp::Engine& engine = connection().engine();
   forget_ended();
   if (ready_ && connection().may_send(id()) > 0) send(*std::exchange(ready_, std::nullopt));
   if (ready_) return;
-  if (engine.is_draining(id())) engine.drained(id());
   const bool wants = engine.credit(id()) > 0 && held_.size() < kHeldMax;
+  if (engine.is_draining(id())) {
+    if (!wants) return on_nothing();
+    if (!std::exchange(looking_, true)) look();
+    return;
+  }
+  if (held_.size() >= kHeldMax) wait_for_locks();
   if (wants && !waiter_) {
     waiter_ = new_waiter();
     ask(*waiter_);
@@ -36,7 +47,7 @@ void LockingLink::on_room() {
 void LockingLink::on_ready(std::uint64_t waiter, std::string lock_token, std::string message) {
   if (waiter_ != waiter || connection().engine().credit(id()) == 0) {  // it came too late
     if (waiter_ == waiter) waiter_.reset();
-    return give_back(lock_token);
+    return return_unsent(lock_token);
   }
   waiter_.reset();
   ready_ = Ready{std::move(lock_token), std::move(message)};
@@ -47,6 +58,22 @@ void LockingLink::on_failed(std::uint64_t waiter, const Error& error) {
   if (waiter_ != waiter) return;
   waiter_.reset();
   connection().detach(id(), condition_of(error));
+}
+
+void LockingLink::on_looked(std::string lock_token, std::string message) {
+  looking_ = false;
+  if (ready_ || connection().engine().credit(id()) == 0) return return_unsent(lock_token);
+  ready_ = Ready{std::move(lock_token), std::move(message)};
+  on_room();
+}
+
+void LockingLink::on_nothing() {
+  looking_ = false;
+  amqp::Engine& engine = connection().engine();
+  if (!engine.is_draining(id())) return on_room();
+  if (ready_) return;
+  if (waiter_) cancel(*std::exchange(waiter_, std::nullopt));
+  engine.drained(id());
 }
 
 void LockingLink::send(Ready ready) {
@@ -70,6 +97,26 @@ void LockingLink::forget_ended() {
     connection().engine().forget_sent(id(), held->first);
     held = held_.erase(held);
   }
+}
+
+// A peer that settles nothing, and says nothing, goes on when the first lock has ended.
+void LockingLink::wait_for_locks() {
+  if (lock_timer_) return;
+  Executor& executor = connection().services().executor;
+  const auto first = std::min_element(held_.begin(), held_.end(), [](const auto& a, const auto& b) {
+    return a.second.until < b.second.until;
+  });
+  const milliseconds left = first->second.until - executor.wall_now();
+  lock_timer_ = executor.after(std::clamp(left, milliseconds(1), lock_time_),
+                               [&shard = connection().shard(), number = connection().number(), link = id()] {
+                                 AmqpConnection* found = shard.find(number);
+                                 AmqpLink* self = found ? found->find(link) : nullptr;
+                                 if (!self) return;
+                                 auto& locking = static_cast<LockingLink&>(*self);
+                                 locking.lock_timer_ = {};
+                                 locking.on_room();
+                                 found->flush();
+                               });
 }
 
 void LockingLink::on_outcome(const amqp::OutcomeReceived& received) {
@@ -101,7 +148,7 @@ void LockingLink::give_back(const std::string& lock_token) {
 
 void LockingLink::on_ending() {
   if (waiter_) cancel(*std::exchange(waiter_, std::nullopt));
-  if (ready_) give_back(std::exchange(ready_, std::nullopt)->lock_token);
+  if (ready_) return_unsent(std::exchange(ready_, std::nullopt)->lock_token);
   for (const auto& [key, held] : std::exchange(held_, {})) give_back(held.lock_token);
 }
 

@@ -30,6 +30,7 @@ class PartitionReceiver final : public AmqpLink {
   ~PartitionReceiver() override;
 
   void on_room() override { pump(); }
+  void on_ending() override { claim_ = ReaderClaim(); }  // before the next attach of the same turn
 
  private:
   void pump();
@@ -44,7 +45,7 @@ class PartitionReceiver final : public AmqpLink {
   void fail(const Error& error);
 
   const PartitionReading reading_;
-  const ReaderClaim claim_;
+  ReaderClaim claim_;
   TelemetryOffset next_{};  // event
   bool located_ = true;     // false: `next_` must be found by time first
   bool asking_ = false;     // the log, for a page or a place

@@ -39,6 +39,18 @@ void FeedbackQueue::abandon(std::string lock_token, Reply<void> reply) {
   });
 }
 
+void FeedbackQueue::return_unsent(std::string lock_token) {
+  shard0_.post([this, token = std::move(lock_token)] {
+    const auto lock = find_held(token);
+    if (lock == locks_.end()) return;  // its time ended first, which counted
+    std::vector<FeedbackRecord> records = std::move(lock->second.records);
+    locks_.erase(lock);
+    for (const FeedbackRecord& record : records) --deliveries_[record.sequence];
+    give_back(std::move(records));
+    serve_waiters();
+  });
+}
+
 // Receivers that wait
 
 void FeedbackQueue::await(std::uint64_t waiter, Reply<FeedbackBatch> reply) {
@@ -108,7 +120,7 @@ void FeedbackQueue::serve_first_waiter() {
         if (batch && !*batch) {
           waiters_.push_front(std::move(waiter));
           has_waiters_ = true;
-          return;
+          return serve_waiters();  // nobody told of what was committed meanwhile
         }
         if (batch) {
           waiter.reply(**std::move(batch));
@@ -182,6 +194,7 @@ void FeedbackQueue::do_complete(const std::string& token, Reply<void> reply) {
                    completed->second.completing = false;
                  }
                  reply(std::move(erased));
+                 serve_waiters();  // there may have been too many locks
                }));
 }
 

@@ -58,6 +58,8 @@ class FeedbackQueue {
   // Errors: lock_lost, busy, storage_failed.
   void complete(std::string lock_token, Reply<void> reply);
   void abandon(std::string lock_token, Reply<void> reply);
+  // The batch was not sent to its receiver after all: given out again, and that it was given out counts not.
+  void return_unsent(std::string lock_token);
 
   // Removes what is past its time to live. On shard 0, now and then and when the clock was shifted.
   void sweep();

@@ -18,12 +18,20 @@ constexpr milliseconds kLockCheck{2'000};
 
 void FileNotificationQueue::await(std::uint64_t waiter, Reply<LockedNotification> reply) {
   shard0_.post([this, waiter, reply = std::move(reply)]() mutable {
-    if (waiters_.size() >= limits::kFeedbackWaitersMax) {
-      return reply(Error(Errc::busy, "too many receivers wait for file notifications"));
-    }
-    waiters_.push_back({waiter, std::move(reply)});
-    serve();
+    add_waiter({waiter, std::move(reply)});
   });
+}
+
+void FileNotificationQueue::receive(Reply<LockedNotification> reply) {
+  shard0_.post([this, reply = std::move(reply)]() mutable { add_waiter({0, std::move(reply)}); });
+}
+
+void FileNotificationQueue::add_waiter(Waiter waiter) {
+  if (waiters_.size() >= limits::kFeedbackWaitersMax) {
+    return waiter.reply(Error(Errc::busy, "too many receivers wait for file notifications"));
+  }
+  waiters_.push_back(std::move(waiter));
+  serve();
 }
 
 void FileNotificationQueue::cancel(std::uint64_t waiter) {
@@ -38,7 +46,8 @@ void FileNotificationQueue::cancel(std::uint64_t waiter) {
 
 void FileNotificationQueue::serve() {
   end_locks();
-  if (waiters_.empty() || locks_.size() >= kLocksMax) return;
+  if (waiters_.empty()) return;
+  if (locks_.size() >= kLocksMax) return answer_who_does_not_wait();
   if (reading_) {
     read_again_ = true;
     return;
@@ -49,8 +58,21 @@ void FileNotificationQueue::serve() {
       Reply<std::vector<FileNotification>>(shard0_, [this](Result<std::vector<FileNotification>> found) {
         reading_ = false;
         on_found(std::move(found));
-        if (std::exchange(read_again_, false)) serve();
+        std::exchange(read_again_, false) ? serve() : answer_who_does_not_wait();
       }));
+}
+
+void FileNotificationQueue::answer_who_does_not_wait() {
+  std::erase_if(waiters_, [](Waiter& waiter) {
+    if (waiter.name != 0) return false;
+    waiter.reply(Error(Errc::not_found, "there is no file notification"));
+    return true;
+  });
+}
+
+// Of those that are gone, erased over REST or to make room, nobody counts deliveries any more.
+void FileNotificationQueue::forget_older(const std::optional<std::string>& oldest) {
+  deliveries_.erase(deliveries_.begin(), oldest ? deliveries_.lower_bound(*oldest) : deliveries_.end());
 }
 
 void FileNotificationQueue::on_found(Result<std::vector<FileNotification>> found) {
@@ -60,6 +82,7 @@ void FileNotificationQueue::on_found(Result<std::vector<FileNotification>> found
     waiters_.pop_front();
     return waiter.reply(found.error());
   }
+  forget_older(found->empty() ? std::nullopt : std::optional(found->front().id));
   for (FileNotification& notification : *found) {
     if (waiters_.empty() || locks_.size() >= kLocksMax) return;
     if (!is_locked(notification.id)) give(std::move(notification));
@@ -109,6 +132,17 @@ void FileNotificationQueue::abandon(std::string lock_token, Reply<void> reply) {
     if (lock == locks_.end()) return reply(Error(Errc::lock_lost));
     lock->second.until = shard0_.wall_now();
     reply({});
+    serve();
+  });
+}
+
+void FileNotificationQueue::return_unsent(std::string lock_token) {
+  shard0_.post([this, token = std::move(lock_token)] {
+    const auto lock = find_held(token);
+    if (lock == locks_.end()) return;  // its time ended first, which counted
+    const auto count = deliveries_.find(lock->second.id);
+    if (count != deliveries_.end() && --count->second == 0) deliveries_.erase(count);
+    locks_.erase(lock);
     serve();
   });
 }

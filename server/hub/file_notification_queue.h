@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -58,16 +60,20 @@ class FileNotificationQueue {
   // storage_failed.
   void await(std::uint64_t waiter, Reply<LockedNotification> reply);
   void cancel(std::uint64_t waiter);
+  // At once: not_found when there is none that others do not have. Errors: as await().
+  void receive(Reply<LockedNotification> reply);
   // On shard 0: one was stored.
   void on_added() { serve(); }
 
   // After the commit. Errors: lock_lost, storage_failed.
   void complete(std::string lock_token, Reply<void> reply);
   void abandon(std::string lock_token, Reply<void> reply);
+  // It was not sent to its receiver after all: given out again, and that it was given out counts not.
+  void return_unsent(std::string lock_token);
 
  private:
   struct Waiter {
-    std::uint64_t name = 0;
+    std::uint64_t name = 0;  // 0: of receive(), which does not wait
     Reply<LockedNotification> reply;
   };
   struct Lock {
@@ -77,8 +83,11 @@ class FileNotificationQueue {
   };
   using Locks = std::unordered_map<std::string, Lock>;
 
+  void add_waiter(Waiter waiter);
   void serve();
+  void answer_who_does_not_wait();
   void on_found(Result<std::vector<FileNotification>> found);
+  void forget_older(const std::optional<std::string>& oldest);
   void give(FileNotification notification);
   Locks::iterator find_held(const std::string& token);
   void end_locks();
@@ -88,8 +97,8 @@ class FileNotificationQueue {
   Executor& shard0_;
   const Source source_;
   std::deque<Waiter> waiters_;
-  Locks locks_;                                                // by token
-  std::unordered_map<std::string, std::uint32_t> deliveries_;  // by id, of those given out before
+  Locks locks_;                                      // by token
+  std::map<std::string, std::uint32_t> deliveries_;  // by id, of those given out before
   bool reading_ = false;
   bool read_again_ = false;
   TimerId timer_{};

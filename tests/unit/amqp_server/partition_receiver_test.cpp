@@ -281,6 +281,77 @@ TEST_F(PartitionReceiverTest, a_connection_that_ends_before_its_claim_is_granted
   EXPECT_EQ(readers(), 0u);
 }
 
+TEST_F(PartitionReceiverTest, amqp_40_a_claim_ends_with_its_link_before_what_the_same_bytes_ask_for) {
+  EventsPeer peer(hub, shard);
+  const auto attach_bytes = [](std::uint32_t handle, std::optional<std::int64_t> level) {
+    std::string bytes;
+    amqp::Attach attach;
+    attach.name = "reader" + std::to_string(handle);
+    attach.handle = handle;
+    attach.role = amqp::Role::receiver;
+    attach.source.encoded = amqp::source_of("iothub-ehub-hub/ConsumerGroups/$Default/Partitions/2");
+    attach.target.encoded = amqp::empty_target();
+    if (level) attach.properties.entries.push_back({amqp::Symbol{"com.microsoft:epoch"}, *level});
+    amqp::append_attach(bytes, 0, attach);
+    return bytes;
+  };
+  peer.send(attach_bytes(0, 7));
+  ASSERT_EQ(readers(), 1u);
+  std::string bytes;
+  amqp::append_detach(bytes, 0, amqp::Detach{0, true, std::nullopt});
+  peer.send(bytes + attach_bytes(1, std::nullopt));
+  EXPECT_THAT(peer.ends(), ElementsAre("none")) << "the answer to the detach alone";
+  EXPECT_EQ(readers(), 1u);
+}
+
+TEST_F(PartitionReceiverTest, amqp_21_a_token_that_ends_while_its_link_is_opened_opens_none) {
+  constexpr std::size_t steps = 16;
+  for (std::size_t step = 0; step < steps; ++step) {
+    EventsPeer peer(hub, shard);
+    Claim claim;
+    claim.policy = "service";
+    claim.rights = Right::service_connect;
+    claim.expiry = hub.loop.wall_now() + seconds(10);
+    shard.find(peer.number)->put_claim(std::move(claim));
+    std::string bytes;
+    amqp::Attach attach;
+    attach.name = "reader";
+    attach.role = amqp::Role::receiver;
+    attach.source.encoded = amqp::source_of("iothub-ehub-hub/ConsumerGroups/$Default/Partitions/2");
+    attach.target.encoded = amqp::empty_target();
+    amqp::append_attach(bytes, 0, attach);
+    peer.link().send(bytes);
+    hub.loop.run_some(step);
+    hub.loop.step_wall_clock(seconds(3600));
+    shard.find(peer.number)->on_clock_shift();
+    hub.loop.run();
+    EXPECT_THAT(peer.ends(), ElementsAre("amqp:unauthorized-access")) << step;
+    EXPECT_EQ(readers(), 0u) << step;
+  }
+}
+
+TEST_F(PartitionReceiverTest, amqp_21_a_token_that_has_to_make_room_takes_its_links_along) {
+  EventsPeer peer(hub, shard);
+  peer.attach();
+  EXPECT_EQ(readers(), 1u);
+  AmqpConnection& connection = *shard.find(peer.number);
+  Claim first;
+  first.policy = "service";
+  first.rights = Right::service_connect;
+  first.expiry = hub.loop.wall_now() + seconds(60);
+  connection.put_claim(first);  // the reader's, renewed
+  for (std::size_t i = 0; i < Claims::kClaimsMax; ++i) {
+    Claim claim = first;
+    claim.audience = "devices/d" + std::to_string(i);
+    claim.expiry += seconds(3600);
+    connection.put_claim(std::move(claim));
+  }
+  connection.flush();
+  hub.loop.run();
+  EXPECT_THAT(peer.ends(), ElementsAre("amqp:unauthorized-access"));
+  EXPECT_EQ(readers(), 0u);
+}
+
 TEST_F(PartitionReceiverTest, a_reader_that_leaves_while_it_waits_leaves_no_wait) {
   auto peer = std::make_unique<EventsPeer>(hub, shard);
   peer->attach();
@@ -289,6 +360,26 @@ TEST_F(PartitionReceiverTest, a_reader_that_leaves_while_it_waits_leaves_no_wait
   hub.loop.run();
   append(3);
   EXPECT_EQ(shard.statistics().events_sent, 0u);
+}
+
+TEST_F(PartitionReceiverTest, a_full_disk_stops_devices_and_no_readers) {
+  append(10);
+  EventsPeer reader(hub, shard);
+  reader.attach();
+  EventsPeer device(hub, shard);
+  Claim claim;
+  claim.only = Identity{"d1", {}};
+  ASSERT_TRUE(shard.find(device.number)->device({"d1", {}}, claim));
+  shard.on_pressure(StorePressure::disk_low);
+  EXPECT_FALSE(device.link().hub_is_reading());
+  reader.credit(3);
+  EXPECT_EQ(reader.events(), numbers(0, 2));
+  shard.on_pressure(StorePressure::queue_full);
+  EXPECT_FALSE(device.link().hub_is_reading());
+  EXPECT_FALSE(reader.link().hub_is_reading()) << "for a moment";
+  shard.on_pressure(StorePressure::none);
+  EXPECT_TRUE(device.link().hub_is_reading());
+  EXPECT_TRUE(reader.link().hub_is_reading());
 }
 
 TEST_F(PartitionReceiverTest, a_deleted_group_ends_its_readers) {

@@ -107,6 +107,15 @@ TEST(ReadTelemetry, A47_more_than_256_KiB_is_refused) {
   EXPECT_EQ(error_of(amqp::kFormatBatch, batch), Errc::message_too_large);
 }
 
+TEST(ReadTelemetry, A47_a_batch_of_nothing_is_measured_as_it_came) {
+  std::string batch;
+  const std::string nothing = plain("");
+  while (batch.size() + 16 <= limits::kTelemetryBytesMax) amqp::append_data(batch, nothing);
+  EXPECT_TRUE(read_telemetry(amqp::kFormatBatch, batch));
+  while (batch.size() <= limits::kTelemetryBytesMax) amqp::append_data(batch, nothing);
+  EXPECT_EQ(error_of(amqp::kFormatBatch, batch), Errc::message_too_large);
+}
+
 TEST(ReadTelemetry, a_body_that_is_no_bytes_and_text_that_is_no_UTF8_are_refused) {
   std::string bytes;
   amqp::append_amqp_value(bytes, true);

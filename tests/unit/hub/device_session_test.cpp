@@ -118,6 +118,28 @@ TEST_F(DeviceSessionTest, B36_a_connection_without_a_session_ends_the_stored_one
   EXPECT_FALSE(attach(false)->session_present);
 }
 
+TEST_F(DeviceSessionTest, a_policy_that_an_adapter_proved_opens_identities_with_keys_alone) {
+  const auto attach_by_policy = [this](const Identity& id) {
+    return hub.ask<Attachment>([&](Reply<Attachment> reply) {
+      Attach message;
+      message.connection = ConnectionRef{ShardIndex{0}, 4711, ++generation};
+      message.identity = id;
+      message.over_amqp = true;
+      message.proven_until = hub.loop.wall_now() + seconds(3600);
+      message.reply = std::move(reply);
+      hub.router().send(std::move(message));
+    });
+  };
+  IdentityRecord by_certificate;
+  by_certificate.id = device("x");
+  by_certificate.auth_type = AuthenticationType::certificate_authority;
+  ASSERT_TRUE(hub.put(by_certificate));
+  EXPECT_EQ(attach_by_policy(device("x")).error().code, Errc::unauthorized);
+  const auto attached = attach_by_policy(device("d"));
+  ASSERT_TRUE(attached);
+  EXPECT_EQ(attached->scope, AuthScope::hub);
+}
+
 TEST_F(DeviceSessionTest, a_subscription_is_answered_after_its_commit) {
   const auto attachment = attach(false);
   hub.stores.faults.hold_commits = true;

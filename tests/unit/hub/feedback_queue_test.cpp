@@ -297,6 +297,65 @@ TEST_F(WaitingReceiverTest, feedback_whose_lock_ended_comes_again_with_a_sweep) 
   EXPECT_EQ(second->records(), 1u);
 }
 
+TEST_F(WaitingReceiverTest, a_batch_that_was_not_sent_counts_as_no_delivery) {
+  add("a");
+  for (std::uint32_t i = 0; i < 2 * settings.c2d.feedback_max_delivery_count; ++i) {
+    const auto one = wait();
+    ASSERT_EQ(one->records(), 1u) << i;
+    queue.return_unsent((*one->answer)->lock_token);
+    loop.run();
+  }
+  EXPECT_THAT(take(), ElementsAre("a"));
+}
+
+TEST_F(WaitingReceiverTest, who_waits_for_others_to_settle_is_given_what_is_there) {
+  std::string lock;
+  for (std::size_t i = 0; i < limits::kFeedbackLocksMax; ++i) {
+    add("locked");
+    ASSERT_THAT(take(&lock), ElementsAre("locked"));
+  }
+  const auto waiting = wait();
+  add_and_tell("a");
+  EXPECT_EQ(waiting->records(), 0u);
+  ASSERT_TRUE(complete(lock));
+  EXPECT_EQ(waiting->records(), 1u);
+}
+
+TEST_F(WaitingReceiverTest, what_is_committed_while_another_took_the_batch_reaches_who_waits) {
+  constexpr std::size_t steps = 24;
+  for (std::size_t step = 0; step < steps; ++step) {
+    loop.advance(2 * FeedbackQueue::kPause);
+    const auto waiting = wait();
+    add("a");
+    queue.on_written();
+    std::vector<std::string> rest;
+    const auto rest_takes = [&] {
+      queue.receive(Reply<std::optional<FeedbackBatch>>(shard0, [&](Result<std::optional<FeedbackBatch>> r) {
+        ASSERT_TRUE(r);
+        if (!*r) return;
+        for (const FeedbackRecord& record : (*r)->records) rest.push_back(record.original_message_id);
+        queue.complete((*r)->lock_token, Reply<void>(shard0, [](const Result<void>&) {}));
+      }));
+    };
+    rest_takes();
+    loop.run_some(step);
+    C2dOutcome outcome;
+    outcome.device = "d1";
+    outcome.feedback.push_back({0, "b", loop.wall_now(), FeedbackStatus::success, "d1", "1"});
+    stores.c2d().settle(outcome, Reply<void>(shard0, [&](const Result<void>&) { queue.on_written(); }));
+    loop.advance(FeedbackQueue::kPause);
+    loop.advance(FeedbackQueue::kPause);
+    const bool rest_has_all = rest.size() == 2;
+    ASSERT_TRUE(rest_has_all || waiting->records() > 0) << step;
+    if (waiting->records() > 0) {
+      ASSERT_TRUE(complete((*waiting->answer)->lock_token));
+    } else {
+      queue.cancel(waiting->name);
+    }
+    for (std::string lock; !take(&lock).empty();) ASSERT_TRUE(complete(lock));
+  }
+}
+
 TEST_F(WaitingReceiverTest, REST_takes_what_others_wait_for) {
   const auto first = wait();
   add_and_tell("a");

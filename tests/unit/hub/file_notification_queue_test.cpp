@@ -106,6 +106,56 @@ TEST_F(FileNotificationQueueTest, one_that_nobody_completes_is_given_up) {
   EXPECT_EQ(wait()->id(), "-");
 }
 
+TEST_F(FileNotificationQueueTest, one_that_was_not_sent_counts_as_no_delivery) {
+  add("a");
+  for (int i = 0; i < 20; ++i) {
+    const auto waiting = wait();
+    ASSERT_EQ(waiting->id(), "a") << i;
+    queue.return_unsent(waiting->lock());
+    loop.run();
+  }
+  EXPECT_EQ(stored.size(), 1u);
+}
+
+TEST_F(FileNotificationQueueTest, who_does_not_wait_is_answered_at_once) {
+  const auto receive = [this] {
+    std::optional<Result<LockedNotification>> answer;
+    queue.receive(Reply<LockedNotification>(
+        shard0, [&](Result<LockedNotification> locked) { answer = std::move(locked); }));
+    loop.run();
+    return answer.value_or(Error(Errc::timed_out));
+  };
+  EXPECT_EQ(receive().error().code, Errc::not_found);
+  add("a");
+  const auto found = receive();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->notification.id, "a");
+  EXPECT_EQ(receive().error().code, Errc::not_found) << "it is locked";
+  for (std::size_t i = 1; i < FileNotificationQueue::kLocksMax; ++i) {
+    add("b" + std::to_string(i));
+    ASSERT_TRUE(receive());
+  }
+  add("c");
+  EXPECT_EQ(receive().error().code, Errc::not_found) << "too many are locked";
+}
+
+TEST_F(FileNotificationQueueTest, of_one_that_was_erased_no_count_is_kept) {
+  for (int round = 0; round < 2; ++round) {
+    add("a");
+    for (int delivery = 0; delivery < 9; ++delivery) {
+      const auto waiting = wait();
+      ASSERT_EQ(waiting->id(), "a") << round << delivery;
+      ASSERT_TRUE(settle(waiting->lock(), false));
+    }
+    EXPECT_EQ(stored.size(), 1u);
+    stored.clear();
+    const auto waiting = wait();
+    EXPECT_EQ(waiting->id(), "-");
+    queue.cancel(waiting->name);
+    loop.run();
+  }
+}
+
 TEST_F(FileNotificationQueueTest, one_that_was_erased_meanwhile_counts_as_completed) {
   add("a");
   const auto waiting = wait();
