@@ -47,6 +47,7 @@ std::optional<Event> Engine::next() {
     }
     events_.clear();
     event_at_ = 0;
+    if (std::optional<Event> outcome = next_outcome()) return outcome;
     if (!assembled_.empty()) std::string().swap(assembled_);
     if (state_ == EngineState::closed || awaiting_sasl_) return std::nullopt;
 
@@ -132,7 +133,7 @@ void Engine::on_frame(const Frame& frame) {
   }
   if (const auto* close = std::get_if<Close>(&*read)) {
     append_close(out(), {});
-    return end_all(close->error);
+    return end_all(close->error, std::nullopt);
   }
   if (const auto* begin = std::get_if<Begin>(&*read)) return on_begin(frame.channel, *begin);
   if (std::holds_alternative<Open>(*read)) {
@@ -198,13 +199,15 @@ void Engine::fail(Condition condition) {
     append_open(out(), answer);
   }
   if (state_ != EngineState::sasl && state_ != EngineState::header) append_close(out(), Close{condition});
-  end_all(condition);
+  end_all(condition, condition);
 }
 
-void Engine::end_all(const std::optional<Condition>& condition) {
+// A peer's condition may be as long as a frame: it is not copied for each link.
+void Engine::end_all(const std::optional<Condition>& condition, const std::optional<Condition>& of_links) {
   state_ = EngineState::closed;
   settlements_.count = 0;
-  for (const auto& [channel, session] : sessions_) end_links(*session, condition);
+  outcomes_ = {};
+  for (const auto& [channel, session] : sessions_) end_links(*session, of_links);
   sessions_.clear();
   events_.emplace_back(PeerClosed{condition});
 }
@@ -215,6 +218,7 @@ void Engine::close(std::optional<Condition> condition) {
   state_ = EngineState::closed;
   links_.clear();
   sessions_.clear();
+  outcomes_ = {};
   events_.clear();
   event_at_ = 0;
 }

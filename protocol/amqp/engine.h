@@ -25,10 +25,11 @@ struct EngineSettings {
   std::uint32_t max_frame_size = 65'536;
   std::uint16_t sessions_max = 256;              // channel-max + 1
   std::uint32_t links_per_session = 4'096;       // handle-max + 1
-  std::size_t links_max = 8'192;                 // of all sessions
+  std::size_t links_max = 8'192;                 // of all sessions; more are refused, twice as many a close
   std::uint32_t incoming_window = 2'048;         // transfers of a session that are announced as welcome
   std::size_t message_bytes_max = 1'100'000;     // of one message that comes in several transfers
   std::size_t assembling_bytes_max = 4'000'000;  // of all messages that are not complete
+  std::size_t link_text_bytes_max = 4'096;       // of a link's name and of each of its addresses
   std::size_t unsettled_max = 16'384;            // deliveries sent and not settled by the peer, all links
   milliseconds open_timeout{60'000};             // from the first byte to open
   milliseconds idle_timeout{240'000};            // what we announce; a peer silent for longer is dropped
@@ -134,6 +135,8 @@ class Engine {
   // Output: frames to be written, in order. The caller writes them and clears.
   std::string& output();
   EngineState state() const { return state_; }
+  // SaslStarted awaits its outcome: what comes meanwhile is kept, so that the caller should not read.
+  bool awaits_sasl() const { return awaiting_sasl_; }
 
   void sasl_outcome(bool accepted);
 
@@ -183,7 +186,7 @@ class Engine {
   void on_open(const Open& open);
   void fail(Condition condition);
   void fail(const Error& error);  // of the peer's bytes
-  void end_all(const std::optional<Condition>& condition);
+  void end_all(const std::optional<Condition>& condition, const std::optional<Condition>& of_links);
   std::string& out();  // for the next frame: what must stand before it is written
 
   // engine_sessions.cpp
@@ -203,12 +206,16 @@ class Engine {
   void top_up(Link& link);
   void write_attach(Link& link, const Acceptance* acceptance);
   void write_detach(Link& link, std::optional<Condition> condition);
+  void drop_remainder(Link& link);
   void detach_by_us(Link& link, Condition condition);
   void remove(Link& link);
   Link* find(LinkId link) const;
 
   // engine_sending.cpp
   void on_disposition(Session& session, const Disposition& disposition);
+  void name_outcome(Session& session, std::uint32_t delivery);
+  std::optional<Event> next_outcome();
+  void tell_unsettled_room();
   void write_transfers(Link& link);
   void tell_room(Session& session);
   void forget_unsettled(Link& link);
@@ -225,11 +232,26 @@ class Engine {
   std::unordered_map<std::uint64_t, std::unique_ptr<Link>> links_;
   std::unordered_map<std::uint16_t, std::unique_ptr<Session>> sessions_;
   std::size_t unsettled_ = 0;         // sent, all links
+  bool unsettled_full_ = false;       // a link may have been told of no room for that
   std::size_t assembling_bytes_ = 0;  // received of messages that are not complete
   std::string assembled_;             // the message whose event is out
 
   std::vector<Event> events_;  // decided, not given yet
   std::size_t event_at_ = 0;
+
+  // The deliveries of a disposition that are not told of yet. The outcome is copied for each only as it is
+  // told: its condition may be as long as a frame, and the deliveries thousands.
+  struct Outcomes {
+    struct Of {
+      LinkId link;
+      std::uint64_t key = 0;
+    };
+    std::vector<Of> named;
+    std::size_t at = 0;
+    Outcome outcome;
+    bool settled = false;
+  };
+  Outcomes outcomes_;
 
   // Accepted deliveries of one session, one after the other, that await their disposition.
   struct Settlements {

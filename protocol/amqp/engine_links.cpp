@@ -31,6 +31,15 @@ void Engine::on_attach(Session& session, Attach attach) {
     return fail_session(session,
                         Condition{"amqp:session:handle-in-use", "the handle has a link already", {}});
   }
+  // Refused ones count until the peer has detached them: one that never does is no client.
+  if (links_.size() >= 2 * settings_.links_max) {
+    return fail(Condition{"amqp:resource-limit-exceeded", "the connection has too many links", {}});
+  }
+  if (std::max({attach.name.size(), attach.source.address.size(), attach.target.address.size()}) >
+      settings_.link_text_bytes_max) {
+    return fail_session(session,
+                        Condition{"amqp:invalid-field", "the name or an address of a link is too long", {}});
+  }
   auto made = std::make_unique<Link>();
   Link& link = *made;
   link.id = LinkId{++last_link_};
@@ -112,6 +121,11 @@ void Engine::write_detach(Link& link, std::optional<Condition> condition) {
   forget_unsettled(link);
   if (link.assembly) assembling_bytes_ -= link.assembly->bytes.size();
   link.assembly.reset();
+  drop_remainder(link);
+}
+
+void Engine::drop_remainder(Link& link) {
+  if (link.remainder) --link.session->remainders;
   link.remainder.reset();
 }
 
@@ -133,6 +147,7 @@ void Engine::on_detach(Session& session, const Detach& detach) {
 void Engine::remove(Link& link) {
   forget_unsettled(link);
   if (link.assembly) assembling_bytes_ -= link.assembly->bytes.size();
+  drop_remainder(link);
   link.session->handles.erase(link.handle);
   links_.erase(link.id.value);
 }

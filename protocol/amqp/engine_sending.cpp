@@ -43,7 +43,7 @@ void Engine::send(LinkId id, const Sending& sending, std::string_view first, std
   if (!sending.settled) {
     session.unsettled[delivery] = {&link, sending.key};
     link.unsettled_by_key[sending.key] = delivery;
-    ++unsettled_;
+    if (++unsettled_ >= settings_.unsettled_max) unsettled_full_ = true;
   }
   Transfer transfer;
   transfer.handle = link.handle;
@@ -63,6 +63,7 @@ void Engine::send(LinkId id, const Sending& sending, std::string_view first, std
     return;
   }
   link.remainder = std::make_unique<Link::Remainder>();
+  ++session.remainders;
   Link::Remainder& rest = *link.remainder;
   rest.delivery = delivery;
   rest.format = sending.format;
@@ -97,7 +98,7 @@ void Engine::write_transfers(Link& link) {
     --session.remote_window;
   }
   if (rest.at < rest.bytes.size()) return;
-  link.remainder.reset();
+  drop_remainder(link);
   if (link.credit > 0) {
     events_.emplace_back(CreditReceived{link.id, link.draining});
   } else {
@@ -117,37 +118,68 @@ void Engine::drained(LinkId id) {
 void Engine::on_disposition(Session& session, const Disposition& disposition) {
   if (disposition.role != Role::receiver) return;  // of what we received: settled already
   const std::uint32_t span = disposition.last - disposition.first;
-  if (span > 0x7fffffff) return;  // last before first
-  std::vector<std::uint32_t> named;
+  if (span > 0x7fffffff) return;                           // last before first
+  if (!disposition.settled && !disposition.state) return;  // how far it has come, no outcome
+  // Settled without an outcome: nobody said that it was taken, so that it is not lost.
+  outcomes_.outcome = disposition.state.value_or(Outcome{OutcomeKind::released, std::nullopt});
+  outcomes_.settled = disposition.settled;
+  bool knows_any = false;
   if (span < session.unsettled.size()) {
     for (std::uint32_t i = 0; i <= span; ++i) {
       const std::uint32_t delivery = disposition.first + i;
-      if (session.unsettled.contains(delivery)) named.push_back(delivery);
+      if (!session.unsettled.contains(delivery)) continue;
+      knows_any = true;
+      name_outcome(session, delivery);
     }
   } else {
+    std::vector<std::uint32_t> named;
     for (const auto& [delivery, sent] : session.unsettled) {
       if (delivery - disposition.first <= span) named.push_back(delivery);
     }
     std::sort(named.begin(), named.end(), [first = disposition.first](std::uint32_t a, std::uint32_t b) {
       return a - first < b - first;
     });
+    knows_any = !named.empty();
+    for (const std::uint32_t delivery : named) name_outcome(session, delivery);
   }
-  if (!disposition.settled && !disposition.state) return;  // how far it has come, no outcome
-  // Settled without an outcome: nobody said that it was taken, so that it is not lost.
-  const Outcome outcome = disposition.state.value_or(Outcome{OutcomeKind::released, std::nullopt});
-  for (const std::uint32_t delivery : named) {
-    const Session::Sent sent = session.unsettled[delivery];
-    events_.emplace_back(OutcomeReceived{sent.link->id, sent.key, outcome, disposition.settled});
-    if (!disposition.settled) continue;  // until settle_sent
-    session.unsettled.erase(delivery);
-    sent.link->unsettled_by_key.erase(sent.key);
-    --unsettled_;
-  }
+  if (outcomes_.named.empty()) outcomes_ = {};
+  tell_unsettled_room();
   // A receiver that waits for our answer about something we forgot.
-  if (!disposition.settled && named.empty() && session.next_delivery - disposition.first - 1 < 0x7fffffff &&
+  if (!disposition.settled && !knows_any && session.next_delivery - disposition.first - 1 < 0x7fffffff &&
       session.next_delivery - disposition.last - 1 < 0x7fffffff) {
     append_disposition(out(), session.channel,
                        Disposition{Role::sender, disposition.first, disposition.last, true, lock_lost()});
+  }
+}
+
+// Told once: a receiver in mode second that says it again is answered when the first one is.
+void Engine::name_outcome(Session& session, std::uint32_t delivery) {
+  const auto found = session.unsettled.find(delivery);
+  Session::Sent& sent = found->second;
+  if (outcomes_.settled || !sent.told) outcomes_.named.push_back({sent.link->id, sent.key});
+  sent.told = true;
+  if (!outcomes_.settled) return;  // until settle_sent
+  sent.link->unsettled_by_key.erase(sent.key);
+  session.unsettled.erase(found);
+  --unsettled_;
+}
+
+std::optional<Event> Engine::next_outcome() {
+  while (outcomes_.at < outcomes_.named.size()) {
+    const Outcomes::Of of = outcomes_.named[outcomes_.at++];
+    // The caller may have ended the link since.
+    if (has(of.link)) return OutcomeReceived{of.link, of.key, outcomes_.outcome, outcomes_.settled};
+  }
+  if (outcomes_.at > 0) outcomes_ = {};
+  return std::nullopt;
+}
+
+// Links that had credit stood still because too much was unsettled.
+void Engine::tell_unsettled_room() {
+  if (!unsettled_full_ || unsettled_ >= settings_.unsettled_max) return;
+  unsettled_full_ = false;
+  for (const auto& [channel, session] : sessions_) {
+    if (session->remote_window > 0) tell_room(*session);
   }
 }
 
@@ -162,6 +194,7 @@ void Engine::settle_sent(LinkId id, std::uint64_t key, const Outcome& outcome) {
   link->session->unsettled.erase(delivery);
   link->unsettled_by_key.erase(found);
   --unsettled_;
+  tell_unsettled_room();
 }
 
 void Engine::forget_sent(LinkId id, std::uint64_t key) {
@@ -172,12 +205,14 @@ void Engine::forget_sent(LinkId id, std::uint64_t key) {
   link->session->unsettled.erase(found->second);
   link->unsettled_by_key.erase(found);
   --unsettled_;
+  tell_unsettled_room();
 }
 
 void Engine::forget_unsettled(Link& link) {
   for (const auto& [key, delivery] : link.unsettled_by_key) link.session->unsettled.erase(delivery);
   unsettled_ -= link.unsettled_by_key.size();
   link.unsettled_by_key.clear();
+  tell_unsettled_room();
 }
 
 }  // namespace kyanite::amqp

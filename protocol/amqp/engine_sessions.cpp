@@ -6,6 +6,12 @@
 
 // Sessions: begin, flow, end.
 namespace kyanite::amqp {
+namespace {
+
+// Of a difference of serial numbers.
+bool is_negative(std::uint32_t difference) { return difference > 0x7fff'ffff; }
+
+}  // namespace
 
 void Engine::on_begin(std::uint16_t channel, const Begin& begin) {
   if (channel >= settings_.sessions_max) {
@@ -42,7 +48,9 @@ void Engine::on_flow(Session& session, const Flow& flow) {
   if (!flow.handle) {
     if (flow.echo) write_flow(session, nullptr);
     if (session.remote_window > 0) {
-      for (const auto& [handle, link] : session.handles) write_transfers(*link);
+      if (session.remainders > 0) {
+        for (const auto& [handle, link] : session.handles) write_transfers(*link);
+      }
       if (was_shut) tell_room(session);
     }
     return;
@@ -57,20 +65,24 @@ void Engine::on_flow(Session& session, const Flow& flow) {
   if (!link.hub_sends) {
     // The sender's word on its count; what it gave up of its credit is gone.
     if (flow.delivery_count) {
-      const std::uint32_t limit = link.delivery_count + link.credit;
+      const std::uint32_t left = link.delivery_count + link.credit - *flow.delivery_count;
       link.delivery_count = *flow.delivery_count;
-      link.credit = std::min(limit - link.delivery_count, link.credit_window);
+      link.credit = is_negative(left) ? 0 : std::min(left, link.credit_window);
+      top_up(link);
     }
     if (flow.echo && link.answered) write_flow(session, &link);
     return;
   }
   if (flow.link_credit) {
-    const std::uint32_t limit = flow.delivery_count.value_or(0) + *flow.link_credit;
-    const std::uint32_t credit = limit - link.delivery_count;
-    link.credit = credit > 0x7fffffff ? 0 : credit;  // less than was used already
+    // What was sent since the peer counted; nothing when it counts more than there was.
+    const std::uint32_t used = link.delivery_count - flow.delivery_count.value_or(0);
+    const std::uint32_t counted = is_negative(used) ? 0 : used;
+    link.credit = *flow.link_credit > counted ? *flow.link_credit - counted : 0;
     link.draining = flow.drain;
   }
-  for (const auto& [handle, other] : session.handles) write_transfers(*other);
+  if (session.remainders > 0 && session.remote_window > 0) {
+    for (const auto& [handle, other] : session.handles) write_transfers(*other);
+  }
   if (flow.echo && link.answered && !link.draining) write_flow(session, &link);
   if (link.answered) events_.emplace_back(CreditReceived{link.id, link.draining});
   if (was_shut && session.remote_window > 0) tell_room(session);

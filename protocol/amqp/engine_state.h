@@ -65,7 +65,9 @@ struct Engine::Session {
   struct Sent {
     Link* link = nullptr;
     std::uint64_t key = 0;
+    bool told = false;  // its outcome, which awaits settle_sent
   };
+  std::size_t remainders = 0;  // links that have frames left
   std::unordered_map<std::uint32_t, Link*> handles;
   std::unordered_map<std::uint32_t, Sent> unsettled;  // by delivery id
 };

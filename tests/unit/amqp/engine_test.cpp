@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <algorithm>
 
 #include "tests/unit/amqp/engine_peer.h"
 
@@ -147,6 +150,41 @@ TEST(Engine, CreditLessThanWasUsedIsNone) {
   for (int i = 0; i < 5; ++i) peer.engine.send(link, {.tag = "t", .settled = true}, "x");
   peer.flow({.handle = 0, .delivery_count = 0, .link_credit = 3});
   EXPECT_EQ(peer.engine.credit(link), 0u);
+}
+
+TEST(Engine, CreditWithoutEndIsCredit) {
+  Peer peer;
+  peer.opened();
+  const LinkId link = peer.receiver(0, 0xffff'ffff);
+  EXPECT_EQ(peer.engine.credit(link), 0xffff'ffff);
+  peer.engine.send(link, {.tag = "t", .settled = true}, "x");
+  peer.flow({.handle = 0, .delivery_count = 0, .link_credit = 0xffff'ffff});
+  EXPECT_EQ(peer.engine.credit(link), 0xffff'fffe) << "one is on its way";
+}
+
+TEST(Engine, ASenderThatCountsBeyondItsCreditHasNoneAndGetsNew) {
+  Peer peer;
+  peer.opened();
+  peer.sender(0, 10);
+  peer.flow({.handle = 0, .delivery_count = 50});
+  const auto flows = peer.take_of<Flow>();
+  ASSERT_EQ(flows.size(), 1u);
+  EXPECT_EQ(flows[0].delivery_count, 50u);
+  EXPECT_EQ(flows[0].link_credit, 10u);
+}
+
+TEST(Engine, WhatWasLeftOfAMessageGoesWithItsLink) {
+  Peer peer;
+  peer.opened(2, open_of(512));
+  const LinkId link = peer.receiver(0, 10, 2);
+  const LinkId other = peer.receiver(1, 10, 2);
+  peer.engine.send(link, {.key = 1, .tag = "t"}, std::string(1'500, 'x'));
+  EXPECT_EQ(peer.take_of<Transfer>().size(), 2u);
+  peer.engine.detach(link, Condition{"amqp:link:stolen", "", {}});
+  peer.take();
+  peer.flow({.incoming_window = 10});
+  EXPECT_TRUE(peer.take().empty());
+  EXPECT_EQ(peer.engine.may_send(other), 10u);
 }
 
 TEST(Engine, DrainGivesTheCreditBack_B42) {
@@ -393,6 +431,60 @@ TEST(Engine, ModeSecondIsAnsweredWithTheSameOutcome_B31) {
   EXPECT_EQ(answers[0].state->kind, OutcomeKind::accepted);
 }
 
+TEST(Engine, AnOutcomeThatIsSaidAgainIsToldOnce_B31) {
+  Peer peer;
+  peer.opened();
+  const LinkId link = peer.receiver(0, 100);
+  peer.engine.send(link, {.key = 1, .tag = "t"}, "x");
+  peer.take();
+  for (int i = 0; i < 3; ++i) peer.dispose(0, 0, kAccepted, false);
+  EXPECT_EQ(peer.take_events<OutcomeReceived>().size(), 1u);
+  EXPECT_TRUE(peer.take().empty()) << "it is not lost";
+  peer.engine.settle_sent(link, 1, kAccepted);
+  EXPECT_EQ(peer.take_of<Disposition>().size(), 1u);
+}
+
+// A long condition for a range of deliveries is not there once for each of them.
+TEST(Engine, ALongConditionOfManyDeliveriesTakesNoMoreMemoryThanOne) {
+  Peer peer;
+  peer.opened(10'000);
+  const LinkId link = peer.receiver(0, 10'000, 10'000);
+  constexpr std::uint64_t kCount = 1'000;
+  for (std::uint64_t key = 0; key < kCount; ++key) peer.engine.send(link, {.key = key, .tag = "t"}, "x");
+  peer.take();
+  const Condition reason{"x", std::string(50'000, 'y'), {}};
+  std::string bytes;
+  append_disposition(
+      bytes, 0, Disposition{Role::receiver, 0, kCount - 1, true, Outcome{OutcomeKind::rejected, reason}});
+  const std::size_t before = mallinfo2().uordblks;
+  peer.engine.feed(bytes, peer.now);
+  std::optional<Event> event = peer.engine.next();
+  EXPECT_LT(mallinfo2().uordblks, before + 5'000'000);
+  std::uint64_t told = 0;
+  for (; event; event = peer.engine.next()) {
+    const auto& outcome = std::get<OutcomeReceived>(*event);
+    EXPECT_EQ(outcome.key, told++);
+    EXPECT_EQ(outcome.outcome.error->description.size(), 50'000u);
+  }
+  EXPECT_EQ(told, kCount);
+  peer.engine.hold();
+}
+
+TEST(Engine, WhatThePeerSaysAtItsEndIsNotThereForEachLink) {
+  Peer peer;
+  peer.opened();
+  for (std::uint32_t handle = 0; handle < 200; ++handle) peer.receiver(handle, 1);
+  std::string bytes;
+  append_close(bytes, Close{Condition{"x", std::string(50'000, 'y'), {}}});
+  const std::size_t before = mallinfo2().uordblks;
+  peer.engine.feed(bytes, peer.now);
+  const std::optional<Event> event = peer.engine.next();
+  EXPECT_LT(mallinfo2().uordblks, before + 2'000'000);
+  ASSERT_TRUE(event);
+  peer.drain();
+  EXPECT_EQ(peer.take_events<LinkEnded>().size(), 199u);
+}
+
 TEST(Engine, WhatWasForgottenIsAnsweredAsLost_B31) {
   Peer peer;
   peer.opened();
@@ -433,6 +525,30 @@ TEST(Engine, UnsettledMessagesAreBounded) {
   EXPECT_EQ(key, 5u);
   peer.dispose(0, 2, kAccepted, true);
   EXPECT_GT(peer.engine.may_send(link), 0u);
+}
+
+TEST(Engine, LinksThatWaitedForSettlementsAreToldOfRoom) {
+  EngineSettings settings;
+  settings.unsettled_max = 5;
+  for (const bool is_told_by_disposition : {true, false}) {
+    Peer peer(settings);
+    peer.opened();
+    const LinkId busy = peer.receiver(0, 100);
+    const LinkId waiting = peer.receiver(1, 100);
+    for (std::uint64_t key = 0; key < 5; ++key) peer.engine.send(busy, {.key = key, .tag = "t"}, "x");
+    peer.drain();
+    peer.events.clear();
+    EXPECT_EQ(peer.engine.may_send(waiting), 0u);
+    if (is_told_by_disposition) {
+      peer.dispose(0, 0, kAccepted, true);
+    } else {
+      peer.engine.forget_sent(busy, 0);
+      peer.drain();
+    }
+    const auto told = peer.take_events<CreditReceived>();
+    EXPECT_TRUE(std::any_of(told.begin(), told.end(), [&](const auto& t) { return t.link == waiting; }));
+    EXPECT_EQ(peer.engine.may_send(waiting), 100u);
+  }
 }
 
 // Ends
@@ -517,6 +633,47 @@ TEST(Engine, TooManyLinksAreRefused) {
   const auto detaches = peer.take_of<Detach>();
   ASSERT_EQ(detaches.size(), 1u);
   EXPECT_EQ(detaches[0].error->name, "amqp:resource-limit-exceeded");
+}
+
+TEST(Engine, WhoeverNeverDetachesRefusedLinksIsClosed) {
+  EngineSettings settings;
+  settings.links_max = 2;
+  Peer peer(settings);
+  peer.opened();
+  std::string bytes;
+  for (std::uint32_t handle = 0; handle < 5; ++handle) {
+    Attach attach;
+    attach.name = "link";
+    attach.handle = handle;
+    attach.role = Role::receiver;
+    attach.source.encoded = source_of("node");
+    attach.target.encoded = target_of("");
+    append_attach(bytes, 0, attach);
+  }
+  peer.feed(bytes);
+  EXPECT_EQ(peer.engine.state(), EngineState::closed);
+  const auto closes = peer.take_of<Close>();
+  ASSERT_EQ(closes.size(), 1u);
+  EXPECT_EQ(closes[0].error->name, "amqp:resource-limit-exceeded");
+}
+
+TEST(Engine, ANameOrAnAddressWithoutEndIsRefused) {
+  for (const bool is_name : {true, false}) {
+    Peer peer;
+    peer.opened();
+    Attach attach;
+    attach.name = is_name ? std::string(5'000, 'n') : "link";
+    attach.role = Role::receiver;
+    attach.source.encoded = source_of(is_name ? "node" : std::string(5'000, 'a'));
+    attach.target.encoded = target_of("");
+    std::string bytes;
+    append_attach(bytes, 0, attach);
+    peer.feed(bytes);
+    EXPECT_TRUE(peer.events.empty());
+    const auto ends = peer.take_of<End>();
+    ASSERT_EQ(ends.size(), 1u);
+    EXPECT_EQ(ends[0].error->name, "amqp:invalid-field");
+  }
 }
 
 // Time
