@@ -43,7 +43,9 @@ void MqttShard::accept(std::unique_ptr<Channel> channel) {
 // Called by a connection about itself, maybe from inside its channel: both go at the end of the turn.
 void MqttShard::release(ConnectionRef ref) {
   --statistics_.open;
-  services_.executor.post([connection = table_.take(ref)]() mutable { connection.reset(); });
+  // Kept here, not in the task: a task that is never run may outlive the shard, which a connection needs.
+  released_.push_back(table_.take(ref));
+  services_.executor.post([this] { released_.clear(); });
   if (scratch_.capacity() > kScratchBytesKept) std::string().swap(scratch_);
   if (draining_ && table_.size() == 0) finish_drain();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "protocol/base/channel.h"
 #include "protocol/base/shard_check.h"
@@ -89,6 +90,7 @@ class MqttShard final : public TelemetryAckSink {
   std::uint32_t drain_slots_per_step_ = 0;
   TimerId drain_timer_{};
   Task drain_done_;
+  std::vector<std::unique_ptr<MqttConnection>> released_;  // destroyed at the end of the turn
 };
 
 }  // namespace kyanite
