@@ -322,19 +322,23 @@ TEST_F(WaitingReceiverTest, who_waits_for_others_to_settle_is_given_what_is_ther
 }
 
 TEST_F(WaitingReceiverTest, what_is_committed_while_another_took_the_batch_reaches_who_waits) {
-  constexpr std::size_t steps = 24;
-  for (std::size_t step = 0; step < steps; ++step) {
+  SimExecutor another_shard{loop};
+  constexpr std::size_t rounds = 400;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    loop.shuffle(round);
+    const std::size_t step = round % 20;
     loop.advance(2 * FeedbackQueue::kPause);
     const auto waiting = wait();
     add("a");
     queue.on_written();
     std::vector<std::string> rest;
+    std::vector<std::string> locks;
     const auto rest_takes = [&] {
       queue.receive(Reply<std::optional<FeedbackBatch>>(shard0, [&](Result<std::optional<FeedbackBatch>> r) {
         ASSERT_TRUE(r);
         if (!*r) return;
         for (const FeedbackRecord& record : (*r)->records) rest.push_back(record.original_message_id);
-        queue.complete((*r)->lock_token, Reply<void>(shard0, [](const Result<void>&) {}));
+        locks.push_back((*r)->lock_token);
       }));
     };
     rest_takes();
@@ -342,11 +346,13 @@ TEST_F(WaitingReceiverTest, what_is_committed_while_another_took_the_batch_reach
     C2dOutcome outcome;
     outcome.device = "d1";
     outcome.feedback.push_back({0, "b", loop.wall_now(), FeedbackStatus::success, "d1", "1"});
-    stores.c2d().settle(outcome, Reply<void>(shard0, [&](const Result<void>&) { queue.on_written(); }));
+    stores.c2d().settle(outcome,
+                        Reply<void>(another_shard, [&](const Result<void>&) { queue.on_written(); }));
     loop.advance(FeedbackQueue::kPause);
     loop.advance(FeedbackQueue::kPause);
     const bool rest_has_all = rest.size() == 2;
-    ASSERT_TRUE(rest_has_all || waiting->records() > 0) << step;
+    ASSERT_TRUE(rest_has_all || waiting->records() > 0) << round;
+    for (const std::string& lock : locks) ASSERT_TRUE(complete(lock));
     if (waiting->records() > 0) {
       ASSERT_TRUE(complete((*waiting->answer)->lock_token));
     } else {
