@@ -140,7 +140,9 @@ void AmqpConnection::open_device_node(const amqp::AttachReceived& attach, const 
 }
 
 void AmqpConnection::put_claim(Claim claim) {
-  claims_.put(std::move(claim));
+  if (const std::optional<Claim> displaced = claims_.put(std::move(claim))) {
+    end_links_of(*displaced, "the token for '" + displaced->audience + "' gave way to newer ones");
+  }
   arm_timer();
 }
 

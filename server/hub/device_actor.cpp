@@ -190,6 +190,9 @@ Result<AuthVerdict> DeviceActor::judge(const Attach& message, const IdentityReco
     return authenticate_device(record, records_->device.status, message.credentials, directory_.security(),
                                executor().wall_now());
   }
+  if (record.auth_type != AuthenticationType::sas) {
+    return Error(Errc::unauthorized, "the identity takes no tokens");
+  }
   if (is_disabled()) return Error(Errc::device_disabled);
   return AuthVerdict{AuthScope::hub, AuthKind::sas, message.proven_until};
 }
