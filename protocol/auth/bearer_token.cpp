@@ -12,6 +12,7 @@
 #include <array>
 #include <utility>
 
+#include "protocol/auth/sas_token.h"
 #include "protocol/base/base64.h"
 #include "protocol/base/limits.h"
 
@@ -228,6 +229,13 @@ Result<Json> check_bearer_token(std::string_view token, const BearerKeys& keys, 
   if (!names_audience(*claims, audience)) return bad_bearer("another audience");
   if (const Result<void> times = check_times(*claims, tolerance, now); !times) return times.error();
   return claims;
+}
+
+WallTime expiry_of_claims(const Json& claims) {
+  const double end = time_claim(claims, "exp").value_or(0);
+  const auto latest = static_cast<double>(kSasExpiryMax.time_since_epoch() / seconds(1));
+  if (!(end < latest)) return kSasExpiryMax;
+  return WallTime(milliseconds(static_cast<std::int64_t>(std::max(end, 0.0) * 1000)));
 }
 
 bool names_unknown_key(std::string_view token, const BearerKeys* keys) {

@@ -35,6 +35,9 @@ class BearerKeys {
 Result<Json> check_bearer_token(std::string_view token, const BearerKeys& keys, std::string_view issuer,
                                 std::string_view audience, seconds tolerance, WallTime now);
 
+// When the token ends by its claims, which check_bearer_token gave; far future times become kSasExpiryMax.
+WallTime expiry_of_claims(const Json& claims);
+
 // Whether the token's header names a key that is not among these, so that the issuer's newer set may have it.
 // Without keys at all every token does that has a header. Nothing of the token is proven.
 bool names_unknown_key(std::string_view token, const BearerKeys* keys);

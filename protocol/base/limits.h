@@ -61,7 +61,7 @@ inline constexpr std::size_t kUnackedPublishesMax = 4096;  // per connection, th
 inline constexpr std::size_t kUnackedBytesMax = 4 * 1024 * 1024;
 inline constexpr std::size_t kOutputHighBytes = 64 * 1024;    // per connection, then reading stops
 inline constexpr std::size_t kOutputHardBytes = 1024 * 1024;  // per connection, then it is closed as slow
-inline constexpr std::size_t kAmqpOutputBytes = 256 * 1024;    // per AMQP connection, then links wait
+inline constexpr std::size_t kAmqpOutputBytes = 256 * 1024;   // per AMQP connection, then links wait
 inline constexpr std::size_t kJsonDepthMax = 32;
 inline constexpr std::size_t kJsonMembersMax = 32768;  // per object; more than a twin section can hold
 // What the service's formula counts as nothing (brackets, escapes) is counted by the text of a section.

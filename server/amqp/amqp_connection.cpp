@@ -13,6 +13,9 @@ namespace kyanite {
 namespace {
 
 constexpr std::size_t kOutputBytesKept = 4 * 1024;  // of an idle connection
+// Lines for the log of one connection, which may be refused as often as it asks.
+constexpr unsigned kRefusalsToldMax = 100;
+constexpr milliseconds kRefusalsTime{60'000};
 
 amqp::EngineSettings engine_settings(const AmqpShard& shard, const PeerInfo& peer) {
   amqp::EngineSettings settings;
@@ -60,6 +63,7 @@ void AmqpConnection::on_bytes(std::string_view bytes) {
 
 void AmqpConnection::on_writable() {
   if (ended_) return;
+  full_since_.reset();
   if (std::exchange(no_room_, false)) {
     // A copy: links may end while they are told.
     std::vector<std::uint64_t> waiting;
@@ -95,12 +99,12 @@ void AmqpConnection::drop_ended() {
   ended_devices_.clear();
 }
 
-// Stops where the peer should read first.
+// Stops where the peer should read first; what is left when the engine has closed is only its end.
 void AmqpConnection::handle_events() {
   handling_ = true;
   held_ = false;
   while (!ended_) {
-    if (is_output_full()) {
+    if (is_output_full() && engine_.state() != amqp::EngineState::closed) {
       held_ = true;
       break;
     }
@@ -128,9 +132,14 @@ void AmqpConnection::write_output() {
 // refuse: readers and back ends go on, since settling makes room and tokens have to be renewed.
 void AmqpConnection::update_reading() {
   if (ended_) return;
+  if (!held_) {
+    full_since_.reset();
+  } else if (!full_since_) {
+    full_since_ = services().executor.now();
+  }
   const StorePressure pressure = shard_.pressure();
   const bool is_stopped = !devices_.empty() || (pressure == StorePressure::queue_full && !links_.empty());
-  const bool pause = held_ || (pressure != StorePressure::none && is_stopped);
+  const bool pause = held_ || engine_.awaits_sasl() || (pressure != StorePressure::none && is_stopped);
   if (pause == reading_paused_) return;
   reading_paused_ = pause;
   if (pause) {
@@ -237,8 +246,14 @@ void AmqpConnection::remove_device(const Identity& identity) {
   devices_.erase(found);
 }
 
-void AmqpConnection::tell_refused(std::string_view what, const Error& error) const {
+void AmqpConnection::tell_refused(std::string_view what, const Error& error) {
   ++shard_.statistics().refusals;
+  const SteadyTime now = services().executor.now();
+  if (now - refusals_since_ >= kRefusalsTime) {
+    refusals_since_ = now;
+    refusals_told_ = 0;
+  }
+  if (++refusals_told_ > kRefusalsToldMax) return;
   shard_.observer().on_amqp_refused(channel_->peer().address, container_, what, error);
 }
 

@@ -29,7 +29,7 @@ class ReplyLink;
 //
 // Owner: its shard's AmqpShard, which others ask for it by number. Calls on its shard only. Bound: the
 // engine's; past limits::kAmqpOutputBytes of output links are told that there is no room and the socket is
-// not read.
+// not read; a peer that does not read them within kStalledTime is dropped.
 //
 // Files: amqp_connection.cpp (bytes, output, links, the end), amqp_opening.cpp (SASL, attach), amqp_time.cpp.
 class AmqpConnection final : public Channel::Sink {
@@ -60,11 +60,13 @@ class AmqpConnection final : public Channel::Sink {
   // Ends an accepted link from our side; the AmqpLink is destroyed at the end of the turn.
   void detach(amqp::LinkId id, amqp::Condition condition);
   AmqpLink* find(amqp::LinkId id) const;
+  // Tokens that await the verdict of a device's owner.
+  std::uint32_t& verdicts() { return verdicts_; }
   std::vector<ReplyLink*>& reply_links() { return reply_links_; }
   const std::vector<ReplyLink*>& reply_links() const { return reply_links_; }
   void put_claim(Claim claim);
-  // Tells the log why something was refused; never with a token in it.
-  void tell_refused(std::string_view what, const Error& error) const;
+  // Tells the log why something was refused, for so many a minute; never with a token in it.
+  void tell_refused(std::string_view what, const Error& error);
 
   // The connection's presence as this device or module; made by the first of its links, which gives the
   // claim. nullptr when the shard has no slot for one.
@@ -140,7 +142,7 @@ class AmqpConnection final : public Channel::Sink {
   void arm_timer();
   void on_timer();
   void end_claims(WallTime now);
-  void end_links_of(const Claim& claim, const Error& why);
+  void end_links_of(const Claim& claim, const std::string& why);
   bool is_proven() const;
 
   AmqpShard& shard_;
@@ -162,7 +164,11 @@ class AmqpConnection final : public Channel::Sink {
   std::size_t room_turn_ = 0;
   bool ended_ = false;
   bool reading_paused_ = false;
+  std::uint32_t verdicts_ = 0;
+  unsigned refusals_told_ = 0;  // since then
+  SteadyTime refusals_since_{};
   SteadyTime unproven_since_;
+  std::optional<SteadyTime> full_since_;  // the output, of which the peer has not read all since
   TimerId timer_{};
 };
 

@@ -140,9 +140,8 @@ void AmqpConnection::open_device_node(const amqp::AttachReceived& attach, const 
 }
 
 void AmqpConnection::put_claim(Claim claim) {
-  if (const std::optional<Claim> gone = claims_.put(std::move(claim))) {
-    end_links_of(*gone, Error(Errc::unauthorized, "the connection has too many tokens to keep the one for '" +
-                                                      gone->audience + "'"));
+  if (const std::optional<Claim> displaced = claims_.put(std::move(claim))) {
+    end_links_of(*displaced, "the token for '" + displaced->audience + "' gave way to newer ones");
   }
   arm_timer();
 }

@@ -13,6 +13,9 @@ constexpr milliseconds kExpiryCheck{30'000};
 // A connection that proved nothing, or whose last token ended, has so long to put one (spec amqp.md 3.4).
 constexpr milliseconds kUnprovenTime{300'000};
 
+// A full output that the peer has not read by then: it would be silent, if we listened.
+constexpr milliseconds kStalledTime{240'000};
+
 }  // namespace
 
 bool AmqpConnection::is_proven() const { return !claims_.empty() || !peer().certificate_chain.empty(); }
@@ -39,6 +42,9 @@ void AmqpConnection::on_timer() {
   timer_ = {};
   if (ended_) return;
   const SteadyTime now = services().executor.now();
+  if (full_since_ && now - *full_since_ >= kStalledTime) {
+    return end({"amqp:resource-limit-exceeded", "The peer does not read what it is sent", {}});
+  }
   // Silence is the peer's only while we listen.
   if (reading_paused_) engine_.feed({}, now);
   engine_.on_time(now);
@@ -55,16 +61,18 @@ void AmqpConnection::on_timer() {
 // Exactly the links that an ended claim authorised go (spec 3.4).
 void AmqpConnection::end_claims(WallTime now) {
   for (const Claim& ended : claims_.take_expired(now - shard_.security().rules.sas_grace)) {
-    end_links_of(ended, Error(Errc::unauthorized, "the token for '" + ended.audience + "' has expired"));
+    end_links_of(ended, "the token for '" + ended.audience + "' has expired");
   }
 }
 
-void AmqpConnection::end_links_of(const Claim& claim, const Error& why) {
+void AmqpConnection::end_links_of(const Claim& claim, const std::string& why) {
   std::vector<std::uint64_t> links;
   for (const auto& [id, entry] : links_) {
     if (entry.claim == claim.id) links.push_back(id);
   }
-  for (const std::uint64_t id : links) detach(amqp::LinkId{id}, condition_of(why));
+  for (const std::uint64_t id : links) {
+    detach(amqp::LinkId{id}, condition_of(Error(Errc::unauthorized, why)));
+  }
 }
 
 void AmqpConnection::on_clock_shift() {

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view kCbs = "$cbs";
 constexpr std::uint32_t kCbsCredit = 100;
-constexpr std::uint32_t kVerdictsMax = 64;  // tokens of devices that their owners judge
+constexpr std::size_t kRequestBytesMax = 64 * 1024;  // its message-id comes back with the answer
+constexpr std::uint32_t kVerdictsMax = 64;  // of a connection: tokens of devices that their owners judge
 
 int status_of(const Error& error) {
   switch (error.code) {
@@ -51,7 +52,6 @@ class CbsLink final : public AmqpLink {
   void ask_owner(Request request, Claim claim, const std::string& audience);
 
   const std::uint32_t session_;
-  std::uint32_t verdicts_ = 0;  // awaited
 };
 
 void CbsLink::answer(const Request& request, int status, std::string_view description,
@@ -66,10 +66,17 @@ void CbsLink::answer(const Request& request, int status, std::string_view descri
 void CbsLink::refuse(const Request& request, const Error& error, std::string_view audience) const {
   const amqp::Condition condition = condition_of(error);
   answer(request, status_of(error), condition.description, condition.name);
-  connection().tell_refused("put-token " + std::string(audience), error);
+  connection().tell_refused("put-token " + std::string(audience.substr(0, 256)), error);
 }
 
 void CbsLink::on_message(const amqp::MessageReceived& received) {
+  if (received.payload.size() > kRequestBytesMax) {
+    if (received.settled) return;
+    return connection().engine().settle(
+        id(), received.delivery,
+        {amqp::OutcomeKind::rejected,
+         amqp::Condition{"amqp:link:message-size-exceeded", "The request is larger than allowed", {}}});
+  }
   Result<amqp::Message> message = amqp::read_message(received.payload);
   settle_request(connection(), received);
   if (!message) return;
@@ -97,18 +104,20 @@ void CbsLink::put(Request request, std::string_view token, const std::string& au
 }
 
 void CbsLink::ask_owner(Request request, Claim claim, const std::string& audience) {
-  if (verdicts_ >= kVerdictsMax) return refuse(request, Errc::busy, audience);
-  ++verdicts_;
+  if (connection().verdicts() >= kVerdictsMax) return refuse(request, Errc::busy, audience);
+  ++connection().verdicts();
   AdmitRequest admit;
   admit.identity = *claim.only;
   admit.credentials = claim.credentials;
-  admit.reply = connection().reply_to_link<RequestVerdict, CbsLink>(
-      id(), [request = std::move(request), claim = std::move(claim), audience](
-                CbsLink& self, const Result<RequestVerdict>& verdict) mutable {
-        --self.verdicts_;
-        if (!verdict) return self.refuse(request, verdict.error(), audience);
-        self.connection().put_claim(std::move(claim));
-        self.answer(request, 200, "OK");
+  admit.reply = connection().reply_to_self<RequestVerdict>(
+      [id = id(), request = std::move(request), claim = std::move(claim), audience](
+          AmqpConnection& of, const Result<RequestVerdict>& verdict) mutable {
+        --of.verdicts();
+        const auto* self = static_cast<const CbsLink*>(of.find(id));
+        if (!self) return;
+        if (!verdict) return self->refuse(request, verdict.error(), audience);
+        of.put_claim(std::move(claim));
+        self->answer(request, 200, "OK");
       });
   connection().services().router.send(std::move(admit));
 }
@@ -117,6 +126,7 @@ void CbsLink::ask_owner(Request request, Claim claim, const std::string& audienc
 
 void open_cbs(AmqpConnection& connection, const amqp::AttachReceived& attach) {
   if (attach.attach.role == amqp::Role::receiver) {
+    if (refuse_reply_link(connection, attach)) return;
     return connection.accept(attach.link, {}, std::make_unique<ReplyLink>(connection, attach, kCbs), 0);
   }
   amqp::Acceptance acceptance;

@@ -26,25 +26,44 @@ bool is_below(std::string_view path, std::string_view prefix) {
   return path.size() > prefix.size() && path.substr(0, prefix.size()) == prefix && path[prefix.size()] == '/';
 }
 
+bool covers(const Claim& claim, const Identity& identity) {
+  const std::vector<std::string>& segments = claim.resource.segments;
+  // Which host it is was judged with the token.
+  return segments.empty() || sas_scope_covers(claim.resource, identity, {segments.front()});
+}
+
+namespace {
+
+// Whatever name the hub has in them.
+bool have_one_scope(const SasResource& a, const SasResource& b) {
+  if (a.segments.empty() || b.segments.empty()) return a.segments.empty() == b.segments.empty();
+  return std::equal(a.segments.begin() + 1, a.segments.end(), b.segments.begin() + 1, b.segments.end());
+}
+
+}  // namespace
+
+// Under other rights it is another claim: what the earlier one opened ends with that.
 std::optional<Claim> Claims::put(Claim claim) {
   const auto same = std::find_if(claims_.begin(), claims_.end(), [&claim](const Claim& other) {
-    return other.audience == claim.audience && other.only == claim.only;
+    if (claim.only) return other.only == claim.only;
+    return !other.only && other.audience == claim.audience && other.policy == claim.policy &&
+           other.rights == claim.rights && have_one_scope(other.resource, claim.resource);
   });
   if (same != claims_.end()) {
     claim.id = same->id;
     *same = std::move(claim);
     return std::nullopt;
   }
-  std::optional<Claim> gone;
+  std::optional<Claim> displaced;
   if (claims_.size() >= kClaimsMax) {
     const auto first = std::min_element(claims_.begin(), claims_.end(),
                                         [](const Claim& a, const Claim& b) { return a.expiry < b.expiry; });
-    gone = std::move(*first);
+    displaced = std::move(*first);
     claims_.erase(first);
   }
   claim.id = next_id_++;
   claims_.push_back(std::move(claim));
-  return gone;
+  return displaced;
 }
 
 const Claim* Claims::find_right(Right right, std::string_view path) const {
@@ -77,10 +96,7 @@ const Claim* Claims::find_device(const Identity& identity) const {
       continue;
     }
     if (!claim.rights.has(Right::device_connect)) continue;
-    std::string path = "devices/" + to_lower_ascii(identity.device);
-    if (identity.is_module()) path += "/modules/" + to_lower_ascii(identity.module);
-    if (is_below(path, claim.scope) && (!best || claim.audience.size() > best->audience.size()))
-      best = &claim;
+    if (covers(claim, identity) && (!best || claim.audience.size() > best->audience.size())) best = &claim;
   }
   return best;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "protocol/auth/access_policy.h"
+#include "protocol/auth/sas_token.h"
 #include "protocol/base/ids.h"
 #include "protocol/base/time.h"
 #include "server/hub/device_messages.h"
@@ -19,6 +20,7 @@ struct Claim {
   std::uint64_t id = 0;
   std::string audience;               // path below the host, decoded, lower case; empty: the whole hub
   std::string scope;                  // the same of the token's own resource, which is never narrower
+  SasResource resource;               // the token's, decoded once; empty: the whole hub
   std::string policy;                 // of a policy's token; empty for a device's own credential
   Rights rights;                      // of the policy, or of a bearer token
   std::optional<Identity> only;       // the one identity that it opens
@@ -32,13 +34,17 @@ std::string claim_path(std::string_view audience);
 // True when `path` is `prefix` or lies below it, by whole segments.
 bool is_below(std::string_view path, std::string_view prefix);
 
-// Claims holds the claims of one connection. A later put for the same audience replaces the earlier one.
+// Whether a policy's claim covers the identity, by the rule that MQTT has (spec device-mqtt.md 3.4).
+bool covers(const Claim& claim, const Identity& identity);
+
+// Claims holds the claims of one connection. A later put replaces the earlier one for the same audience with
+// the same rights, or of the same identity.
 // Bound: kClaimsMax; the one that ends first gives way.
 class Claims {
  public:
   static constexpr std::size_t kClaimsMax = 4'096;
 
-  // Gives the one that had to make room, if any.
+  // Gives the one that had to give way: the links that it opened end.
   std::optional<Claim> put(Claim claim);
   // The one that opens a hub-wide node with this path (see claim_path): its policy has the right, and its
   // audience is the closest to the path, else its scope covers it.

@@ -22,8 +22,8 @@ struct EventPage {
     TelemetryOffset offset;
     std::size_t end = 0;  // in `bytes`
   };
-  TelemetryOffset from;    // what was asked for
-  TelemetryOffset next;    // where to go on
+  TelemetryOffset from;  // what was asked for
+  TelemetryOffset next;  // where to go on
   std::string bytes;
   std::vector<Event> events;
 

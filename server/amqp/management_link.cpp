@@ -95,6 +95,7 @@ void open_management(AmqpConnection& connection, const amqp::AttachReceived& att
         {"amqp:not-found", "The messaging entity '" + address.entity + "' could not be found.", {}});
   }
   if (attach.attach.role == amqp::Role::receiver) {
+    if (refuse_reply_link(connection, attach)) return;
     return connection.accept(attach.link, {}, std::make_unique<ReplyLink>(connection, attach, kManagement),
                              claim.id);
   }

@@ -16,8 +16,16 @@ ReplyLink::ReplyLink(AmqpConnection& connection, const amqp::AttachReceived& att
 
 ReplyLink::~ReplyLink() { std::erase(connection().reply_links(), this); }
 
+// It is destroyed later in the turn, and no answer may choose it any more.
+void ReplyLink::on_ending() { std::erase(connection().reply_links(), this); }
+
 void ReplyLink::answer(std::string message) {
-  if (waiting_.size() >= kWaitingMax) waiting_.pop_front();
+  while (!waiting_.empty() &&
+         (waiting_.size() >= kWaitingMax || waiting_bytes_ + message.size() > kWaitingBytesMax)) {
+    waiting_bytes_ -= waiting_.front().size();
+    waiting_.pop_front();
+  }
+  waiting_bytes_ += message.size();
   waiting_.push_back(std::move(message));
   on_room();
 }
@@ -26,6 +34,7 @@ void ReplyLink::on_room() {
   while (!waiting_.empty() && connection().may_send(id()) > 0) {
     const std::string message = std::move(waiting_.front());
     waiting_.pop_front();
+    waiting_bytes_ -= message.size();
     ++sent_;
     const std::string tag = std::to_string(sent_);
     connection().engine().send(id(), {.key = sent_, .tag = tag, .settled = settled_}, message);
@@ -35,6 +44,13 @@ void ReplyLink::on_room() {
 
 void ReplyLink::on_outcome(const amqp::OutcomeReceived& outcome) {
   if (!outcome.settled) connection().engine().settle_sent(id(), outcome.key, outcome.outcome);
+}
+
+bool refuse_reply_link(AmqpConnection& connection, const amqp::AttachReceived& attach) {
+  if (connection.reply_links().size() < ReplyLink::kLinksMax) return false;
+  connection.refuse(attach.link,
+                    {"amqp:resource-limit-exceeded", "The connection has too many receivers of answers", {}});
+  return true;
 }
 
 ReplyLink* choose_reply_link(const AmqpConnection& connection, std::string_view node, std::uint32_t session,

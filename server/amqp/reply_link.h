@@ -14,10 +14,13 @@ namespace kyanite {
 // ReplyLink is a client's receiver on a node of requests and answers: `$cbs`, `$management`. Answers wait in
 // it until the client grants credit, which may be after its request (spec amqp.md 2.5).
 //
-// Bound: kWaitingMax answers; the oldest is dropped.
+// Bound: kWaitingMax answers and kWaitingBytesMax of all but the newest; the oldest are dropped.
+// kLinksMax of them on a connection, which need no proof for `$cbs`.
 class ReplyLink final : public AmqpLink {
  public:
   static constexpr std::size_t kWaitingMax = 128;
+  static constexpr std::size_t kWaitingBytesMax = 64 * 1024;
+  static constexpr std::size_t kLinksMax = 64;
 
   // `node` is "$cbs" or "$management". Registers itself with the connection.
   ReplyLink(AmqpConnection& connection, const amqp::AttachReceived& attach, std::string_view node);
@@ -28,6 +31,7 @@ class ReplyLink final : public AmqpLink {
 
   void on_room() override;
   void on_outcome(const amqp::OutcomeReceived& outcome) override;
+  void on_ending() override;
 
   const std::string& node() const { return node_; }
   const std::string& name() const { return name_; }
@@ -42,7 +46,11 @@ class ReplyLink final : public AmqpLink {
   const bool settled_;
   std::uint64_t sent_ = 0;
   std::deque<std::string> waiting_;
+  std::size_t waiting_bytes_ = 0;
 };
+
+// True when the connection has too many of them already: the attach is refused then.
+bool refuse_reply_link(AmqpConnection& connection, const amqp::AttachReceived& attach);
 
 // The client's receiver that an answer goes to (spec 3.1): the one whose target address is `reply_to`, whose
 // name is that, that of the session, or of the connection; of several the newest. nullptr: there is none.

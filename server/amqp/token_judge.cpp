@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::string_view kSasScheme = "SharedAccessSignature";
 constexpr std::string_view kBearerScheme = "Bearer ";
+constexpr std::size_t kTokenBytesMax = 16 * 1024;
+constexpr std::size_t kAudienceBytesMax = 2 * 1024;
 
 Error refused(std::string reason) { return Error(Errc::unauthorized, std::move(reason)); }
 
@@ -58,6 +60,7 @@ Result<Claim> judge_sas(std::string_view text, std::string_view audience, const 
   }
   Claim claim;
   claim.scope = path_of(*resource);
+  claim.resource = *resource;
   claim.audience = audience.empty() ? claim.scope : claim_path(audience);
   claim.expiry = token->expiry;
   claim.credentials.sas_token = std::string(text);
@@ -93,14 +96,15 @@ Result<Claim> judge_sas(std::string_view text, std::string_view audience, const 
 
 Result<Claim> judge_bearer(std::string_view token, std::string_view audience, const HubSecurity& security,
                            WallTime now) {
-  Result<Rights> rights = rights_of_bearer(token, security, now);
-  if (!rights) return rights.error();
+  const Result<BearerGrant> granted = judge_bearer_token(token, security, now);
+  if (!granted) return granted.error();
   Claim claim;
   claim.audience = claim_path(audience);
   // A scope URL of the issuer is no path of the hub's: the token opens what its rights say.
   if (audience.find(".default") != std::string_view::npos) claim.audience.clear();
   claim.policy = "bearer";
-  claim.rights = *rights;
+  claim.rights = granted->rights;
+  claim.expiry = granted->expiry;
   return claim;
 }
 
@@ -109,6 +113,9 @@ Result<Claim> judge_bearer(std::string_view token, std::string_view audience, co
 Result<Claim> judge_token(std::string_view token, std::string_view audience, const HubSecurity& security,
                           WallTime now) {
   if (token.empty()) return refused("no token");
+  if (token.size() > kTokenBytesMax || audience.size() > kAudienceBytesMax) {
+    return refused("the token or its audience is too long");
+  }
   if (begins_with(token, kSasScheme)) return judge_sas(token, audience, security, now);
   if (begins_with(token, kBearerScheme)) {
     return judge_bearer(token.substr(kBearerScheme.size()), audience, security, now);
@@ -120,6 +127,7 @@ Result<Claim> judge_token(std::string_view token, std::string_view audience, con
 
 Result<Claim> judge_plain(std::string_view response, const HubSecurity& security, WallTime now) {
   // [authorization identity] NUL user NUL password
+  if (response.size() > kTokenBytesMax) return refused("the response of PLAIN is too long");
   const std::size_t first = response.find('\0');
   const std::size_t second = first == std::string_view::npos ? first : response.find('\0', first + 1);
   if (second == std::string_view::npos) return refused("the response of PLAIN needs two NULs");
@@ -153,9 +161,10 @@ Result<Claim> judge_plain(std::string_view response, const HubSecurity& security
   Identity identity{std::string(name.substr(0, module)),
                     module == std::string_view::npos ? std::string() : std::string(name.substr(module + 9))};
   if (!is_valid_id(identity.device)) return refused("the user name is no device id");
-  if (claim->policy.empty() && claim->only != identity) {
-    return refused("the token is not for the device of the user name");
-  }
+  const bool is_for_it = claim->policy.empty()
+                             ? claim->only == identity
+                             : claim->rights.has(Right::device_connect) && covers(*claim, identity);
+  if (!is_for_it) return refused("the token is not for the device of the user name");
   claim->only = std::move(identity);
   return claim;
 }

@@ -161,31 +161,33 @@ Rights granted(const std::string& grant, std::string_view name, const HubSecurit
 
 }  // namespace
 
-Result<Rights> rights_of_bearer(std::string_view token, const HubSecurity& security, WallTime now) {
-  Rights held;
+Result<BearerGrant> judge_bearer_token(std::string_view token, const HubSecurity& security, WallTime now) {
+  BearerGrant grant_of_token;
+  Rights& held = grant_of_token.rights;
   for (const std::string& grant : security.rules.test_tokens) held = held | granted(grant, token, security);
   if (held == Rights() && security.bearer_keys) {
     const Result<Json> claims = check_bearer_token(token, *security.bearer_keys, security.rules.bearer_issuer,
                                                    security.rules.bearer_audience, limits::kClockSkew, now);
     if (!claims) return claims.error();
+    grant_of_token.expiry = expiry_of_claims(*claims);
     for (const std::string& value : texts_of_claim(*claims, security.rules.bearer_claim)) {
       for (const std::string& grant : security.rules.bearer_rights)
         held = held | granted(grant, value, security);
     }
   }
   if (held == Rights()) return refused("bearer token without any right");
-  return held;
+  return grant_of_token;
 }
 
 Result<void> authorize_service(std::string_view authorization, NeededRights needed,
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now) {
   if (authorization.empty()) return refused("no Authorization");
-  if (equals_ignoring_case(authorization.substr(0, kBearerScheme.size()), kBearerScheme))
-{
-    const Result<Rights> held = rights_of_bearer(authorization.substr(kBearerScheme.size()), security, now);
+  if (equals_ignoring_case(authorization.substr(0, kBearerScheme.size()), kBearerScheme)) {
+    const Result<BearerGrant> held =
+        judge_bearer_token(authorization.substr(kBearerScheme.size()), security, now);
     if (!held) return held.error();
-    if (!needed.met_by(*held)) return refused("bearer token without the right needed");
+    if (!needed.met_by(held->rights)) return refused("bearer token without the right needed");
     return {};
   }
   const Result<SasToken> token = parse_sas_token(authorization);

@@ -29,9 +29,13 @@ Result<void> authorize_service(std::string_view authorization, NeededRights need
                                const std::vector<std::string>& path_segments, const HubSecurity& security,
                                WallTime now);
 
+struct BearerGrant {
+  Rights rights;
+  WallTime expiry = WallTime::max();  // without grace; of a fixed token of test control: never
+};
 // What a bearer token (without its scheme) opens: by the rules of the settings, what its claims are granted.
 // Errors: unauthorized, also when that is nothing.
-Result<Rights> rights_of_bearer(std::string_view token, const HubSecurity& security, WallTime now);
+Result<BearerGrant> judge_bearer_token(std::string_view token, const HubSecurity& security, WallTime now);
 
 // Whether a refused Authorization is a bearer token by a key of the issuer that is not known yet.
 bool may_need_newer_keys(std::string_view authorization, const HubSecurity& security);

@@ -82,7 +82,8 @@ class HubObserver {
                                     std::size_t bytes) = 0;
   // The will cannot fire: its topic is not the device's own (spec device-mqtt.md 2.9).
   virtual void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) = 0;
-  // A token, a password or a link of an AMQP connection was refused; `container` is what the peer calls itself.
+  // A token, a password or a link of an AMQP connection was refused; `container` is what the peer calls
+  // itself.
   virtual void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
                                const Error& error) = 0;
   // So many refused CONNECTs found no room in operations monitoring (10.1).

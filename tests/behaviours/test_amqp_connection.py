@@ -92,6 +92,26 @@ class Connection(unittest.TestCase):
                 if "@sas.root" in user:
                     self.assertIsNotNone(client.attach(SENDER, C2D).attached.field(6))
 
+    def test_3_5_plain_of_a_device_with_a_policys_token_for_another(self):
+        own, other = world.device(), world.device()
+        token = world.policy_token(self.hub, "device", f"{world.HOST}/devices/{own.client_id}")
+        for user, code in ((own.client_id, 0), (other.client_id, 1)):
+            with connect(self.hub) as client:
+                _, outcome = client.sasl("PLAIN", f"\0{user}@sas.hub\0{token}".encode())
+                self.assertEqual(outcome.fields[0], code)
+                if code == 0:
+                    client.open()
+                    client.begin()
+                    self.assertIsNotNone(client.attach(SENDER, f"/devices/{user}/messages/events").attached.field(6))
+
+    def test_3_3_a_policys_token_opens_no_device_that_takes_no_tokens(self):
+        device = world.device(authentication={"type": "selfSigned", "x509Thumbprint": {"primaryThumbprint": "A" * 40}})
+        with opened(self.hub) as client:
+            self.assertEqual(client.cbs().put_token(world.policy_token(self.hub, "device"), world.HOST).application["status-code"], 200)
+            link = client.attach(SENDER, f"/devices/{device.client_id}/messages/events")
+            self.assertIsNone(link.attached.field(6))
+            self.assertEqual(link.refused()[0], "amqp:unauthorized-access")
+
     def test_B4_websocket_paths_and_names(self):
         for path in ("/$iothub/websocket", "/$servicebus/websocket"):
             for tail in ("", "/", "?iothub-no-client-cert=true", "/?x=1"):
@@ -464,6 +484,33 @@ class Breaches(unittest.TestCase):
                 self.assertIsNotNone(link.attached.field(6))
             client.send(performative(BEGIN, [None, Uint(0), Uint(9), Uint(9)], channel=256))
             self.closed_with(client, "amqp:connection:framing-error")
+
+    def test_receivers_of_answers_without_end(self):
+        with connect(self.hub) as client:
+            client.open()
+            client.begin()
+            for n in range(64):
+                self.assertIsNotNone(client.attach(RECEIVER, "$cbs", handle=n).attached.field(5))
+            link = client.attach(RECEIVER, "$cbs", handle=64)
+            self.assertIsNone(link.attached.field(5))
+            self.assertEqual(link.refused()[0], "amqp:resource-limit-exceeded")
+            client.send(performative(DETACH, [Uint(0), True]))
+            client.wait_for(DETACH)
+            self.assertIsNotNone(client.attach(RECEIVER, "$cbs", handle=65).attached.field(5))
+
+    def test_answers_that_nobody_takes_do_not_pile_up(self):
+        with connect(self.hub) as client:
+            client.open()
+            client.begin()
+            requester = client.cbs()
+            requester.receiver.credit(0)
+            for n in range(6):
+                requester.sender.send(wire.message("x", {"message_id": f"{n}" * 30000, "reply_to": "cbs"}, {"operation": "put-token", "name": "x"}))
+                client.wait_for(DISPOSITION)
+            requester.receiver.credit(100)
+            ids = [requester.receiver.receive()[1].property(5)[0] for _ in range(2)]
+            self.assertEqual(ids, ["4", "5"], "the newest within the room")
+            self.assertTrue(client.has_nothing())
 
     def test_many_tokens_are_held_at_once(self):
         device = world.device()

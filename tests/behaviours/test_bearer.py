@@ -9,6 +9,8 @@ import threading
 import time
 import unittest
 
+import amqp_peers
+import amqp_wire as wire
 import world
 from hub_process import HubDidNotStart
 from world import rest
@@ -86,6 +88,17 @@ class Bearer(unittest.TestCase):
                 "nothing": "Bearer "}.items():
             with self.subTest(what=what):
                 self.assertEqual(self.status(token), 401)
+
+    def test_links_over_amqp_end_with_the_token(self):
+        with amqp_peers.connect(self.hub) as client:
+            # It has ended by its claims and lives on for the tolerance of five minutes.
+            ends = int(time.time()) - 296
+            self.assertEqual(amqp_peers.put_token(client, self.issuer.token(roles=["hub-service"], exp=ends), world.HOST), 200)
+            link = client.attach(wire.SENDER, "/messages/devicebound")
+            self.assertIsNotNone(link.attached.field(6))
+            error = link.refused(timeout=20)
+            self.assertEqual(error[0], "amqp:unauthorized-access")
+            self.assertIn("expired", error[1])
 
     def test_policies_go_on_working(self):
         self.assertEqual(self.status(world.policy_token(self.hub, "registryRead")), 200)

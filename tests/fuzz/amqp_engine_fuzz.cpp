@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "protocol/amqp/engine.h"
@@ -11,7 +13,8 @@
 // The input: one byte n, then n steps, then a stream. A step's low four bits say how many bytes of the stream
 // are fed (0 stands for 64), the next how the caller acts on what came: accepts or refuses links, settles or
 // keeps messages, sends on links with credit, ends one. Whatever comes, memory stays within the limits and
-// nothing is told of a link after its end.
+// nothing is told of a link after its end, nor an outcome of what was not sent or was settled already; one
+// that awaits an answer is told once.
 namespace {
 
 using namespace kyanite;
@@ -44,12 +47,20 @@ class EngineCaller {
     for (const LinkId link : std::vector<LinkId>(links_)) {
       KYANITE_ASSERT(engine_.state() == EngineState::closed || engine_.has(link));
       for (int i = 0; i < 4 && engine_.may_send(link) > 0; ++i) {
-        engine_.send(link, {.key = ++key_, .tag = "0123456789abcdef", .settled = (step & 16u) != 0},
+        const bool settled = (step & 16u) != 0;
+        engine_.send(link, {.key = ++key_, .tag = "0123456789abcdef", .settled = settled},
                      std::string(key_ % 7 * 300, 'x'));
+        if (!settled) unsettled_[{link, key_}] = false;
       }
       if (engine_.is_draining(link)) engine_.drained(link);
-      if (key_ > 2 && (step & 32u) != 0) engine_.settle_sent(link, key_ - 1, Outcome{});
-      if (key_ > 3 && (step & 64u) != 0) engine_.forget_sent(link, key_ - 2);
+      if (key_ > 2 && (step & 32u) != 0) {
+        engine_.settle_sent(link, key_ - 1, Outcome{});
+        unsettled_.erase({link, key_ - 1});
+      }
+      if (key_ > 3 && (step & 64u) != 0) {
+        engine_.forget_sent(link, key_ - 2);
+        unsettled_.erase({link, key_ - 2});
+      }
     }
     if (step == 0x80 && !links_.empty()) {
       engine_.detach(links_.back(), Condition{"amqp:link:stolen", "fuzz", {}});
@@ -76,7 +87,14 @@ class EngineCaller {
     if (!message.settled && (step & 16u) == 0) engine_.settle(message.link, message.delivery, Outcome{});
   }
   void on(CreditReceived& credit, unsigned) { KYANITE_ASSERT(is_known(credit.link)); }
-  void on(OutcomeReceived& outcome, unsigned) { KYANITE_ASSERT(is_known(outcome.link)); }
+  void on(OutcomeReceived& outcome, unsigned) {
+    KYANITE_ASSERT(is_known(outcome.link));
+    const auto sent = unsettled_.find({outcome.link, outcome.key});
+    KYANITE_ASSERT(sent != unsettled_.end());
+    KYANITE_ASSERT(outcome.settled || !sent->second);
+    sent->second = true;
+    if (outcome.settled) unsettled_.erase(sent);
+  }
   void on(LinkEnded& ended, unsigned) { std::erase(links_, ended.link); }
   void on(PeerClosed&, unsigned) {
     KYANITE_ASSERT(engine_.state() == EngineState::closed);
@@ -86,6 +104,7 @@ class EngineCaller {
 
   Engine& engine_;
   std::vector<LinkId> links_;
+  std::map<std::pair<LinkId, std::uint64_t>, bool> unsettled_;  // whether its outcome was told
   std::uint64_t key_ = 0;
   std::size_t total_ = 0;
 };

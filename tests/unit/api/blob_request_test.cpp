@@ -1,5 +1,5 @@
-#include "protocol/http/http_date.h"
 #include "server/api/blob_request.h"
+#include "protocol/http/http_date.h"
 
 #include <gmock/gmock.h>
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "protocol/auth/sas_token.h"
 #include "protocol/base/base64.h"
 
 namespace kyanite {
@@ -215,6 +216,15 @@ TEST_F(BearerToken, key_sets_are_judged_when_they_are_read) {
   encryption["use"] = "enc";
   EXPECT_EQ(BearerKeys::parse(Json{{"keys", {encryption, ec.jwk("e")}}}.dump())->size(), 1u);
   EXPECT_FALSE(BearerKeys::parse(Json{{"keys", {Signer(true, 1024).jwk("short")}}}.dump()));
+}
+
+TEST(BearerClaims, end_when_they_say) {
+  EXPECT_EQ(expiry_of_claims({{"exp", 1'800'000'600}}), WallTime(std::chrono::seconds(1'800'000'600)));
+  EXPECT_EQ(expiry_of_claims({{"exp", 1'800'000'600.5}}),
+            WallTime(std::chrono::milliseconds(1'800'000'600'500)));
+  EXPECT_EQ(expiry_of_claims({{"exp", 1e300}}), kSasExpiryMax);
+  EXPECT_EQ(expiry_of_claims({{"exp", -5}}), WallTime{});
+  EXPECT_EQ(expiry_of_claims(Json::object()), WallTime{});
 }
 
 TEST(BearerClaims, are_texts_words_or_arrays) {
