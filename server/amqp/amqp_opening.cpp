@@ -95,9 +95,9 @@ void AmqpConnection::open_link(const amqp::AttachReceived& attach) {
   if (address.node == AmqpNode::cbs) return open_cbs(*this, attach);
   if (address.identity.device.empty()) {
     const Claim* claim = claims_.find_right(Right::service_connect, address.path);
-    // Clients prove themselves for the entity and ask the node without it (spec 6.3).
-    if (!claim && address.node == AmqpNode::management && address.entity.empty()) {
-      claim = claims_.find_any(Right::service_connect);
+    // Java attaches these while its token is still on its way: requests are judged one by one (spec 6.3).
+    if (address.node == AmqpNode::management) {
+      return open_management(*this, attach, address, claim ? claim->id : 0);
     }
     if (!claim) {
       return refuse_with(condition_of(
@@ -110,8 +110,6 @@ void AmqpConnection::open_link(const amqp::AttachReceived& attach) {
         return open_feedback(*this, attach, *claim);
       case AmqpNode::file_notifications:
         return open_file_notifications(*this, attach, *claim);
-      case AmqpNode::management:
-        return open_management(*this, attach, address, *claim);
       case AmqpNode::events_redirect:
         return open_events_redirect(*this, attach, address);
       case AmqpNode::partition:

@@ -20,8 +20,10 @@ void open_file_notifications(AmqpConnection& connection, const amqp::AttachRecei
                              const Claim& claim);
 
 // Event Hubs-compatible, claim: ServiceConnect.
+// `$management` is opened to everybody; each of its requests needs a claim, or a token of its own. `claim` is
+// 0 for none.
 void open_management(AmqpConnection& connection, const amqp::AttachReceived& attach,
-                     const AmqpAddress& address, const Claim& claim);
+                     const AmqpAddress& address, std::uint64_t claim);
 void open_events_redirect(AmqpConnection& connection, const amqp::AttachReceived& attach,
                           const AmqpAddress& address);
 void open_partition(AmqpConnection& connection, const amqp::AttachReceived& attach,

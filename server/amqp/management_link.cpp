@@ -10,6 +10,7 @@
 #include "server/amqp/link_openers.h"
 #include "server/amqp/management_answer.h"
 #include "server/amqp/reply_link.h"
+#include "server/amqp/token_judge.h"
 #include "server/hub/consumer_groups.h"
 
 // `$management`: what readers ask of the event hub and its partitions (spec amqp.md 6.3).
@@ -36,7 +37,9 @@ class ManagementLink final : public AmqpLink {
     return request;
   }
   void answer(const amqp::Message& request, WallTime created) const;
-  void refuse_busy(const amqp::Message& request) const;
+  bool may_ask(const amqp::Message& request) const;
+  void refuse(const amqp::Message& request, int status, const Error& error) const;
+  void refuse_busy(const amqp::Message& request) const { refuse(request, 503, Errc::busy); }
   void send(const amqp::Message& request, std::string message) const;
 
   const std::uint32_t session_;
@@ -48,6 +51,9 @@ void ManagementLink::on_message(const amqp::MessageReceived& received) {
   Result<amqp::Message> request = amqp::read_message(received.payload);
   settle_request(connection(), received);
   if (!request) return;  // without an id nobody waits for an answer
+  if (!may_ask(*request)) {
+    return refuse(*request, 401, Error(Errc::unauthorized, "no token with ServiceConnect was put"));
+  }
   if (waiting_ >= kManagementWaitingMax) return refuse_busy(*request);
   ++waiting_;
   connection().services().consumer_groups.list(
@@ -71,9 +77,20 @@ void ManagementLink::answer(const amqp::Message& request, WallTime created) cons
                                             .now = hub.executor.wall_now()}));
 }
 
-void ManagementLink::refuse_busy(const amqp::Message& request) const {
-  const amqp::Condition condition = condition_of(Errc::busy);
-  std::string message = reply_head(request.properties, 503, condition.description, condition.name);
+// What the connection proved, whatever the audience; else what the request itself carries.
+bool ManagementLink::may_ask(const amqp::Message& request) const {
+  if (connection().claims().find_any(Right::service_connect)) return true;
+  const amqp::Value* token = request.application_properties.find("security_token");
+  const std::string_view text = token ? token->text().value_or(std::string_view()) : std::string_view();
+  if (text.empty()) return false;
+  const Result<Claim> claim =
+      judge_token(text, {}, connection().shard().security(), connection().services().executor.wall_now());
+  return claim && !claim->only && claim->rights.has(Right::service_connect);
+}
+
+void ManagementLink::refuse(const amqp::Message& request, int status, const Error& error) const {
+  const amqp::Condition condition = condition_of(error);
+  std::string message = reply_head(request.properties, status, condition.description, condition.name);
   amqp::append_amqp_value(message, amqp::Value());
   send(request, std::move(message));
 }
@@ -87,7 +104,7 @@ void ManagementLink::send(const amqp::Message& request, std::string message) con
 }  // namespace
 
 void open_management(AmqpConnection& connection, const amqp::AttachReceived& attach,
-                     const AmqpAddress& address, const Claim& claim) {
+                     const AmqpAddress& address, std::uint64_t claim) {
   const std::string& entity = connection.shard().events().endpoint.entity;
   if (!address.entity.empty() && !equals_ignoring_case(address.entity, entity)) {
     return connection.refuse(
@@ -97,12 +114,12 @@ void open_management(AmqpConnection& connection, const amqp::AttachReceived& att
   if (attach.attach.role == amqp::Role::receiver) {
     if (refuse_reply_link(connection, attach)) return;
     return connection.accept(attach.link, {}, std::make_unique<ReplyLink>(connection, attach, kManagement),
-                             claim.id);
+                             claim);
   }
   amqp::Acceptance acceptance;
   acceptance.credit = kManagementCredit;
   connection.accept(attach.link, std::move(acceptance), std::make_unique<ManagementLink>(connection, attach),
-                    claim.id);
+                    claim);
 }
 
 }  // namespace kyanite

@@ -369,7 +369,7 @@ class Connection(unittest.TestCase):
         device = world.device()
         with opened(self.hub) as client:
             for role, address in ((SENDER, C2D), (RECEIVER, "/messages/serviceBound/feedback"), (RECEIVER, "messages/events/$management"),
-                                  (SENDER, f"/devices/{device.client_id}/messages/events"), (SENDER, "$management"),
+                                  (SENDER, f"/devices/{device.client_id}/messages/events"),
                                   (RECEIVER, "iothub-ehub-hub/ConsumerGroups/$Default/Partitions/0")):
                 link = client.attach(role, address)
                 self.assertIsNone(link.attached.field(5 if role == RECEIVER else 6), address)

@@ -217,6 +217,21 @@ class Management(unittest.TestCase):
             node.receiver.credit(1)
             self.assertEqual(node.receiver.receive()[1].property(5), "m")
 
+    def test_it_is_opened_before_a_token_and_asked_with_one(self):
+        # The Java client attaches its links while the token is on its way.
+        with amqp.Client(main().info["ports"]["amqps"]) as client:
+            client.open()
+            client.begin()
+            node = amqp.Requester(client, "$management")
+            answer = self.ask(node, kind="com.microsoft:eventhub")
+            self.assertEqual((answer.application["status-code"], answer.application["error-condition"]), (401, "amqp:unauthorized-access"))
+            own = self.ask(node, kind="com.microsoft:eventhub", security_token=world.policy_token(main(), "service"))
+            self.assertEqual(own.application["status-code"], 200)
+            for token in (world.policy_token(main(), "device"), "nonsense", ""):
+                self.assertEqual(self.ask(node, kind="com.microsoft:eventhub", security_token=token).application["status-code"], 401)
+            self.assertEqual(client.cbs().put_token(world.policy_token(main(), "service"), HOST).application["status-code"], 200)
+            self.assertEqual(self.ask(node, kind="com.microsoft:eventhub").application["status-code"], 200)
+
     def test_a_node_of_another_entity(self):
         client = connect(everything=True)
         self.addCleanup(client.close)
