@@ -97,6 +97,11 @@ class FeedbackPeer {
 
 class LockingLinkTest : public testing::Test {
  protected:
+  // As the application stops: what is under way ends while the shard is there.
+  ~LockingLinkTest() override {
+    shard.drain(milliseconds(0), [] {});
+    hub.loop.run();
+  }
   LockingLinkTest() { hub.loop.run(); }
 
   void add_feedback(std::size_t records = 1) {

@@ -142,6 +142,11 @@ std::vector<std::int64_t> numbers(std::int64_t first, std::int64_t last) {
 class PartitionReceiverTest : public testing::Test {
  protected:
   PartitionReceiverTest() { hub.loop.run(); }
+  // As the application stops: what is under way ends while the shard is there.
+  ~PartitionReceiverTest() override {
+    shard.drain(milliseconds(0), [] {});
+    hub.loop.run();
+  }
 
   void append(std::size_t count, std::size_t body_bytes = 8) {
     TelemetryBatch batch{&sink, {}};
