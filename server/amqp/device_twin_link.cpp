@@ -31,21 +31,13 @@ TwinAnswersLink* find_answers(AmqpConnection& connection, amqp::LinkId id) {
   return static_cast<TwinAnswersLink*>(connection.find(id));
 }
 
-// One request until it is answered on the link that belongs to its own; given along with what answers it. It
-// is accepted together with its answer: the Java client loses an answer that comes some time after that.
+// One request until it is answered on the link that belongs to its own; given along with what answers it.
 class TwinQuestion {
  public:
-  TwinQuestion(AmqpConnection& connection, const amqp::MessageReceived& request, amqp::LinkId answers,
-               amqp::Value correlation_id)
-      : connection_(&connection),
-        requests_(request.link),
-        delivery_(request.delivery),
-        settled_(request.settled),
-        answers_(answers),
-        correlation_id_(std::move(correlation_id)) {}
+  TwinQuestion(AmqpConnection& connection, amqp::LinkId answers, amqp::Value correlation_id)
+      : connection_(&connection), answers_(answers), correlation_id_(std::move(correlation_id)) {}
 
   void answer(int status, std::optional<std::uint64_t> version = {}, std::string_view body = {}) const {
-    if (!settled_) connection_->engine().settle(requests_, delivery_, {});
     if (TwinAnswersLink* link = find_answers(*connection_, answers_)) {
       link->send(write_twin_answer(correlation_id_, status, version, body));
     }
@@ -60,9 +52,6 @@ class TwinQuestion {
 
  private:
   AmqpConnection* connection_;  // of the device that answers, which a reply finds or not
-  amqp::LinkId requests_;
-  std::uint32_t delivery_;
-  bool settled_;
   amqp::LinkId answers_;
   amqp::Value correlation_id_;
 };
@@ -79,7 +68,8 @@ class TwinRequestsLink final : public AmqpDeviceLink {
     if (answers == amqp::LinkId{}) {
       return refuse(message, Error(Errc::operation_not_allowed, "no link is attached for the answers"));
     }
-    const TwinQuestion question(connection(), message, answers, read->properties.correlation_id);
+    settle(message);
+    const TwinQuestion question(connection(), answers, read->properties.correlation_id);
     Result<TwinRequest> request = read_twin_request(*read);
     if (!request) return question.refuse(request.error());
     ask(question, std::move(*request), message.payload.size());
