@@ -25,7 +25,7 @@ cannot() {
 python=/usr/bin/python3
 [ -x $python ] || python=python3
 
-for port in 8883 443 5671; do
+for port in 8883 443 5671 5672; do
   $python -c "import socket; socket.create_server(('127.0.0.1', $port)).close()" 2> "$results/port-$port.txt" || {
     echo "compat: 127.0.0.1:$port cannot be bound ($(tail -1 "$results/port-$port.txt")): another hub may run there;" \
       "443 takes root or sysctl net.ipv4.ip_unprivileged_port_start=443" >&2
