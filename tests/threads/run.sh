@@ -56,5 +56,8 @@ kill -KILL "$sender" 2> /dev/null
 wait "$sender" "$reader" 2> /dev/null
 check hub_without_reports sh -c "cat '$work/hub.txt'; [ $status -eq 0 ] && ! grep -q ThreadSanitizer '$work/hub.txt'"
 
+# Devices, back ends and readers over AMQP: a report ends their hub with another status, which counts as a failure.
+check amqp "$root/tests/behaviours/run.sh" "$kyanite" test_amqp_devices test_amqp_events test_amqp_service
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
