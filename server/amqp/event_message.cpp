@@ -133,7 +133,7 @@ void write_properties(Writer& writer, const EventFields& fields, const Telemetry
 
 // A property without a value has an empty one here: clients expect text (6.5).
 void write_application(Writer& writer, const EventFields& fields, const TelemetryRecord& record) {
-  constexpr std::string_view creation = "iothub-creation-time-utc";
+  static constexpr std::string_view creation = "iothub-creation-time-utc";
   const auto is_creation = [](const Property& property) { return property.name == creation; };
   const bool adds_creation =
       fields.creation_time && std::none_of(record.application.begin(), record.application.end(), is_creation);
