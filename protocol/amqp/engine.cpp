@@ -83,6 +83,23 @@ std::string& Engine::out() {
 
 std::string& Engine::output() { return out(); }
 
+Condition Engine::tracked(Condition condition) const {
+  if (settings_.make_tracking_id && condition.info.empty()) {
+    condition.info.entries.push_back({Symbol{"com.microsoft:tracking-id"}, settings_.make_tracking_id()});
+  }
+  return condition;
+}
+
+std::optional<Condition> Engine::tracked(std::optional<Condition> condition) const {
+  if (condition) condition = tracked(std::move(*condition));
+  return condition;
+}
+
+Outcome Engine::tracked(Outcome outcome) const {
+  outcome.error = tracked(std::move(outcome.error));
+  return outcome;
+}
+
 void Engine::on_header(ProtocolHeader header) {
   if (header == ProtocolHeader::amqp) {
     output_ += kOurAmqpHeader;
@@ -198,7 +215,8 @@ void Engine::fail(Condition condition) {
     answer.max_frame_size = settings_.max_frame_size;
     append_open(out(), answer);
   }
-  if (state_ != EngineState::sasl && state_ != EngineState::header) append_close(out(), Close{condition});
+  if (state_ != EngineState::sasl && state_ != EngineState::header)
+    append_close(out(), Close{tracked(condition)});
   end_all(condition, condition);
 }
 
@@ -214,7 +232,7 @@ void Engine::end_all(const std::optional<Condition>& condition, const std::optio
 
 void Engine::close(std::optional<Condition> condition) {
   if (state_ == EngineState::closed) return;
-  if (state_ == EngineState::open) append_close(out(), Close{std::move(condition)});
+  if (state_ == EngineState::open) append_close(out(), Close{tracked(std::move(condition))});
   state_ = EngineState::closed;
   links_.clear();
   sessions_.clear();

@@ -35,6 +35,9 @@ struct EngineSettings {
   milliseconds idle_timeout{240'000};            // what we announce; a peer silent for longer is dropped
   bool offers_plain = true;
   bool offers_external = false;
+  // Makes the id under which an error that is sent can be found: clients look for it (spec amqp.md 2.2).
+  // Null: errors go as they are given.
+  std::string (*make_tracking_id)() = nullptr;
 };
 
 // Events
@@ -134,6 +137,8 @@ class Engine {
 
   // Output: frames to be written, in order. The caller writes them and clears.
   std::string& output();
+  // What is in it, but for settlements that still grow.
+  std::size_t output_bytes() const { return output_.size(); }
   EngineState state() const { return state_; }
   // SaslStarted awaits its outcome: what comes meanwhile is kept, so that the caller should not read.
   bool awaits_sasl() const { return awaiting_sasl_; }
@@ -188,6 +193,9 @@ class Engine {
   void fail(const Error& error);  // of the peer's bytes
   void end_all(const std::optional<Condition>& condition, const std::optional<Condition>& of_links);
   std::string& out();  // for the next frame: what must stand before it is written
+  Condition tracked(Condition condition) const;
+  std::optional<Condition> tracked(std::optional<Condition> condition) const;
+  Outcome tracked(Outcome outcome) const;
 
   // engine_sessions.cpp
   void on_begin(std::uint16_t channel, const Begin& begin);
@@ -207,7 +215,6 @@ class Engine {
   void write_attach(Link& link, const Acceptance* acceptance);
   void write_detach(Link& link, std::optional<Condition> condition);
   void drop_remainder(Link& link);
-  void detach_by_us(Link& link, Condition condition);
   void remove(Link& link);
   Link* find(LinkId link) const;
 

@@ -102,7 +102,7 @@ void Engine::refuse(LinkId id, Condition condition) {
   Link* link = find(id);
   if (!link || link->answered || link->ending) return;
   write_attach(*link, nullptr);
-  detach_by_us(*link, std::move(condition));
+  write_detach(*link, std::move(condition));
 }
 
 void Engine::detach(LinkId id, std::optional<Condition> condition) {
@@ -112,11 +112,9 @@ void Engine::detach(LinkId id, std::optional<Condition> condition) {
   write_detach(*link, std::move(condition));
 }
 
-void Engine::detach_by_us(Link& link, Condition condition) { write_detach(link, std::move(condition)); }
-
 // The handle is free again when the peer's own detach comes.
 void Engine::write_detach(Link& link, std::optional<Condition> condition) {
-  append_detach(out(), link.session->channel, Detach{link.handle, true, std::move(condition)});
+  append_detach(out(), link.session->channel, Detach{link.handle, true, tracked(std::move(condition))});
   link.ending = true;
   forget_unsettled(link);
   if (link.assembly) assembling_bytes_ -= link.assembly->bytes.size();
@@ -180,11 +178,9 @@ void Engine::on_transfer(Session& session, const Transfer& transfer) {
     if (link.credit > 0) --link.credit;
     ++link.unsettled;
     if (link.unsettled > link.credit_window + kOverrun) {
-      events_.emplace_back(LinkEnded{
-          link.id,
-          Condition{"amqp:link:transfer-limit-exceeded", "more messages than there was credit", {}}});
-      return detach_by_us(
-          link, Condition{"amqp:link:transfer-limit-exceeded", "more messages than there was credit", {}});
+      const Condition overrun{"amqp:link:transfer-limit-exceeded", "more messages than there was credit", {}};
+      events_.emplace_back(LinkEnded{link.id, overrun});
+      return write_detach(link, overrun);
     }
     // The common case: the message is in one frame and needs no copy.
     if (!transfer.more && !transfer.aborted) {
@@ -267,7 +263,7 @@ void Engine::settle(LinkId id, std::uint32_t delivery, const Outcome& outcome) {
     }
   } else {
     append_disposition(out(), session.channel,
-                       Disposition{Role::receiver, delivery, delivery, true, outcome});
+                       Disposition{Role::receiver, delivery, delivery, true, tracked(outcome)});
   }
   if (link->unsettled > 0) --link->unsettled;
   top_up(*link);

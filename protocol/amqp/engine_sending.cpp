@@ -147,8 +147,9 @@ void Engine::on_disposition(Session& session, const Disposition& disposition) {
   // A receiver that waits for our answer about something we forgot.
   if (!disposition.settled && !knows_any && session.next_delivery - disposition.first - 1 < 0x7fffffff &&
       session.next_delivery - disposition.last - 1 < 0x7fffffff) {
-    append_disposition(out(), session.channel,
-                       Disposition{Role::sender, disposition.first, disposition.last, true, lock_lost()});
+    append_disposition(
+        out(), session.channel,
+        Disposition{Role::sender, disposition.first, disposition.last, true, tracked(lock_lost())});
   }
 }
 
@@ -190,7 +191,7 @@ void Engine::settle_sent(LinkId id, std::uint64_t key, const Outcome& outcome) {
   if (found == link->unsettled_by_key.end()) return;
   const std::uint32_t delivery = found->second;
   append_disposition(out(), link->session->channel,
-                     Disposition{Role::sender, delivery, delivery, true, outcome});
+                     Disposition{Role::sender, delivery, delivery, true, tracked(outcome)});
   link->session->unsettled.erase(delivery);
   link->unsettled_by_key.erase(found);
   --unsettled_;

@@ -120,7 +120,7 @@ void Engine::on_end(Session& session) {
 }
 
 void Engine::fail_session(Session& session, Condition condition) {
-  append_end(out(), session.channel, End{condition});
+  append_end(out(), session.channel, End{tracked(condition)});
   end_links(session, condition);
   session.ended = true;
 }

@@ -1,4 +1,3 @@
-#include "protocol/auth/symmetric_key.h"
 #include "protocol/base/error_catalog.h"
 #include "server/amqp/link_openers.h"
 
@@ -70,7 +69,6 @@ amqp::Condition condition_of(const Error& error) {
   condition.name = condition_name(error.code);
   condition.description = error_row(error.code).text;
   if (!error.detail.empty()) condition.description += ": " + error.detail;
-  condition.info.entries.push_back({amqp::Symbol{"com.microsoft:tracking-id"}, random_guid()});
   return condition;
 }
 

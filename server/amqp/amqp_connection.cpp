@@ -23,14 +23,8 @@ amqp::EngineSettings engine_settings(const AmqpShard& shard, const PeerInfo& pee
   settings.container_id = host.substr(0, host.find('.')) + "-" + std::to_string(shard.shard().value);
   settings.offers_external = !peer.certificate_chain.empty();
   settings.offers_plain = !peer.tls_version.empty();
+  settings.make_tracking_id = random_guid;
   return settings;
-}
-
-// Clients look for a tracking id in what an error carries (spec amqp.md 2.2).
-amqp::Condition tracked(amqp::Condition condition) {
-  if (condition.info.empty())
-    condition.info.entries.push_back({amqp::Symbol{"com.microsoft:tracking-id"}, random_guid()});
-  return condition;
 }
 
 }  // namespace
@@ -116,8 +110,8 @@ void AmqpConnection::handle_events() {
   handling_ = false;
 }
 
-bool AmqpConnection::is_output_full() {
-  return channel_->queued_bytes() + engine_.output().size() > limits::kAmqpOutputBytes;
+bool AmqpConnection::is_output_full() const {
+  return channel_->queued_bytes() + engine_.output_bytes() > limits::kAmqpOutputBytes;
 }
 
 void AmqpConnection::write_output() {
@@ -179,12 +173,12 @@ void AmqpConnection::accept(amqp::LinkId id, amqp::Acceptance acceptance, std::u
 void AmqpConnection::refuse(amqp::LinkId id, amqp::Condition condition) {
   if (ended_ || !engine_.has(id)) return;
   ++shard_.statistics().refused_links;
-  engine_.refuse(id, tracked(std::move(condition)));
+  engine_.refuse(id, std::move(condition));
 }
 
 void AmqpConnection::detach(amqp::LinkId id, amqp::Condition condition) {
   if (ended_) return;
-  engine_.detach(id, tracked(std::move(condition)));
+  engine_.detach(id, std::move(condition));
   if (auto link = take_link(id)) ended_links_.push_back(std::move(link));
 }
 
@@ -221,7 +215,7 @@ void AmqpConnection::handle(const amqp::LinkEnded& ended) {
 
 void AmqpConnection::handle(const amqp::PeerClosed&) { finish(true); }
 
-AmqpDevice* AmqpConnection::device(const Identity& identity, const Claim& claim) {
+AmqpDevice* AmqpConnection::device(const Identity& identity) {
   std::unique_ptr<AmqpDevice>& device = devices_[identity];
   if (!device) {
     const ConnectionRef ref = shard_.add_device(*this, identity);
@@ -229,7 +223,7 @@ AmqpDevice* AmqpConnection::device(const Identity& identity, const Claim& claim)
       devices_.erase(identity);
       return nullptr;
     }
-    device = std::make_unique<AmqpDevice>(*this, ref, identity, claim);
+    device = std::make_unique<AmqpDevice>(*this, ref, identity);
   }
   return device.get();
 }
@@ -261,7 +255,7 @@ void AmqpConnection::tell_refused(std::string_view what, const Error& error) {
 
 void AmqpConnection::end(amqp::Condition condition) {
   if (ended_) return;
-  engine_.close(tracked(std::move(condition)));
+  engine_.close(std::move(condition));
   finish(true);
 }
 

@@ -70,7 +70,7 @@ class AmqpConnection final : public Channel::Sink {
 
   // The connection's presence as this device or module; made by the first of its links, which gives the
   // claim. nullptr when the shard has no slot for one.
-  AmqpDevice* device(const Identity& identity, const Claim& claim);
+  AmqpDevice* device(const Identity& identity);
   AmqpDevice* find_device(const Identity& identity) const;
   // It has no links any more: destroyed at the end of the turn.
   void remove_device(const Identity& identity);
@@ -117,7 +117,7 @@ class AmqpConnection final : public Channel::Sink {
   void on_closed(ChannelEnd how) override;
 
   void handle_events();
-  bool is_output_full();
+  bool is_output_full() const;
   void write_output();
   void drop_ended();
   void finish(bool flush_output);  // after the engine has closed

@@ -15,24 +15,6 @@ constexpr milliseconds kActiveInterval{1'000};
 // Certificates end by the clock on the wall, which may step: it is looked at this often at least.
 constexpr milliseconds kExpiryLook{30'000};
 
-EndReason end_reason_of(CloseReason reason) {
-  switch (reason) {
-    case CloseReason::takeover:
-      return EndReason::takeover;
-    case CloseReason::identity_disabled:
-      return EndReason::identity_disabled;
-    case CloseReason::identity_deleted:
-      return EndReason::identity_deleted;
-    case CloseReason::credential_changed:
-      return EndReason::credential_changed;
-    case CloseReason::credential_expired:
-      return EndReason::credential_expired;
-    case CloseReason::shutting_down:
-      return EndReason::shutting_down;
-  }
-  return EndReason::shutting_down;
-}
-
 // Spec amqp.md 7.2, 8.
 amqp::Condition condition_of_close(CloseReason reason) {
   switch (reason) {
@@ -79,7 +61,7 @@ std::string filter_name(FilterKind kind) {
 
 }  // namespace
 
-AmqpDevice::AmqpDevice(AmqpConnection& connection, ConnectionRef self, Identity identity, const Claim&)
+AmqpDevice::AmqpDevice(AmqpConnection& connection, ConnectionRef self, Identity identity)
     : connection_(connection), shard_(connection.shard()), self_(self) {
   origin_.identity = std::move(identity);
   started_ = last_active_ = executor().now();

@@ -36,7 +36,7 @@ class AmqpDevice {
  public:
   static constexpr std::size_t kOpeningsMax = 32;
 
-  AmqpDevice(AmqpConnection& connection, ConnectionRef self, Identity identity, const Claim& claim);
+  AmqpDevice(AmqpConnection& connection, ConnectionRef self, Identity identity);
   ~AmqpDevice();  // tells the owner
   AmqpDevice(const AmqpDevice&) = delete;
   AmqpDevice& operator=(const AmqpDevice&) = delete;

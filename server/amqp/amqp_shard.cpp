@@ -69,12 +69,7 @@ void AmqpShard::set_security(HubSecurityPtr security) {
 void AmqpShard::set_faults(ActiveFaultsPtr faults) {
   shard_check_.check();
   const ActiveFaultsPtr before = std::exchange(faults_, std::move(faults));
-  std::vector<FaultPtr> began;
-  if (faults_) {
-    for (const FaultPtr& fault : faults_->faults()) {
-      if (!before || !before->has(*fault)) began.push_back(fault);
-    }
-  }
+  const std::vector<FaultPtr> began = faults_begun(before, faults_);
   // By slots: a device may end by it, with others of its connection.
   for (std::size_t slot = 0; slot < devices_.size(); ++slot) {
     AmqpConnection* connection = devices_[slot].connection;

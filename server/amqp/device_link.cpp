@@ -127,7 +127,7 @@ amqp::Acceptance acceptance_of(AmqpNode node, const amqp::Attach& attach) {
 
 void open_device_link(AmqpConnection& connection, const amqp::AttachReceived& attach,
                       const AmqpAddress& address, const Claim& claim) {
-  AmqpDevice* device = connection.device(address.identity, claim);
+  AmqpDevice* device = connection.device(address.identity);
   if (!device) {
     return connection.refuse(attach.link,
                              condition_of(Error(Errc::busy, "the hub has no room for a device")));

@@ -33,8 +33,8 @@ void open_partition(AmqpConnection& connection, const amqp::AttachReceived& atta
 void open_device_link(AmqpConnection& connection, const amqp::AttachReceived& attach,
                       const AmqpAddress& address, const Claim& claim);
 
-// What a client is told of a refusal: condition by the code, description from the catalogue and the detail, a
-// tracking id in the info (spec amqp.md 2.2, 8).
+// What a client is told of a refusal: condition by the code, description from the catalogue and the detail
+// (spec amqp.md 8).
 amqp::Condition condition_of(const Error& error);
 
 }  // namespace kyanite

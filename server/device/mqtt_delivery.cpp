@@ -13,24 +13,6 @@
 namespace kyanite {
 namespace {
 
-EndReason end_reason(CloseReason reason) {
-  switch (reason) {
-    case CloseReason::takeover:
-      return EndReason::takeover;
-    case CloseReason::identity_disabled:
-      return EndReason::identity_disabled;
-    case CloseReason::identity_deleted:
-      return EndReason::identity_deleted;
-    case CloseReason::credential_changed:
-      return EndReason::credential_changed;
-    case CloseReason::credential_expired:
-      return EndReason::credential_expired;
-    case CloseReason::shutting_down:
-      return EndReason::shutting_down;
-  }
-  return EndReason::shutting_down;
-}
-
 // The request id needs no encoding, and nothing may follow it (spec device-mqtt.md 7.1). A star parts
 // component and command, and SDKs that do not decode the name look for it as it is (service-rest.md 15, 111).
 std::string method_topic(std::string_view method, std::string_view request_id) {
@@ -58,7 +40,7 @@ void MqttConnection::on_message(ConnectionMessage message) {
   }
 }
 
-void MqttConnection::deliver(const CloseConnection& close) { end(end_reason(close.reason)); }
+void MqttConnection::deliver(const CloseConnection& close) { end(end_reason_of(close.reason)); }
 
 // Cloud-to-device messages (spec device-mqtt.md 5.3)
 

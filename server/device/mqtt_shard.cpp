@@ -75,12 +75,7 @@ void MqttShard::on_clock_shift() {
 void MqttShard::set_faults(ActiveFaultsPtr faults) {
   shard_check_.check();
   const ActiveFaultsPtr before = std::exchange(faults_, std::move(faults));
-  std::vector<FaultPtr> began;
-  if (faults_) {
-    for (const FaultPtr& fault : faults_->faults()) {
-      if (!before || !before->has(*fault)) began.push_back(fault);
-    }
-  }
+  const std::vector<FaultPtr> began = faults_begun(before, faults_);
   for (std::uint32_t slot = 0; slot < table_.slots(); ++slot) {
     if (MqttConnection* connection = table_.at(slot)) connection->on_faults_changed(began);
   }

@@ -130,4 +130,13 @@ bool ActiveFaults::has(const Fault& fault) const {
                      [&](const FaultPtr& one) { return one.get() == &fault; });
 }
 
+std::vector<FaultPtr> faults_begun(const ActiveFaultsPtr& before, const ActiveFaultsPtr& now) {
+  std::vector<FaultPtr> begun;
+  if (!now) return begun;
+  for (const FaultPtr& fault : now->faults()) {
+    if (!before || !before->has(*fault)) begun.push_back(fault);
+  }
+  return begun;
+}
+
 }  // namespace kyanite

@@ -33,4 +33,7 @@ class ActiveFaults {
 };
 using ActiveFaultsPtr = std::shared_ptr<const ActiveFaults>;
 
+// The faults of `now` that were not in `before`; either may be null.
+std::vector<FaultPtr> faults_begun(const ActiveFaultsPtr& before, const ActiveFaultsPtr& now);
+
 }  // namespace kyanite

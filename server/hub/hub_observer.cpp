@@ -54,6 +54,24 @@ std::string described(std::string_view name, std::string_view detail) {
 
 }  // namespace
 
+EndReason end_reason_of(CloseReason reason) {
+  switch (reason) {
+    case CloseReason::takeover:
+      return EndReason::takeover;
+    case CloseReason::identity_disabled:
+      return EndReason::identity_disabled;
+    case CloseReason::identity_deleted:
+      return EndReason::identity_deleted;
+    case CloseReason::credential_changed:
+      return EndReason::credential_changed;
+    case CloseReason::credential_expired:
+      return EndReason::credential_expired;
+    case CloseReason::shutting_down:
+      return EndReason::shutting_down;
+  }
+  return EndReason::shutting_down;
+}
+
 std::string_view to_string(EndReason reason) {
   switch (reason) {
     case EndReason::refused:

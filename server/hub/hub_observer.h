@@ -35,6 +35,8 @@ enum class EndReason : std::uint8_t {
 };
 inline constexpr std::size_t kEndReasonCount = 18;
 
+// How a connection ends that its owner tells to close.
+EndReason end_reason_of(CloseReason reason);
 // snake_case, for logs and metrics.
 std::string_view to_string(EndReason reason);
 // The service's number for it in operations records, 0 for an orderly end (spec device-mqtt.md 10.1).

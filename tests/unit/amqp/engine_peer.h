@@ -13,6 +13,14 @@
 
 namespace kyanite::amqp::test {
 
+inline Open open_of(std::uint32_t max_frame_size = 65'536) {
+  Open open;
+  open.container_id = "me";
+  open.hostname = "hub.test";
+  open.max_frame_size = max_frame_size;
+  return open;
+}
+
 // A frame of the engine, its views owned.
 struct Sent {
   std::uint16_t channel = 0;

@@ -10,9 +10,8 @@ namespace kyanite::amqp {
 namespace {
 
 using wire::bytes;
+using wire::hex;
 using wire::hex_of;
-
-std::string hex(std::string_view notation) { return hex_of(bytes(notation)); }
 
 // The number of fields of the list in a frame, which must be of this type and code, and list8 or list32.
 std::uint32_t fields_of(const std::string& frame, FrameType type, std::uint8_t code) {

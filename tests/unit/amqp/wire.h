@@ -48,6 +48,9 @@ bool is_malformed(const Result<T>& result) {
   return !result && result.error().code == Errc::malformed_packet;
 }
 
+// The notation's bytes, as hex_of() writes what came: for comparisons.
+inline std::string hex(std::string_view notation) { return hex_of(bytes(notation)); }
+
 inline std::string number32(std::size_t value) {
   std::string out;
   for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>((value >> shift) & 0xff);

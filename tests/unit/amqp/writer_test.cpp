@@ -11,6 +11,7 @@
 namespace kyanite::amqp {
 namespace {
 
+using wire::hex;
 using wire::hex_of;
 
 std::string written(const std::function<void(Writer&)>& write) {
@@ -19,8 +20,6 @@ std::string written(const std::function<void(Writer&)>& write) {
   write(writer);
   return hex_of(out);
 }
-
-std::string hex(std::string_view notation) { return hex_of(wire::bytes(notation)); }
 
 std::string encoded(const Value& value) {
   std::string out;

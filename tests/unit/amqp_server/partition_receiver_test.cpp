@@ -372,9 +372,7 @@ TEST_F(PartitionReceiverTest, a_full_disk_stops_devices_and_no_readers) {
   EventsPeer reader(hub, shard);
   reader.attach();
   EventsPeer device(hub, shard);
-  Claim claim;
-  claim.only = Identity{"d1", {}};
-  ASSERT_TRUE(shard.find(device.number)->device({"d1", {}}, claim));
+  ASSERT_TRUE(shard.find(device.number)->device({"d1", {}}));
   shard.on_pressure(StorePressure::disk_low);
   EXPECT_FALSE(device.link().hub_is_reading());
   reader.credit(3);
