@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <limits>
 #include <utility>
 
 #include "protocol/base/percent_encoding.h"
@@ -159,50 +160,15 @@ bool is_below(const fs::path& path, const fs::path& folder) {
 
 }  // namespace
 
-BlobWorker::BlobWorker(Rules rules) : rules_(std::move(rules)), thread_([this] { work(); }) {}
+// What one job asks for is all there is: no more needs a bound.
+BlobWorker::BlobWorker(Rules rules)
+    : rules_(std::move(rules)), thread_(std::numeric_limits<std::size_t>::max()) {}
 
-BlobWorker::~BlobWorker() { stop(); }
-
-void BlobWorker::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
-  std::deque<Task> dropped;
-  {
-    const std::lock_guard lock(mutex_);
-    dropped.swap(tasks_);
-  }
-}
-
-void BlobWorker::run(Task task) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_) tasks_.push_back(std::move(task));
-  }
-  changed_.notify_one();
-}
-
-void BlobWorker::work() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    if (tasks_.empty()) {
-      changed_.wait(lock);
-      continue;
-    }
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
-    task();
-    task = {};
-    lock.lock();
-  }
-}
+// What is not taken answers by itself.
+void BlobWorker::run(Task task) { thread_.post(task); }
 
 std::function<bool()> BlobWorker::stop_signal() const {
-  return [this, breaks = breaks_.load()] { return stopping_ || breaks_ != breaks; };
+  return [this, breaks = breaks_.load()] { return thread_.is_stopping() || breaks_ != breaks; };
 }
 
 void BlobWorker::create(std::string container, std::string name, Reply<std::shared_ptr<BlobOutput>> reply) {

@@ -1,17 +1,14 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <filesystem>
 #include <functional>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "protocol/base/unique_function.h"
 #include "server/api/blob_exchange.h"
+#include "server/app/task_thread.h"
 
 namespace kyanite {
 
@@ -29,9 +26,8 @@ class BlobWorker final : public BlobExchange {
     std::uint64_t free_bytes_floor = 0;
   };
   explicit BlobWorker(Rules rules);
-  ~BlobWorker() override;
   // Breaks off what is under way; later calls are answered with an error.
-  void stop();
+  void stop() { thread_.stop(); }
 
   void create(std::string container, std::string name, Reply<std::shared_ptr<BlobOutput>> reply) override;
   void probe(std::string container, std::string name, Reply<void> reply) override;
@@ -45,7 +41,6 @@ class BlobWorker final : public BlobExchange {
   Result<void> check_free_space(int file, std::size_t bytes) const;
 
  private:
-  void work();
   using Stop = std::function<bool()>;
   Result<std::shared_ptr<BlobOutput>> create_now(const std::string& container, const std::string& name,
                                                  const Stop& stop);
@@ -57,11 +52,7 @@ class BlobWorker final : public BlobExchange {
 
   const Rules rules_;
   std::atomic<std::uint64_t> breaks_{0};
-  std::atomic<bool> stopping_{false};
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Task> tasks_;
-  std::thread thread_;
+  TaskThread thread_;
 };
 
 }  // namespace kyanite

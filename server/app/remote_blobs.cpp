@@ -29,41 +29,19 @@ RemoteBlobs::RemoteBlobs(BlobAccount account, std::string base, milliseconds pau
     : account_(std::move(account)),
       base_(base.empty() ? "https://" + account_.host : std::move(base)),
       pause_(pause),
-      thread_([this] { work(); }) {}
-
-RemoteBlobs::~RemoteBlobs() { stop(); }
-
-void RemoteBlobs::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
-  std::exchange(tasks_, {}).clear();  // what is dropped answers by itself
-}
+      thread_(limits::kAdministrationQueueMax) {}
 
 void RemoteBlobs::find(std::string name, Reply<BlobInfo> reply) {
-  const std::lock_guard lock(mutex_);
-  if (stopping_) return reply(Error(Errc::shutting_down));
-  if (tasks_.size() >= limits::kAdministrationQueueMax) return reply(Error(Errc::busy));
-  tasks_.push_back([this, name = std::move(name), reply = std::move(reply)]() mutable { reply(ask(name)); });
-  changed_.notify_all();
-}
-
-void RemoteBlobs::work() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    if (tasks_.empty()) {
-      changed_.wait(lock);
-      continue;
-    }
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
-    task();
-    task = {};
-    lock.lock();
+  // Shared: a task that was not taken is still to be answered.
+  auto answer = std::make_shared<Reply<BlobInfo>>(std::move(reply));
+  Task task = [this, name = std::move(name), answer] { (*answer)(ask(name)); };
+  switch (thread_.post(task)) {
+    case TaskThread::Posted::accepted:
+      return;
+    case TaskThread::Posted::full:
+      return (*answer)(Error(Errc::busy));
+    case TaskThread::Posted::stopping:
+      return (*answer)(Error(Errc::shutting_down));
   }
 }
 
@@ -78,13 +56,13 @@ Result<BlobInfo> RemoteBlobs::ask(const std::string& name) {
   question.head_only = true;
   question.connect_time = seconds(3);
   question.time = seconds(5);
-  const Result<HttpAnswer> answer = fetch_http(question, [this] { return stopping_.load(); });
+  const Result<HttpAnswer> answer = fetch_http(question, [this] { return thread_.is_stopping(); });
   if (answer && answer->status == kNotFound) return Error(Errc::not_found, "there is no such blob");
   if (!answer || answer->status != kOk || !answer->length) {
     const std::string why =
         answer ? "the account answered " + std::to_string(answer->status) : answer.error().detail;
     asks_again_ = now + pause_;
-    if (!stopping_) log::warning("storage_account_unasked", {{"blob", name}, {"reason", why}});
+    if (!thread_.is_stopping()) log::warning("storage_account_unasked", {{"blob", name}, {"reason", why}});
     return Error(Errc::io_failed, why);
   }
   BlobInfo info;

@@ -1,14 +1,9 @@
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
 #include <string>
-#include <thread>
 
 #include "protocol/auth/blob_sas.h"
-#include "protocol/base/unique_function.h"
+#include "server/app/task_thread.h"
 #include "server/hub/blob_store.h"
 
 namespace kyanite {
@@ -22,25 +17,19 @@ class RemoteBlobs final : public BlobLookup {
  public:
   // `base`: "https://{host}", unless a test says otherwise.
   explicit RemoteBlobs(BlobAccount account, std::string base = {}, milliseconds pause = seconds(30));
-  ~RemoteBlobs() override;
-  void stop();
+  void stop() { thread_.stop(); }
 
   // Errors: not_found; io_failed, busy and shutting_down when nobody knows.
   void find(std::string name, Reply<BlobInfo> reply) override;
 
  private:
-  void work();
   Result<BlobInfo> ask(const std::string& name);
 
   const BlobAccount account_;
   const std::string base_;
   const milliseconds pause_;
   SteadyTime asks_again_{};  // the thread's
-  std::atomic<bool> stopping_{false};
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Task> tasks_;  // protected by the mutex
-  std::thread thread_;
+  TaskThread thread_;
 };
 
 }  // namespace kyanite
