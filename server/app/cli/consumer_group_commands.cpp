@@ -3,10 +3,7 @@
 #include <memory>
 
 #include "protocol/base/percent_encoding.h"
-#include "server/app/cli/commands.h"
-#include "server/app/cli/exit_codes.h"
-#include "server/app/cli/hub_target.h"
-#include "server/app/cli/rest_client.h"
+#include "server/app/cli/json_command.h"
 
 // Consumer groups of those who read events over AMQP (spec amqp.md 6.4).
 namespace kyanite::cli {
@@ -14,10 +11,8 @@ namespace {
 
 constexpr const char* kGroupsPath = "/kyanite/v1/consumer-groups";
 
-struct ConsumerGroupOptions {
-  std::shared_ptr<HubOptions> hub;
+struct ConsumerGroupOptions : JsonCommandOptions {
   std::string name;
-  bool json = false;
 
   std::string path() const { return std::string(kGroupsPath) + "/" + percent_encode(name); }
 };
@@ -64,20 +59,10 @@ void add_consumer_group_commands(CLI::App& app, int& exit_code) {
   groups->require_subcommand(1);
   const auto declare = [&](const char* name, const char* description, bool has_name,
                            int (*action)(const ConsumerGroupOptions&, RestClient&)) {
-    auto* command = groups->add_subcommand(name, description);
     const auto options = std::make_shared<ConsumerGroupOptions>();
-    options->hub = add_hub_options(*command);
-    command->add_flag("--json", options->json, "print JSON");
-    if (has_name) command->add_option("NAME", options->name, "of the consumer group")->required();
-    command->callback([options, action, &exit_code] {
-      auto target = find_hub(*options->hub);
-      if (!target) {
-        exit_code = fail(target.error().detail);
-        return;
-      }
-      RestClient hub(std::move(*target));
-      exit_code = action(*options, hub);
-    });
+    CLI::App& command =
+        declare_json_command(*groups, name, description, options, action, exit_code, "print JSON");
+    if (has_name) command.add_option("NAME", options->name, "of the consumer group")->required();
   };
   declare("list", "show them, with how many readers each has now", false, list_groups);
   declare("create", "make one; one that is there stays as it is", true, create_group);

@@ -3,23 +3,18 @@
 
 #include "protocol/auth/connection_string.h"
 #include "protocol/base/percent_encoding.h"
-#include "server/app/cli/commands.h"
-#include "server/app/cli/exit_codes.h"
-#include "server/app/cli/hub_target.h"
-#include "server/app/cli/rest_client.h"
+#include "server/app/cli/json_command.h"
 
 // The shared access policies, with the keys that back ends and device makers get (service-rest.md 2.2). The
 // hub tells them only to a login with every right, such as iothubowner.
 namespace kyanite::cli {
 namespace {
 
-struct PolicyOptions {
-  std::shared_ptr<HubOptions> hub;
+struct PolicyOptions : JsonCommandOptions {
   std::string name;
   std::string key;
   bool secondary = false;
   bool emulator = false;
-  bool json = false;
 
   std::string path() const { return "/kyanite/v1/policies/" + percent_encode(name); }
 };
@@ -123,22 +118,12 @@ void add_policy_commands(CLI::App& app, int& exit_code) {
   group->require_subcommand(1);
   const auto declare = [&](const char* name, const char* description, bool has_name,
                            int (*action)(const PolicyOptions&, RestClient&)) {
-    auto* command = group->add_subcommand(name, description);
     const auto options = std::make_shared<PolicyOptions>();
-    options->hub = add_hub_options(*command);
-    command->add_flag("--json", options->json, "print JSON");
+    CLI::App* command =
+        &declare_json_command(*group, name, description, options, action, exit_code, "print JSON");
     if (has_name) {
       command->add_option("NAME", options->name, "such as service, device or registryRead")->required();
     }
-    command->callback([options, action, &exit_code] {
-      auto target = find_hub(*options->hub);
-      if (!target) {
-        exit_code = fail(target.error().detail);
-        return;
-      }
-      RestClient hub(std::move(*target));
-      exit_code = action(*options, hub);
-    });
     return std::pair(command, options);
   };
   declare("list", "list them with their rights; --json also shows their keys", false, list);
