@@ -2,32 +2,16 @@
 // The official Node service SDK over AMQP, unmodified: messages to devices, feedback and notifications of files, on 5671 and
 // over WebSocket on 443. It can be told no CA: the tests run in a child process whose NODE_EXTRA_CA_CERTS names the hub's.
 const assert = require('node:assert');
-const { spawnSync } = require('node:child_process');
-const { after, test } = require('node:test');
+const { test } = require('node:test');
 const { AmqpWs, Client } = require('azure-iothub');
 const { Message } = require('azure-iot-common');
 const device = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
-const { hub, connected, within, eventually, callback } = require('./suite.js');
+const { hub, inChild, connected, within, eventually, callback } = require('./suite.js');
 
 const WAIT = 40; // seconds: a batch of feedback may fill for 15
 
-if (!process.env.COMPAT_SERVICE_HUB) {
-  hub.start().then(async () => {
-    const environment = { ...process.env, NODE_EXTRA_CA_CERTS: hub.info.caFile, COMPAT_SERVICE_HUB: JSON.stringify(hub.info) };
-    delete environment.NODE_TEST_CONTEXT;
-    const child = spawnSync(process.execPath, ['--test-reporter=tap', __filename], { env: environment, stdio: 'inherit' });
-    const ended = await hub.stop();
-    process.exitCode = child.status === 0 && ended === 0 ? 0 : 1;
-  }).catch((problem) => {
-    console.error(problem);
-    process.exitCode = 1;
-  });
-} else {
-  hub.info = JSON.parse(process.env.COMPAT_SERVICE_HUB);
-  hub.ca = require('node:fs').readFileSync(hub.info.caFile, 'utf8');
-  run();
-}
+inChild(__filename, run);
 
 function opened(transport) {
   return transport ? Client.fromConnectionString(hub.info.serviceConnectionString, transport)
@@ -50,8 +34,6 @@ async function receivedBy(identity, count, act) {
 }
 
 function run() {
-  // What an SDK leaves behind (the HTTPS transport's timers) keeps no test alive.
-  after(() => { setTimeout(() => process.exit(), 3000).unref(); });
   for (const [word, transport] of [['amqp', undefined], ['amqp-ws', AmqpWs]]) {
     test(`a message reaches its device with all its properties (${word})`, async () => {
       const identity = await hub.createDevice(`service=send@${word}`);

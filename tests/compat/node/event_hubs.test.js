@@ -2,9 +2,8 @@
 // The official Node Event Hubs client, unmodified, reading what devices sent: positions, owner levels, all partitions, the
 // emulator form, checkpoints. It can be told no CA: the tests run in a child process whose NODE_EXTRA_CA_CERTS names the hub's.
 const assert = require('node:assert');
-const { spawnSync } = require('node:child_process');
 const { test } = require('node:test');
-const { hub, connected, eventually, within } = require('./suite.js');
+const { hub, inChild, connected, eventually, within } = require('./suite.js');
 const { makeSas } = require('./hub.js');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Message } = require('azure-iot-device');
@@ -13,24 +12,8 @@ const { EventHubConsumerClient, EventHubProducerClient, earliestEventPosition, l
 
 const GROUP = '$Default';
 
-if (!process.env.COMPAT_EVENTS_HUB) {
-  hub.environment.KYANITE_LISTEN_AMQP = '127.0.0.1:5672';
-  hub.start().then(async () => {
-    const environment = { ...process.env, NODE_EXTRA_CA_CERTS: hub.info.caFile, COMPAT_EVENTS_HUB: JSON.stringify(hub.info) };
-    delete environment.NODE_TEST_CONTEXT;
-    // The loop stays blocked meanwhile; the hub is a process of its own.
-    const child = spawnSync(process.execPath, ['--test-reporter=tap', __filename], { env: environment, stdio: 'inherit' });
-    const ended = await hub.stop();
-    process.exitCode = child.status === 0 && ended === 0 ? 0 : 1;
-  }).catch((problem) => {
-    console.error(problem);
-    process.exitCode = 1;
-  });
-} else {
-  hub.info = JSON.parse(process.env.COMPAT_EVENTS_HUB);
-  hub.ca = require('node:fs').readFileSync(hub.info.caFile, 'utf8');
-  run();
-}
+hub.environment.KYANITE_LISTEN_AMQP = '127.0.0.1:5672';
+inChild(__filename, run);
 
 // A device whose messages "0", "1", ... are in the log.
 async function deviceWith(deviceId, bodies) {

@@ -2,29 +2,12 @@
 // The official Node service SDK, unmodified, over HTTPS (R113): registry, bulk, queries, twins, methods, jobs and
 // configurations. It can be told no CA: the tests run in a child process whose NODE_EXTRA_CA_CERTS names the hub's.
 const assert = require('node:assert');
-const { spawnSync } = require('node:child_process');
 const { test } = require('node:test');
-const { hub, connected, eventually, callback } = require('./suite.js');
+const { hub, inChild, connected, eventually, callback } = require('./suite.js');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Client, JobClient, Registry } = require('azure-iothub');
 
-if (!process.env.COMPAT_SERVICE_HUB) {
-  hub.start().then(async () => {
-    const environment = { ...process.env, NODE_EXTRA_CA_CERTS: hub.info.caFile, COMPAT_SERVICE_HUB: JSON.stringify(hub.info) };
-    delete environment.NODE_TEST_CONTEXT;
-    // The loop stays blocked meanwhile; the hub is a process of its own.
-    const child = spawnSync(process.execPath, ['--test-reporter=tap', __filename], { env: environment, stdio: 'inherit' });
-    const ended = await hub.stop();
-    process.exitCode = child.status === 0 && ended === 0 ? 0 : 1;
-  }).catch((problem) => {
-    console.error(problem);
-    process.exitCode = 1;
-  });
-} else {
-  hub.info = JSON.parse(process.env.COMPAT_SERVICE_HUB);
-  hub.ca = require('node:fs').readFileSync(hub.info.caFile, 'utf8');
-  run(hub.info.serviceConnectionString);
-}
+inChild(__filename, () => run(hub.info.serviceConnectionString));
 
 async function statusOf(promise) {
   try {

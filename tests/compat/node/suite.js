@@ -1,6 +1,7 @@
 'use strict';
 // What the Node tests share: one hub for the tests of a file, clients, bounded waits and the back end's calls.
 const assert = require('node:assert');
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -25,12 +26,42 @@ function begin() {
   process.on('exit', () => { if (hub.process) hub.process.kill('SIGKILL'); });
 }
 
+// An SDK may leave a timer that keeps the process alive (the HTTPS transport does): it is ended a little later.
+function exitSoon() {
+  setTimeout(() => process.exit(), 3000).unref();
+}
+
 function end() {
   test('the hub ends in order', async () => {
     assert.strictEqual(await hub.stop(), 0);
     fs.rmSync(folder, { recursive: true });
-    // An SDK may leave a timer that keeps the process alive (the HTTPS transport does): it is ended a little later.
-    setTimeout(() => process.exit(), 3000).unref();
+    exitSoon();
+  });
+}
+
+// For SDKs that can be told no CA: starts the hub and runs `tests` of `file` in a process of its own, whose NODE_EXTRA_CA_CERTS
+// names the hub's CA.
+function inChild(file, tests) {
+  if (process.env.COMPAT_CHILD_HUB) {
+    hub.info = JSON.parse(process.env.COMPAT_CHILD_HUB);
+    hub.ca = fs.readFileSync(hub.info.caFile, 'utf8');
+    tests();
+    test('the hub is still there', async () => {
+      assert.strictEqual((await hub.exchange('GET', `/kyanite/v1/status?${API}`)).status, 200);
+      exitSoon();
+    });
+    return;
+  }
+  hub.start().then(async () => {
+    const environment = { ...process.env, NODE_EXTRA_CA_CERTS: hub.info.caFile, COMPAT_CHILD_HUB: JSON.stringify(hub.info) };
+    delete environment.NODE_TEST_CONTEXT;
+    // The loop stays blocked meanwhile; the hub is a process of its own.
+    const child = spawnSync(process.execPath, ['--test-reporter=tap', file], { env: environment, stdio: 'inherit' });
+    const ended = await hub.stop();
+    process.exitCode = child.status === 0 && ended === 0 ? 0 : 1;
+  }).catch((problem) => {
+    console.error(problem);
+    process.exitCode = 1;
   });
 }
 
@@ -124,5 +155,5 @@ async function feedback(messageIds) {
   return found;
 }
 
-module.exports = { hub, folder, begin, end, overBoth, connected, within, eventually, disconnected, refusalOf, callback,
+module.exports = { hub, folder, begin, end, inChild, overBoth, connected, within, eventually, disconnected, refusalOf, callback,
   changeTwin, invoke, sendToDevice, waitingMessages, feedback };
