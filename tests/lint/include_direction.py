@@ -30,7 +30,7 @@ ALLOWED = {
     "server/net": ["server/runtime", "protocol/base"],
     "server/http": ["server/net", "server/runtime", "protocol"],
     "server/api": ["server/hub", "protocol", "storage", "config"],
-    "server/admin": ["server/hub", "protocol", "storage", "config"],
+    "server/admin": ["server/api", "server/hub", "protocol", "storage", "config"],
     "server/observe": ["protocol/base", "config"],
     "server/app": ["server", "storage", "config", "protocol"],
 }
