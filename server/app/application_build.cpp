@@ -150,7 +150,10 @@ void Application::build_shards() {
                         *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get()},
                        facts, security, observer_);
   }
-  for (const auto& hub_shard : hub_shards_) hub_shard->join_counters(counters_);
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->join_counters(counters_);
+    hub_shard->join_history(history_);
+  }
   build_registry_jobs();
   build_bearer_fetcher();
   tell_of_low_disk();
