@@ -28,7 +28,10 @@ export async function eventually(check, what, seconds = 10) {
 export function sas(resource, key, policy, lifetime = 3600) {
   const encoded = encodeURIComponent(resource);
   const expiry = Math.floor(Date.now() / 1000) + lifetime;
-  const signature = crypto.createHmac('sha256', Buffer.from(key, 'base64')).update(`${encoded}\n${expiry}`).digest('base64');
+  const signature = crypto
+    .createHmac('sha256', Buffer.from(key, 'base64'))
+    .update(`${encoded}\n${expiry}`)
+    .digest('base64');
   return `SharedAccessSignature sr=${encoded}&sig=${encodeURIComponent(signature)}&se=${expiry}${policy ? `&skn=${policy}` : ''}`;
 }
 
@@ -48,20 +51,45 @@ export class Hub {
     const file = path.join(data, 'hub.json');
     fs.rmSync(file, { force: true });
     const log = fs.openSync(path.join(this.folder, 'log'), 'a');
-    const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('KYANITE_')));
-    this.process = spawn(BINARY, ['serve', '--config', this.config, '--data', data, '--mqtts', `127.0.0.1:${this.ports.mqtts}`, '--https', `127.0.0.1:${this.ports.https}`,
-      '--amqps', 'off', '--hostname', 'hub.test', '--quiet', ...this.args], { env: environment, stdio: ['ignore', log, log] });
+    const environment = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith('KYANITE_')),
+    );
+    this.process = spawn(
+      BINARY,
+      [
+        'serve',
+        '--config',
+        this.config,
+        '--data',
+        data,
+        '--mqtts',
+        `127.0.0.1:${this.ports.mqtts}`,
+        '--https',
+        `127.0.0.1:${this.ports.https}`,
+        '--amqps',
+        'off',
+        '--hostname',
+        'hub.test',
+        '--quiet',
+        ...this.args,
+      ],
+      { env: environment, stdio: ['ignore', log, log] },
+    );
     fs.closeSync(log);
     this.ended = new Promise((resolve) => this.process.once('exit', resolve));
-    await eventually(() => {
-      if (this.process.exitCode !== null) throw new Error(`the hub ended: ${this.log().slice(-2000)}`);
-      try {
-        this.info = JSON.parse(fs.readFileSync(file));
-        return this.info.pid === this.process.pid;
-      } catch {
-        return false;
-      }
-    }, 'the hub’s start', 60);
+    await eventually(
+      () => {
+        if (this.process.exitCode !== null) throw new Error(`the hub ended: ${this.log().slice(-2000)}`);
+        try {
+          this.info = JSON.parse(fs.readFileSync(file));
+          return this.info.pid === this.process.pid;
+        } catch {
+          return false;
+        }
+      },
+      'the hub’s start',
+      60,
+    );
     this.ports = { mqtts: this.info.ports.mqtts, https: this.info.ports.https };
     this.url = `https://127.0.0.1:${this.ports.https}/`;
     this.owner = parse(this.info.ownerConnectionString ?? this.info.serviceConnectionString);
@@ -97,14 +125,31 @@ export class Hub {
     const token = sas('hub.test', this.owner.SharedAccessKey, this.owner.SharedAccessKeyName);
     const where = target.startsWith('/kyanite/') ? target : `${target}${target.includes('?') ? '&' : '?'}${API}`;
     return new Promise((resolve, reject) => {
-      const request = https.request({ host: '127.0.0.1', port: this.ports.https, method, path: where, rejectUnauthorized: false, headers: { Authorization: token, ...headers } }, (answer) => {
-        const pieces = [];
-        answer.on('data', (piece) => pieces.push(piece));
-        answer.on('end', () => {
-          const text = Buffer.concat(pieces).toString();
-          resolve({ status: answer.statusCode, headers: answer.headers, text, get json() { return JSON.parse(text); } });
-        });
-      });
+      const request = https.request(
+        {
+          host: '127.0.0.1',
+          port: this.ports.https,
+          method,
+          path: where,
+          rejectUnauthorized: false,
+          headers: { Authorization: token, ...headers },
+        },
+        (answer) => {
+          const pieces = [];
+          answer.on('data', (piece) => pieces.push(piece));
+          answer.on('end', () => {
+            const text = Buffer.concat(pieces).toString();
+            resolve({
+              status: answer.statusCode,
+              headers: answer.headers,
+              text,
+              get json() {
+                return JSON.parse(text);
+              },
+            });
+          });
+        },
+      );
       request.on('error', reject);
       request.end(body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body));
     });
@@ -125,10 +170,18 @@ export class Hub {
   // A connected device with what it got: messages, patches; answers methods by `methods`.
   async connect(identity, { modelId, key, client = 'test%2F1.0' } = {}) {
     const id = identity.moduleId ? `${identity.deviceId}/${identity.moduleId}` : identity.deviceId;
-    const resource = identity.moduleId ? `hub.test/devices/${identity.deviceId}/modules/${identity.moduleId}` : `hub.test/devices/${identity.deviceId}`;
+    const resource = identity.moduleId
+      ? `hub.test/devices/${identity.deviceId}/modules/${identity.moduleId}`
+      : `hub.test/devices/${identity.deviceId}`;
     const device = mqtt.connect(`mqtts://127.0.0.1:${this.ports.mqtts}`, {
-      clientId: id, username: `hub.test/${id}/?api-version=2021-04-12&DeviceClientType=${client}${modelId ? `&model-id=${encodeURIComponent(modelId)}` : ''}`,
-      password: sas(resource, key ?? identity.authentication.symmetricKey.primaryKey), protocolVersion: 4, rejectUnauthorized: false, reconnectPeriod: 0, clean: true, keepalive: 60,
+      clientId: id,
+      username: `hub.test/${id}/?api-version=2021-04-12&DeviceClientType=${client}${modelId ? `&model-id=${encodeURIComponent(modelId)}` : ''}`,
+      password: sas(resource, key ?? identity.authentication.symmetricKey.primaryKey),
+      protocolVersion: 4,
+      rejectUnauthorized: false,
+      reconnectPeriod: 0,
+      clean: true,
+      keepalive: 60,
     });
     this.devices.push(device);
     await new Promise((resolve, reject) => {
@@ -143,25 +196,42 @@ export class Hub {
       const call = /^\$iothub\/methods\/POST\/([^/]+)\/\?\$rid=(.+)$/.exec(topic);
       if (!call || !device.methods) return;
       const [status, answer] = device.methods(decodeURIComponent(call[1]), payload.toString()) ?? [];
-      if (status !== undefined) device.publish(`$iothub/methods/res/${status}/?$rid=${call[2]}`, JSON.stringify(answer));
+      if (status !== undefined)
+        device.publish(`$iothub/methods/res/${status}/?$rid=${call[2]}`, JSON.stringify(answer));
     });
-    device.send = (body, bag = '') => device.publishAsync(`devices/${id.replace('/', '/modules/')}/messages/events/${bag}`, typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body), { qos: 1 });
-    device.report = (patch) => device.publishAsync('$iothub/twin/PATCH/properties/reported/?$rid=1', JSON.stringify(patch), { qos: 0 });
+    device.send = (body, bag = '') =>
+      device.publishAsync(
+        `devices/${id.replace('/', '/modules/')}/messages/events/${bag}`,
+        typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
+        { qos: 1 },
+      );
+    device.report = (patch) =>
+      device.publishAsync('$iothub/twin/PATCH/properties/reported/?$rid=1', JSON.stringify(patch), { qos: 0 });
     return device;
   }
 }
 
-export const parse = (text) => Object.fromEntries(text.split(';').map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]));
+export const parse = (text) =>
+  Object.fromEntries(
+    text.split(';').map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]),
+  );
 
 // The browser. DASHBOARD_WEB names a folder whose files are served in place of those of the program, for work on them.
 export async function openBrowser() {
-  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] });
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+  });
 }
 
 // A page with its own storage. Everything that a page says to the console, and every violation of its policy, is in
 // page.complaints.
 export async function openPage(browser, hub, options = {}) {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 800 }, ...options });
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    viewport: { width: 1280, height: 800 },
+    ...options,
+  });
   await context.grantPermissions(['clipboard-read', 'clipboard-write']).catch(() => {});
   const page = await context.newPage();
   page.setDefaultTimeout(10000);
@@ -177,7 +247,13 @@ export async function openPage(browser, hub, options = {}) {
   });
   page.on('request', (request) => {
     const url = new URL(request.url());
-    if (url.protocol !== 'data:' && url.protocol !== 'blob:' && url.host !== `127.0.0.1:${hub.ports.https}` && url.hostname !== 'localhost') page.complaints.push(`asked somebody else: ${request.url()}`);
+    if (
+      url.protocol !== 'data:' &&
+      url.protocol !== 'blob:' &&
+      url.host !== `127.0.0.1:${hub.ports.https}` &&
+      url.hostname !== 'localhost'
+    )
+      page.complaints.push(`asked somebody else: ${request.url()}`);
     if (/SharedAccess|sig=/.test(request.url())) page.complaints.push(`a secret in an address: ${request.url()}`);
   });
   if (process.env.DASHBOARD_WEB) await serveFromDisk(page);
@@ -190,8 +266,14 @@ async function serveFromDisk(page) {
     const name = path.basename(new URL(route.request().url()).pathname) || 'index.html';
     const file = [name, `vendor/${name}`].map((one) => path.join(process.env.DASHBOARD_WEB, one)).find(fs.existsSync);
     if (!file) return route.fallback();
-    return route.fulfill({ body: fs.readFileSync(file), contentType: types[path.extname(name)], headers: {
-      'Content-Security-Policy': "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'" } });
+    return route.fulfill({
+      body: fs.readFileSync(file),
+      contentType: types[path.extname(name)],
+      headers: {
+        'Content-Security-Policy':
+          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+      },
+    });
   });
 }
 

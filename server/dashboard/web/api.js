@@ -39,7 +39,8 @@ function knock(pause) {
 const ADVICE = {
   DeviceNotFound: 'It may have been deleted meanwhile; go back to the list.',
   ModuleNotFound: 'It may have been deleted meanwhile.',
-  DeviceNotOnline: 'The device is not connected, or does not listen for methods. Start it, or give “wait for the device” more seconds.',
+  DeviceNotOnline:
+    'The device is not connected, or does not listen for methods. Start it, or give “wait for the device” more seconds.',
   DeviceAlreadyExists: 'Choose another id, or open the device that has it.',
   ModuleAlreadyExistsOnDevice: 'Choose another id.',
   PreconditionFailed: 'Somebody changed it since it was loaded. Load it again and repeat the change.',
@@ -56,7 +57,8 @@ const ADVICE = {
 
 function advise(session, status, code, needs) {
   if (status === 401 || (status === 403 && code === 'IotHubUnauthorizedAccess')) {
-    if (needs && session?.lacks(needs)) return `${session.explainLack(needs)} Sign in with a policy that has it, such as iothubowner.`;
+    if (needs && session?.lacks(needs))
+      return `${session.explainLack(needs)} Sign in with a policy that has it, such as iothubowner.`;
     return 'The key may have been replaced, or the policy removed: sign in again with what kyanite policy connection-string prints.';
   }
   if (ADVICE[code]) return ADVICE[code];
@@ -90,7 +92,10 @@ function readRefusal(text) {
 // A segment of a path. Browsers resolve "." and ".." whatever way they are written.
 export function segment(id) {
   if (id === '.' || id === '..') {
-    throw new HubError('ask for this id', { detail: `A browser cannot ask for a device called “${id}”.`, advice: 'Use the kyanite command.' });
+    throw new HubError('ask for this id', {
+      detail: `A browser cannot ask for a device called “${id}”.`,
+      advice: 'Use the kyanite command.',
+    });
   }
   return encodeURIComponent(id);
 }
@@ -142,8 +147,12 @@ export class Api {
     let response;
     try {
       response = await fetch(target, {
-        method, headers: sent, signal: limits.length > 0 ? AbortSignal.any(limits) : undefined, cache: 'no-store',
-        body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body), credentials: 'omit',
+        method,
+        headers: sent,
+        signal: limits.length > 0 ? AbortSignal.any(limits) : undefined,
+        cache: 'no-store',
+        body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+        credentials: 'omit',
       });
     } catch (error) {
       if (signal?.aborted) throw error;
@@ -151,10 +160,16 @@ export class Api {
         throw new HubError(what, { detail: `No answer came within ${timeout / 1000} seconds.`, advice: 'Try again.' });
       }
       if (error.name === 'TypeError' && /header|ByteString|Latin|ISO-8859/i.test(error.message)) {
-        throw new HubError(what, { detail: 'A header cannot hold these characters.', advice: 'Use characters of Latin-1 in names and values of properties.' });
+        throw new HubError(what, {
+          detail: 'A header cannot hold these characters.',
+          advice: 'Use characters of Latin-1 in names and values of properties.',
+        });
       }
       lost();
-      throw new HubError(what, { detail: 'The hub does not answer.', advice: 'It is asked again every few seconds, and the page goes on by itself.' });
+      throw new HubError(what, {
+        detail: 'The hub does not answer.',
+        advice: 'It is asked again every few seconds, and the page goes on by itself.',
+      });
     }
     this.session.noteDate(response.headers.get('date'));
     if (response.ok) return response;
@@ -168,7 +183,9 @@ export class Api {
     const code = response.headers.get('iothub-errorcode') ?? '';
     if (response.status === 401 && !this.session.lacks(needs)) this.onUnauthorized();
     throw new HubError(what, {
-      status: response.status, code, detail: refusal.detail || response.statusText,
+      status: response.status,
+      code,
+      detail: refusal.detail || response.statusText,
       trackingId: response.headers.get('x-ms-request-id') || refusal.trackingId,
       advice: advise(this.session, response.status, code, needs),
     });
@@ -178,7 +195,11 @@ export class Api {
   async streamEvents(query, { signal, onEvent, onOpen }) {
     const what = 'read the events';
     const response = await this.#send(what, 'GET', '/kyanite/v1/events', {
-      query, signal, timeout: 0, needs: 'ServiceConnect', headers: { Accept: 'application/x-ndjson' },
+      query,
+      signal,
+      timeout: 0,
+      needs: 'ServiceConnect',
+      headers: { Accept: 'application/x-ndjson' },
     });
     onOpen?.();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -195,7 +216,10 @@ export class Api {
     } catch (error) {
       if (signal?.aborted || error instanceof HubError) throw error;
       lost();
-      throw new HubError(what, { detail: 'The stream broke off.', advice: 'It goes on by itself when the hub is back.' });
+      throw new HubError(what, {
+        detail: 'The stream broke off.',
+        advice: 'It goes on by itself when the hub is back.',
+      });
     } finally {
       reader.cancel().catch(() => {});
     }
@@ -211,14 +235,17 @@ export async function findRights(api) {
       return true;
     } catch (error) {
       if (!(error instanceof HubError) || error.status === 0) throw error;
-      if (error.status === 404) return true;  // there is none of this name, and it was looked for
+      if (error.status === 404) return true; // there is none of this name, and it was looked for
       return error.status === 401 ? false : undefined;
     }
   };
   const status = await api.ask('sign in', 'GET', '/kyanite/v1/status');
   session.status = status.json;
   const [read, write, service, all] = await Promise.all([
-    probe('/devices', { top: 1 }), probe('/jobs'), probe('/kyanite/v1/consumer-groups'), probe('/kyanite/v1/policies/-'),
+    probe('/devices', { top: 1 }),
+    probe('/jobs'),
+    probe('/kyanite/v1/consumer-groups'),
+    probe('/kyanite/v1/policies/-'),
   ]);
   session.rights = { RegistryRead: read, RegistryWrite: write, ServiceConnect: service, 'all rights': all };
   for (const [name, has] of Object.entries(session.rights)) if (has === undefined) delete session.rights[name];

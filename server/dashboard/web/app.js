@@ -19,12 +19,16 @@ const PAGES = {
   device: { title: 'Device', make: devicePage, under: 'devices' },
   query: { title: 'Query', make: queryPage },
   hub: { title: 'Hub', make: hubPage },
-  tests: { title: 'Test control', make: testsPage, isThere: (session) => session.status.testControl && !session.lacks('all rights') },
+  tests: {
+    title: 'Test control',
+    make: testsPage,
+    isThere: (session) => session.status.testControl && !session.lacks('all rights'),
+  },
 };
 
 let session = null;
 let api = null;
-let leave = null;  // AbortController of the page that is shown
+let leave = null; // AbortController of the page that is shown
 let backHandlers = [];
 
 function signOut() {
@@ -35,32 +39,73 @@ function signOut() {
 }
 
 function shell() {
-  const links = Object.entries(PAGES).filter(([, page]) => !page.under && (page.isThere?.(session) ?? true))
+  const links = Object.entries(PAGES)
+    .filter(([, page]) => !page.under && (page.isThere?.(session) ?? true))
     .map(([name, page]) => h('a', { href: `#/${name}`, 'data-page': name }, page.title));
   const held = ['RegistryRead', 'RegistryWrite', 'ServiceConnect'].filter((right) => !session.lacks(right));
-  const theme = h('select', { 'aria-label': 'Theme', class: 'small', onchange: () => window.kyaniteTheme.set(theme.value) },
-    [['system', 'System theme'], ['light', 'Light'], ['dark', 'Dark']].map(([value, text]) =>
-      h('option', { value, selected: value === window.kyaniteTheme.get() }, text)));
-  fill(app,
-    h('a', { class: 'skip', href: '#main', onclick: (event) => {
-      event.preventDefault();
-      document.getElementById('main').focus();
-    } }, 'Skip to the content'),
-    h('div', { class: 'shell' },
-      h('header', { class: 'side' },
-        h('a', { class: 'brand', href: '#/devices' }, h('img', { src: '/dashboard/icon.svg', alt: '', width: 24, height: 24 }),
-          h('span', {}, h('strong', {}, 'Kyanite'), h('small', {}, session.host))),
+  const theme = h(
+    'select',
+    { 'aria-label': 'Theme', class: 'small', onchange: () => window.kyaniteTheme.set(theme.value) },
+    [
+      ['system', 'System theme'],
+      ['light', 'Light'],
+      ['dark', 'Dark'],
+    ].map(([value, text]) => h('option', { value, selected: value === window.kyaniteTheme.get() }, text)),
+  );
+  fill(
+    app,
+    h(
+      'a',
+      {
+        class: 'skip',
+        href: '#main',
+        onclick: (event) => {
+          event.preventDefault();
+          document.getElementById('main').focus();
+        },
+      },
+      'Skip to the content',
+    ),
+    h(
+      'div',
+      { class: 'shell' },
+      h(
+        'header',
+        { class: 'side' },
+        h(
+          'a',
+          { class: 'brand', href: '#/devices' },
+          h('img', { src: '/dashboard/icon.svg', alt: '', width: 24, height: 24 }),
+          h('span', {}, h('strong', {}, 'Kyanite'), h('small', {}, session.host)),
+        ),
         h('nav', { 'aria-label': 'Pages' }, links),
-        h('div', { class: 'side-foot' },
-          h('div', { class: 'who' }, h('span', { class: 'label' }, 'Signed in as'), h('strong', { class: 'policy' }, session.policy),
-            h('small', {}, held.length > 0 ? held.join(', ') : 'no rights here')),
+        h(
+          'div',
+          { class: 'side-foot' },
+          h(
+            'div',
+            { class: 'who' },
+            h('span', { class: 'label' }, 'Signed in as'),
+            h('strong', { class: 'policy' }, session.policy),
+            h('small', {}, held.length > 0 ? held.join(', ') : 'no rights here'),
+          ),
           theme,
-          h('div', { class: 'row' },
+          h(
+            'div',
+            { class: 'row' },
             h('button', { type: 'button', class: 'small', onclick: showShortcuts }, 'Shortcuts'),
-            h('button', { type: 'button', class: 'small', id: 'sign-out', onclick: signOut }, 'Sign out')))),
-      h('div', { class: 'content' },
+            h('button', { type: 'button', class: 'small', id: 'sign-out', onclick: signOut }, 'Sign out'),
+          ),
+        ),
+      ),
+      h(
+        'div',
+        { class: 'content' },
         h('div', { id: 'banner', role: 'alert' }),
-        h('main', { id: 'main', tabindex: '-1' }))));
+        h('main', { id: 'main', tabindex: '-1' }),
+      ),
+    ),
+  );
 }
 
 function banner(...children) {
@@ -83,7 +128,11 @@ function show() {
   document.title = `${page.title} · Kyanite`;
   const content = h('div', { class: 'page' });
   const context = {
-    session, api, main: content, path: page === PAGES[at.name] ? at.path : [], signal: leave.signal,
+    session,
+    api,
+    main: content,
+    path: page === PAGES[at.name] ? at.path : [],
+    signal: leave.signal,
     onBack: (handler) => backHandlers.push(handler),
     setTitle: (title) => {
       document.title = `${title} · Kyanite`;
@@ -105,14 +154,22 @@ async function enter(credentials) {
   const asking = new Api(opened);
   await findRights(asking);
   session = opened;
-  api = new Api(session, () => banner('The hub no longer accepts this sign-in. Its key may have been replaced. ',
-    h('button', { type: 'button', class: 'small', onclick: signOut }, 'Sign in again')));
+  api = new Api(session, () =>
+    banner(
+      'The hub no longer accepts this sign-in. Its key may have been replaced. ',
+      h('button', { type: 'button', class: 'small', onclick: signOut }, 'Sign in again'),
+    ),
+  );
   shell();
   show();
 }
 
-connection.addEventListener('lost', () => banner(h('span', { class: 'spinner', 'aria-hidden': 'true' }),
-  'The hub does not answer. This page tries again and goes on by itself.'));
+connection.addEventListener('lost', () =>
+  banner(
+    h('span', { class: 'spinner', 'aria-hidden': 'true' }),
+    'The hub does not answer. This page tries again and goes on by itself.',
+  ),
+);
 connection.addEventListener('back', async () => {
   if (!session) return;
   banner();

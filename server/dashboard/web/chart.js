@@ -1,6 +1,7 @@
 // Lines over time, drawn by uPlot, with a legend of our own: names come from devices and are shown as texts.
 
 import { fill, h, setText } from './dom.js';
+import { clockTime } from './format.js';
 
 export const COLOURS = ['--line-1', '--line-2', '--line-3', '--line-4', '--line-5', '--line-6', '--line-7', '--line-8'];
 const HEIGHT = 180;
@@ -45,19 +46,53 @@ export class Chart {
     this.#plot?.destroy();
     this.place.replaceChildren();
     if (!window.uPlot) return;
-    const axis = { stroke: colour('--quiet'), grid: { stroke: colour('--line'), width: 1 }, ticks: { show: false }, font: '11px system-ui, sans-serif' };
-    this.#plot = new window.uPlot({
-      ...this.#size(), legend: { show: false }, cursor: { y: false }, padding: [8, 8, 0, 0],
-      scales: { y: { range: (_, low, high) => range(low, high) } },
-      axes: [{ ...axis, size: 28 }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => this.format(tick)) }],
-      series: [{}, ...this.#names.map((_, i) => ({ stroke: colour(COLOURS[i % COLOURS.length]), width: 1.5, spanGaps: true, points: { show: this.#data[0].length < 2 } }))],
-    }, this.#data, this.place);
+    const axis = {
+      stroke: colour('--quiet'),
+      grid: { stroke: colour('--line'), width: 1 },
+      ticks: { show: false },
+      font: '11px system-ui, sans-serif',
+    };
+    this.#plot = new window.uPlot(
+      {
+        ...this.#size(),
+        legend: { show: false },
+        cursor: { y: false },
+        padding: [8, 8, 0, 0],
+        scales: { y: { range: (_, low, high) => range(low, high) } },
+        axes: [
+          { ...axis, size: 28, values: (_, ticks) => clockTicks(ticks) },
+          { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => this.format(tick)) },
+        ],
+        series: [
+          {},
+          ...this.#names.map((_, i) => ({
+            stroke: colour(COLOURS[i % COLOURS.length]),
+            width: 1.5,
+            spanGaps: true,
+            points: { show: this.#data[0].length < 2 },
+          })),
+        ],
+      },
+      this.#data,
+      this.place,
+    );
     this.place.setAttribute('role', 'img');
   }
 
   #showLegend() {
     if (this.legend.children.length !== this.#names.length) {
-      fill(this.legend, this.#names.map(() => h('li', {}, h('span', { class: 'swatch', 'aria-hidden': 'true' }), h('span', { class: 'name' }), h('strong', {}))));
+      fill(
+        this.legend,
+        this.#names.map(() =>
+          h(
+            'li',
+            {},
+            h('span', { class: 'swatch', 'aria-hidden': 'true' }),
+            h('span', { class: 'name' }),
+            h('strong', {}),
+          ),
+        ),
+      );
     }
     this.#names.forEach((name, i) => {
       const item = this.legend.children[i];
@@ -68,6 +103,15 @@ export class Chart {
     });
     this.place.setAttribute('aria-label', `Chart of ${this.#names.join(', ')}`);
   }
+}
+
+// '10:05', with seconds where ticks are close, and parts of them where they are closer still.
+function clockTicks(ticks) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
+  return ticks.map((tick) => {
+    const text = clockTime(new Date(tick * 1000), step < 1);
+    return step >= 60 ? text.slice(0, 5) : step < 1 ? text.slice(3, -1) : text;
+  });
 }
 
 // Room above and below, and some for a line that does not move.

@@ -2,47 +2,67 @@
 
 import { address } from './address.js';
 import { createDeviceDialog } from './create_identity.js';
+import { conditionOf, countDevices, LIST_MAX, readPage, STATES } from './device_list.js';
 import { fill, h, setText } from './dom.js';
 import { ago, count, fullTime, plural } from './format.js';
 import { removeIdentity, setStatus } from './identities.js';
-import { attempt, badge, confirmDialog, empty, errorBox, field, lackNote, LiveTable, poll, select, stateDot, toast } from './ui.js';
+import {
+  attempt,
+  badge,
+  confirmDialog,
+  empty,
+  errorBox,
+  field,
+  lackNote,
+  LiveTable,
+  poll,
+  select,
+  stateDot,
+  toast,
+} from './ui.js';
 
 const AUTHENTICATION = { sas: 'Keys', selfSigned: 'X.509 thumbprint', certificateAuthority: 'X.509 CA', none: 'None' };
-const COLUMNS = 'deviceId, status, statusReason, connectionState, lastActivityTime, authenticationType, capabilities, modelId';
-const STATES = {
-  all: ['All', ''], connected: ['Connected', "connectionState = 'Connected'"],
-  disconnected: ['Not connected', "connectionState = 'Disconnected'"], disabled: ['Disabled', "status = 'disabled'"],
-  edge: ['Edge devices', 'capabilities.iotEdge = true'],
-};
-const LIST_MAX = 1000;  // of GET /devices
 const POLL = 5000;
 
 // As it was left, for whoever comes back from a device.
 const left = { prefix: '', state: 'all', condition: '', size: 50, tokens: [null], index: 0 };
 
-const quoted = (text) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-
-export function conditionOf({ prefix, state, condition }) {
-  const parts = [];
-  if (prefix) parts.push(`STARTSWITH(deviceId, ${quoted(prefix)})`);
-  if (STATES[state]?.[1]) parts.push(STATES[state][1]);
-  if (condition.trim()) parts.push(`(${condition.trim()})`);
-  return parts.length > 0 ? ` WHERE ${parts.join(' AND ')}` : '';
-}
-
 export function devicesPage(page) {
   const { session, api, main } = page;
   const queries = !session.lacks('ServiceConnect');
   const selected = new Set();
-  let next = null;  // the continuation behind the page that is shown
+  let next = null; // the continuation behind the page that is shown
   let total = null;
   let generation = 0;
 
-  const search = h('input', { type: 'search', value: left.prefix, placeholder: 'Beginning of the id', 'data-search': true, spellcheck: 'false', autocapitalize: 'off' });
-  const state = select(Object.entries(STATES).map(([name, [text]]) => [name, text]), left.state, { disabled: !queries });
-  const condition = h('input', { class: 'mono', value: left.condition, placeholder: "tags.site = 'north'", spellcheck: 'false', disabled: !queries, autocapitalize: 'off' });
-  const size = select(['25', '50', '100', '250', '1000'].map((n) => [n, n]), String(left.size), { class: 'small', 'aria-label': 'Devices on a page' });
+  const search = h('input', {
+    type: 'search',
+    value: left.prefix,
+    placeholder: 'Beginning of the id',
+    'data-search': true,
+    spellcheck: 'false',
+    autocapitalize: 'off',
+  });
+  const state = select(
+    Object.entries(STATES).map(([name, [text]]) => [name, text]),
+    left.state,
+    { disabled: !queries },
+  );
+  const condition = h('input', {
+    class: 'mono',
+    value: left.condition,
+    placeholder: "tags.site = 'north'",
+    spellcheck: 'false',
+    disabled: !queries,
+    autocapitalize: 'off',
+  });
+  const size = select(
+    ['25', '50', '100', '250', '1000'].map((n) => [n, n]),
+    String(left.size),
+    { class: 'small', 'aria-label': 'Devices on a page' },
+  );
   const place = h('div');
+  const trouble = h('div'); // of what is asked again and again
   const told = h('span', { class: 'quiet', role: 'status' });
   const updates = h('span', { class: 'quiet' });
   const previous = h('button', { type: 'button', disabled: true, onclick: () => turn(-1) }, '‹ Previous');
@@ -51,32 +71,62 @@ export function devicesPage(page) {
   const nothing = h('div');
   const mayWrite = !session.lacks('RegistryWrite');
   const whyNot = mayWrite ? null : session.explainLack('RegistryWrite');
-  const table = new LiveTable('Devices', [
-    { name: mayWrite ? all : '', class: 'tick' }, { name: 'Device' }, { name: 'Connection' }, { name: 'Last activity', class: 'wide' },
-    { name: 'Status' }, { name: 'Authentication', class: 'wide' }, { name: '', class: 'wide actions' }], makeRow);
+  const table = new LiveTable(
+    'Devices',
+    [
+      { name: mayWrite ? all : '', class: 'tick' },
+      { name: 'Device' },
+      { name: 'Connection' },
+      { name: 'Last activity', class: 'wide' },
+      { name: 'Status' },
+      { name: 'Authentication', class: 'wide' },
+      { name: '', class: 'wide actions' },
+    ],
+    makeRow,
+  );
   const bulk = h('div', { class: 'bulk', hidden: true });
 
   function makeRow(item) {
     const id = item.deviceId;
-    const tick = h('input', { type: 'checkbox', 'aria-label': `Select ${id}`, onchange: () => {
-      if (tick.checked) selected.add(id);
-      else selected.delete(id);
-      showBulk();
-    } });
-    const cells = { connection: h('td'), activity: h('td', { class: 'wide' }), status: h('td'), kind: h('td', { class: 'wide' }) };
+    const tick = h('input', {
+      type: 'checkbox',
+      'aria-label': `Select ${id}`,
+      onchange: () => {
+        if (tick.checked) selected.add(id);
+        else selected.delete(id);
+        showBulk();
+      },
+    });
+    const cells = {
+      connection: h('td'),
+      activity: h('td', { class: 'wide' }),
+      status: h('td'),
+      kind: h('td', { class: 'wide' }),
+    };
     const change = h('button', { type: 'button', class: 'small ghost', disabled: !mayWrite, title: whyNot });
     let now = item;
-    change.addEventListener('click', () => attempt(change, place, async () => {
-      await setStatus(api, id, now.status === 'enabled' ? 'disabled' : 'enabled');
-      await refresh();
-    }));
+    change.addEventListener('click', () =>
+      attempt(change, place, async () => {
+        await setStatus(api, id, now.status === 'enabled' ? 'disabled' : 'enabled');
+        await refresh();
+      }),
+    );
     const name = h('a', { href: address('device', id), class: 'mono id' }, id);
     const extra = h('span');
     const shown = {};
     return {
       tick,
-      element: h('tr', {}, h('td', { class: 'tick' }, mayWrite ? tick : null), h('td', { class: 'id-cell' }, name, extra), cells.connection,
-        cells.activity, cells.status, cells.kind, h('td', { class: 'wide actions' }, change)),
+      element: h(
+        'tr',
+        {},
+        h('td', { class: 'tick' }, mayWrite ? tick : null),
+        h('td', { class: 'id-cell' }, name, extra),
+        cells.connection,
+        cells.activity,
+        cells.status,
+        cells.kind,
+        h('td', { class: 'wide actions' }, change),
+      ),
       update(item) {
         now = item;
         tick.checked = selected.has(id);
@@ -89,12 +139,23 @@ export function devicesPage(page) {
         once('connection', isOn, () => fill(cells.connection, stateDot(isOn, isOn ? 'Connected' : 'Not connected')));
         setText(cells.activity, ago(item.lastActivityTime, session.now()));
         cells.activity.title = fullTime(item.lastActivityTime);
-        once('status', `${item.status} ${item.statusReason ?? ''}`, () => fill(cells.status,
-          item.status === 'enabled' ? h('span', {}, 'Enabled') : badge('Disabled', 'warning'),
-          item.statusReason ? h('small', { class: 'quiet block' }, item.statusReason) : null));
-        once('kind', item.authenticationType, () => setText(cells.kind, AUTHENTICATION[item.authenticationType] ?? item.authenticationType ?? ''));
-        once('extra', `${item.capabilities?.iotEdge} ${item.modelId ?? ''}`, () => fill(extra,
-          item.capabilities?.iotEdge ? badge('Edge') : null, item.modelId ? h('small', { class: 'quiet block mono' }, item.modelId) : null));
+        once('status', `${item.status} ${item.statusReason ?? ''}`, () =>
+          fill(
+            cells.status,
+            item.status === 'enabled' ? h('span', {}, 'Enabled') : badge('Disabled', 'warning'),
+            item.statusReason ? h('small', { class: 'quiet block' }, item.statusReason) : null,
+          ),
+        );
+        once('kind', item.authenticationType, () =>
+          setText(cells.kind, AUTHENTICATION[item.authenticationType] ?? item.authenticationType ?? ''),
+        );
+        once('extra', `${item.capabilities?.iotEdge} ${item.modelId ?? ''}`, () =>
+          fill(
+            extra,
+            item.capabilities?.iotEdge ? badge('Edge') : null,
+            item.modelId ? h('small', { class: 'quiet block mono' }, item.modelId) : null,
+          ),
+        );
         setText(change, item.status === 'enabled' ? 'Disable' : 'Enable');
         change.setAttribute('aria-label', `${change.textContent} ${id}`);
       },
@@ -106,11 +167,24 @@ export function devicesPage(page) {
     all.checked = selected.size > 0 && shownItems.every((item) => selected.has(item.deviceId));
     all.indeterminate = selected.size > 0 && !all.checked;
     if (bulk.hidden) return;
-    const each = (what, action) => h('button', { type: 'button', class: what === 'Delete' ? 'small danger' : 'small', onclick: (event) => many(event.target, what, action) }, what);
-    fill(bulk, h('strong', {}, `${plural(selected.size, 'device')} selected`),
-      each('Enable', (id) => setStatus(api, id, 'enabled')), each('Disable', (id) => setStatus(api, id, 'disabled')),
+    const each = (what, action) =>
+      h(
+        'button',
+        {
+          type: 'button',
+          class: what === 'Delete' ? 'small danger' : 'small',
+          onclick: (event) => many(event.target, what, action),
+        },
+        what,
+      );
+    fill(
+      bulk,
+      h('strong', {}, `${plural(selected.size, 'device')} selected`),
+      each('Enable', (id) => setStatus(api, id, 'enabled')),
+      each('Disable', (id) => setStatus(api, id, 'disabled')),
       each('Delete', (id) => removeIdentity(api, id)),
-      h('button', { type: 'button', class: 'small ghost', onclick: clearSelection }, 'Clear'));
+      h('button', { type: 'button', class: 'small ghost', onclick: clearSelection }, 'Clear'),
+    );
   }
 
   function clearSelection() {
@@ -121,8 +195,19 @@ export function devicesPage(page) {
 
   async function many(button, what, action) {
     const ids = [...selected];
-    if (what === 'Delete' && !await confirmDialog(`Delete ${plural(ids.length, 'device')}?`,
-      h('p', {}, 'Their keys, twins, modules and waiting messages go with them, and connected ones are disconnected. This cannot be undone.'), 'Delete')) return;
+    if (
+      what === 'Delete' &&
+      !(await confirmDialog(
+        `Delete ${plural(ids.length, 'device')}?`,
+        h(
+          'p',
+          {},
+          'Their keys, twins, modules and waiting messages go with them, and connected ones are disconnected. This cannot be undone.',
+        ),
+        'Delete',
+      ))
+    )
+      return;
     await attempt(button, place, async () => {
       // Four at a time are quick enough and leave the hub room.
       const queue = [...ids];
@@ -152,55 +237,38 @@ export function devicesPage(page) {
   });
 
   let shownItems = [];
-
-  async function readPage() {
-    if (!queries) return readList();
-    const answer = await api.ask('list the devices', 'POST', '/devices/query', {
-      body: { query: `SELECT ${COLUMNS} FROM devices${conditionOf(left)}` }, needs: 'ServiceConnect', signal: page.signal,
-      headers: { 'x-ms-max-item-count': String(left.size), ...(left.tokens[left.index] ? { 'x-ms-continuation': left.tokens[left.index] } : {}) },
-    });
-    return { items: answer.json, token: answer.headers.get('x-ms-continuation') };
-  }
-
-  // Without queries there is no second page, and only ids can be looked through.
-  async function readList() {
-    const answer = await api.ask('list the devices', 'GET', '/devices', { query: { top: LIST_MAX }, needs: 'RegistryRead', signal: page.signal });
-    const items = answer.json.filter((item) => item.deviceId.startsWith(left.prefix))
-      .map((item) => ({ ...item, authenticationType: item.authentication?.type }));
-    const begin = left.index * left.size;
-    const token = begin + left.size < items.length ? 'more' : null;
-    total = items.length;
-    return { items: items.slice(begin, begin + left.size), token };
-  }
+  let isBad = false; // the condition; nothing is asked again before it changes
 
   async function refresh() {
     const asked = generation;
-    const { items, token } = await readPage();
+    const { items, token, total: known } = await readPage(api, left, page.signal);
     if (asked !== generation || page.signal.aborted) return;
+    if (items.length === 0 && left.index > 0) return restart(); // they were deleted meanwhile
     next = token;
+    if (known !== undefined) total = known;
     shownItems = items;
     table.update(items, (item) => item.deviceId);
-    const begin = left.index * left.size;
     previous.disabled = left.index === 0;
     following.disabled = !next;
     fill(nothing, items.length === 0 ? nothingThere() : null);
-    const of = total === null ? '' : ` of ${count(total)}`;
-    setText(told, items.length === 0 ? '' : `${count(begin + 1)}–${count(begin + items.length)}${of}`);
+    showTotal();
     showBulk();
+    return undefined;
   }
 
   function nothingThere() {
     if (conditionOf(left) || left.prefix) return empty(h('p', {}, 'No device is like that.'));
-    return empty(h('p', {}, 'There is no device yet.'), h('p', { class: 'quiet' }, 'Create one here, or with ', h('code', {}, 'kyanite device create d1'), '.'));
+    return empty(
+      h('p', {}, 'There is no device yet.'),
+      h('p', { class: 'quiet' }, 'Create one here, or with ', h('code', {}, 'kyanite device create d1'), '.'),
+    );
   }
 
   async function countAll() {
-    if (!queries) return;
     const asked = generation;
     total = null;
-    const answer = await api.ask('count the devices', 'POST', '/devices/query', {
-      body: { query: `SELECT COUNT() AS n FROM devices${conditionOf(left)}` }, needs: 'ServiceConnect', signal: page.signal });
-    if (asked === generation) total = answer.json[0]?.n ?? 0;
+    const found = await countDevices(api, left, page.signal);
+    if (asked === generation && found !== null) total = found;
   }
 
   // From the first page, after what is looked for changed, or on the same one.
@@ -209,18 +277,23 @@ export function devicesPage(page) {
     if (fromStart) Object.assign(left, { tokens: [null], index: 0 });
     try {
       await Promise.all([countAll(), refresh()]);
-      await showTotal();
+      showTotal();
+      isBad = false;
     } catch (error) {
       if (error.name === 'AbortError') return;
+      isBad = error.status === 400;
+      shownItems = [];
+      table.update([], (item) => item.deviceId);
+      fill(nothing);
+      showTotal();
       fill(place, errorBox(error));
-      return;
     }
   }
 
-  async function showTotal() {
-    if (total === null || shownItems.length === 0) return;
+  function showTotal() {
     const begin = left.index * left.size;
-    setText(told, `${count(begin + 1)}–${count(begin + shownItems.length)} of ${count(total)}`);
+    const of = total === null ? '' : ` of ${count(total)}`;
+    setText(told, shownItems.length === 0 ? '' : `${count(begin + 1)}–${count(begin + shownItems.length)}${of}`);
   }
 
   function turn(by) {
@@ -259,27 +332,65 @@ export function devicesPage(page) {
     restart();
   };
 
-  const create = h('button', { type: 'button', class: 'primary', disabled: !mayWrite, title: whyNot, onclick: async () => {
-    const made = await createDeviceDialog(api, session);
-    if (made) location.hash = address('device', made);
-  } }, 'New device');
-  fill(main,
+  const create = h(
+    'button',
+    {
+      type: 'button',
+      class: 'primary',
+      disabled: !mayWrite,
+      title: whyNot,
+      onclick: async () => {
+        const made = await createDeviceDialog(api, session);
+        if (made) location.hash = address('device', made);
+      },
+    },
+    'New device',
+  );
+  fill(
+    main,
     h('div', { class: 'page-head' }, h('h1', {}, 'Devices'), h('div', { class: 'row' }, updates, create)),
-    !queries ? lackNote(session, 'ServiceConnect', `The list shows the first ${count(LIST_MAX)} devices only, and cannot be asked for more than the beginning of an id.`) : null,
-    whyNot ? h('p', { class: 'note' }, whyNot, ' Devices can be looked at, and not be created, changed or deleted.') : null,
-    h('form', { class: 'filters', onsubmit: applyCondition },
-      field('Search', search), field('State', state), field('Condition', condition), h('button', { type: 'submit', disabled: !queries }, 'Apply')),
-    place, bulk, table.element, nothing,
-    h('div', { class: 'pager' }, told, h('span', { class: 'row' }, size, previous, following)));
+    !queries
+      ? lackNote(
+          session,
+          'ServiceConnect',
+          `The list shows the first ${count(LIST_MAX)} devices only, and cannot be asked for more than the beginning of an id.`,
+        )
+      : null,
+    whyNot
+      ? h('p', { class: 'note' }, whyNot, ' Devices can be looked at, and not be created, changed or deleted.')
+      : null,
+    h(
+      'form',
+      { class: 'filters', onsubmit: applyCondition },
+      field('Search', search),
+      field('State', state),
+      field('Condition', condition),
+      h('button', { type: 'submit', disabled: !queries }, 'Apply'),
+    ),
+    place,
+    trouble,
+    bulk,
+    table.element,
+    nothing,
+    h('div', { class: 'pager' }, told, h('span', { class: 'row' }, size, previous, following)),
+  );
   if (session.lacks('ServiceConnect') && session.lacks('RegistryRead')) {
     fill(main, h('h1', {}, 'Devices'), lackNote(session, 'RegistryRead', 'So devices cannot be listed.'));
     return;
   }
   restart(false);
-  poll(page, async () => {
-    if (shownItems.length > 0 || left.index === 0) await refresh();
-  }, POLL, (error) => {
-    setText(updates, error ? 'Not up to date' : '');
-    if (error && error.status !== 429 && error.status !== 0) fill(place, errorBox(error));
-  });
+  poll(
+    page,
+    async () => {
+      if (!isBad) await refresh();
+    },
+    POLL,
+    (error) => {
+      setText(updates, error ? 'Not up to date' : '');
+      fill(
+        trouble,
+        error && error.status !== 429 && error.status !== 0 && error.status !== 400 ? errorBox(error) : null,
+      );
+    },
+  );
 }

@@ -1,7 +1,16 @@
 // Elements are made here and nowhere else. Texts become text nodes and attributes are set by name: whatever a device
 // wrote is shown as it is and never read as markup.
 
-const PROPERTIES = new Set(['value', 'checked', 'disabled', 'selected', 'open', 'readOnly', 'indeterminate', 'htmlFor']);
+const PROPERTIES = new Set([
+  'value',
+  'checked',
+  'disabled',
+  'selected',
+  'open',
+  'readOnly',
+  'indeterminate',
+  'htmlFor',
+]);
 
 // h('button', {class: 'x', onclick: f, 'aria-label': 'y'}, 'text', child, null, [more])
 export function h(tag, attributes = {}, ...children) {

@@ -29,7 +29,9 @@ export function parseJson(text) {
 function place(text, error) {
   const message = String(error.message).replace(/^JSON\.parse: /, '');
   const byLine = /line (\d+) column (\d+)/.exec(message);
-  const said = message.replace(/\s*(in JSON)?\s*at (position|line).*$/, '').replace(/, "[\s\S]*" is not valid JSON$/, '');
+  const said = message
+    .replace(/\s*(in JSON)?\s*at (position|line).*$/, '')
+    .replace(/, "[\s\S]*" is not valid JSON$/, '');
   if (byLine) return new JsonError(said, Number(byLine[1]), Number(byLine[2]));
   const at = /position (\d+)/.exec(message);
   const isShort = /end of JSON|end of data|Unterminated/i.test(message);
@@ -50,7 +52,11 @@ const isSame = (a, b) => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
 function sorted(value) {
   if (Array.isArray(value)) return value.map(sorted);
   if (!isObject(value)) return value;
-  return Object.fromEntries(Object.keys(value).sort().map((name) => [name, sorted(value[name])]));
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((name) => [name, sorted(value[name])]),
+  );
 }
 
 // What turns `before` into `after` as a merge patch (RFC 7396), and undefined when they are equal.
@@ -93,7 +99,8 @@ export function numericFields(value, limit, path = '', found = []) {
   if (found.length >= limit) return found;
   if (typeof value === 'number' && Number.isFinite(value)) found.push([path || 'value', value]);
   else if (typeof value === 'boolean' && path) found.push([path, value ? 1 : 0]);
-  else if (Array.isArray(value)) value.slice(0, limit).forEach((item, i) => numericFields(item, limit, `${path}[${i}]`, found));
+  else if (Array.isArray(value))
+    value.slice(0, limit).forEach((item, i) => numericFields(item, limit, `${path}[${i}]`, found));
   else if (isObject(value)) {
     for (const name of Object.keys(value)) numericFields(value[name], limit, path ? `${path}.${name}` : name, found);
   }

@@ -26,8 +26,10 @@ function diffMiddle(a, b) {
   const lengths = new Uint32Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; --i) {
     for (let j = b.length - 1; j >= 0; --j) {
-      lengths[i * width + j] = a[i] === b[j] ? lengths[(i + 1) * width + j + 1] + 1
-        : Math.max(lengths[(i + 1) * width + j], lengths[i * width + j + 1]);
+      lengths[i * width + j] =
+        a[i] === b[j]
+          ? lengths[(i + 1) * width + j + 1] + 1
+          : Math.max(lengths[(i + 1) * width + j], lengths[i * width + j + 1]);
     }
   }
   const result = [];
@@ -46,7 +48,9 @@ function diffMiddle(a, b) {
 
 // Only changed lines with so many around them; a gap is {kind: 'gap', count}.
 export function withContext(lines, around = 3) {
-  const keep = lines.map((_, i) => lines.slice(Math.max(0, i - around), i + around + 1).some((line) => line.kind !== 'same'));
+  const keep = lines.map((_, i) =>
+    lines.slice(Math.max(0, i - around), i + around + 1).some((line) => line.kind !== 'same'),
+  );
   const result = [];
   for (let i = 0; i < lines.length; ++i) {
     if (keep[i]) result.push(lines[i]);

@@ -29,7 +29,10 @@ function kept() {
 
 function keep(text) {
   try {
-    sessionStorage.setItem(KEPT, JSON.stringify([text, ...kept().filter((other) => other !== text)].slice(0, KEPT_MAX)));
+    sessionStorage.setItem(
+      KEPT,
+      JSON.stringify([text, ...kept().filter((other) => other !== text)].slice(0, KEPT_MAX)),
+    );
   } catch {
     // Then there is no history.
   }
@@ -41,11 +44,29 @@ export function queryPage(page) {
     fill(main, h('h1', {}, 'Query'), lackNote(session, 'ServiceConnect', 'So it cannot ask for devices by a query.'));
     return;
   }
-  const text = h('textarea', { class: 'mono', rows: 5, spellcheck: 'false', 'data-search': true, autocapitalize: 'off', value: kept()[0] ?? EXAMPLES[0][1] });
-  const size = select(['20', '100', '500', '1000'].map((n) => [n, n]), '100', { class: 'small', 'aria-label': 'Rows on a page' });
+  const text = h('textarea', {
+    class: 'mono',
+    rows: 5,
+    spellcheck: 'false',
+    'data-search': true,
+    autocapitalize: 'off',
+    value: kept()[0] ?? EXAMPLES[0][1],
+  });
+  const size = select(
+    ['20', '100', '500', '1000'].map((n) => [n, n]),
+    '100',
+    { class: 'small', 'aria-label': 'Rows on a page' },
+  );
   const run = h('button', { type: 'submit', class: 'primary' }, 'Run');
   const more = h('button', { type: 'button', hidden: true }, 'More rows');
-  const view = select([['table', 'Table'], ['json', 'JSON']], 'table', { class: 'small', 'aria-label': 'How rows are shown' });
+  const view = select(
+    [
+      ['table', 'Table'],
+      ['json', 'JSON'],
+    ],
+    'table',
+    { class: 'small', 'aria-label': 'How rows are shown' },
+  );
   const save = h('button', { type: 'button', class: 'small', hidden: true }, 'Save as file');
   const past = h('select', { class: 'small', 'aria-label': 'Queries of this tab and examples' });
   const place = h('div');
@@ -62,20 +83,31 @@ export function queryPage(page) {
     running = new AbortController();
     const began = performance.now();
     const answer = await api.ask('run the query', 'POST', '/devices/query', {
-      body: { query: asked }, needs: 'ServiceConnect', signal: AbortSignal.any([running.signal, page.signal]), timeout: 120000,
+      body: { query: asked },
+      needs: 'ServiceConnect',
+      signal: AbortSignal.any([running.signal, page.signal]),
+      timeout: 120000,
       headers: { 'x-ms-max-item-count': size.value, ...(continuation ? { 'x-ms-continuation': continuation } : {}) },
     });
     token = answer.headers.get('x-ms-continuation');
     rows = continuation ? [...rows, ...answer.json] : answer.json;
     draw();
-    setText(told, `${plural(rows.length, 'row')}${token ? ' so far' : ''}, ${Math.round(performance.now() - began)} ms`);
+    setText(
+      told,
+      `${plural(rows.length, 'row')}${token ? ' so far' : ''}, ${Math.round(performance.now() - began)} ms`,
+    );
   }
 
   function draw() {
     more.hidden = !token;
     save.hidden = rows.length === 0;
     if (rows.length === 0) return fill(result, asked ? empty(h('p', {}, 'No row is like that.')) : null);
-    return fill(result, view.value === 'json' ? h('pre', { class: 'mono json', tabindex: '0', 'aria-label': 'Rows' }, showJson(rows)) : drawTable(rows));
+    return fill(
+      result,
+      view.value === 'json'
+        ? h('pre', { class: 'mono json', tabindex: '0', 'aria-label': 'Rows' }, showJson(rows))
+        : drawTable(rows),
+    );
   }
 
   // The message says "(position N)", counted in characters of the query.
@@ -87,9 +119,17 @@ export function queryPage(page) {
     const begin = asked.lastIndexOf('\n', at - 1) + 1;
     const end = asked.indexOf('\n', at) < 0 ? asked.length : asked.indexOf('\n', at);
     const line = asked.slice(0, begin).split('\n').length;
-    fill(where, h('pre', { class: 'mono mark', 'aria-label': `Line ${line}, column ${at - begin + 1}` },
-      asked.slice(begin, at), h('mark', {}, asked.slice(at, at + 1) || ' '), asked.slice(at + 1, end)),
-    h('p', { class: 'quiet' }, `Line ${line}, column ${at - begin + 1}`));
+    fill(
+      where,
+      h(
+        'pre',
+        { class: 'mono mark', 'aria-label': `Line ${line}, column ${at - begin + 1}` },
+        asked.slice(begin, at),
+        h('mark', {}, asked.slice(at, at + 1) || ' '),
+        asked.slice(at + 1, end),
+      ),
+      h('p', { class: 'quiet' }, `Line ${line}, column ${at - begin + 1}`),
+    );
     text.setSelectionRange(at, at + 1);
   }
 
@@ -103,14 +143,26 @@ export function queryPage(page) {
     }
   }
 
-  const form = h('form', { onsubmit: (event) => {
-    event.preventDefault();
-    asked = text.value;
-    keep(asked);
-    showPast();
-    setText(told, '');
-    attempt(run, place, () => tracked(() => ask(null)));
-  } }, field('Query', text), h('div', { class: 'row spread' }, h('span', { class: 'row' }, run, past), h('span', { class: 'row' }, told, size, view, save)));
+  const form = h(
+    'form',
+    {
+      onsubmit: (event) => {
+        event.preventDefault();
+        asked = text.value;
+        keep(asked);
+        showPast();
+        setText(told, '');
+        attempt(run, place, () => tracked(() => ask(null)));
+      },
+    },
+    field('Query', text),
+    h(
+      'div',
+      { class: 'row spread' },
+      h('span', { class: 'row' }, run, past),
+      h('span', { class: 'row' }, told, size, view, save),
+    ),
+  );
   form.addEventListener('keydown', (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key === 'Enter') form.requestSubmit();
   });
@@ -128,13 +180,33 @@ export function queryPage(page) {
   });
 
   function showPast() {
-    const group = (label, queries) => (queries.length === 0 ? null : h('optgroup', { label }, queries.map(([name, query]) => h('option', { value: query }, shortened(name, 70)))));
-    fill(past, h('option', { value: '' }, 'History and examples'), group('History of this tab', kept().map((query) => [query, query])), group('Examples', EXAMPLES));
+    const group = (label, queries) =>
+      queries.length === 0
+        ? null
+        : h(
+            'optgroup',
+            { label },
+            queries.map(([name, query]) => h('option', { value: query }, shortened(name, 70))),
+          );
+    fill(
+      past,
+      h('option', { value: '' }, 'History and examples'),
+      group(
+        'History of this tab',
+        kept().map((query) => [query, query]),
+      ),
+      group('Examples', EXAMPLES),
+    );
   }
 
   showPast();
-  fill(main, h('div', { class: 'page-head' }, h('h1', {}, 'Query')), panel('', form, where, place), result, h('div', { class: 'row' }, more));
-  page.onBack(() => {});
+  fill(
+    main,
+    h('div', { class: 'page-head' }, h('h1', {}, 'Query')),
+    panel('', form, where, place),
+    result,
+    h('div', { class: 'row' }, more),
+  );
 }
 
 function drawTable(rows) {
@@ -147,11 +219,48 @@ function drawTable(rows) {
   const cell = (row, name) => {
     const value = isObject(row) ? row[name] : row;
     if (value === undefined || value === null) return h('td', { class: 'quiet' }, value === null ? 'null' : '');
-    if (name === 'deviceId' && typeof value === 'string') return h('td', {}, h('a', { class: 'mono id', href: address('device', value) }, value));
-    if (typeof value === 'object') return h('td', { class: 'mono small' }, h('details', {}, h('summary', {}, shortened(JSON.stringify(value), 60)), h('pre', { class: 'json' }, showJson(value))));
+    if (name === 'deviceId' && typeof value === 'string')
+      return h('td', {}, h('a', { class: 'mono id', href: address('device', value) }, value));
+    if (typeof value === 'object')
+      return h(
+        'td',
+        { class: 'mono small' },
+        h(
+          'details',
+          {},
+          h('summary', {}, shortened(JSON.stringify(value), 60)),
+          h('pre', { class: 'json' }, showJson(value)),
+        ),
+      );
     return h('td', { class: typeof value === 'number' ? 'number mono' : 'mono' }, shortened(String(value), 200));
   };
-  return h('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Rows' }, h('table', {}, h('caption', { class: 'visually-hidden' }, `${count(rows.length)} rows`),
-    h('thead', {}, h('tr', {}, names.map((name) => h('th', { scope: 'col' }, name)))),
-    h('tbody', {}, rows.map((row) => h('tr', {}, names.map((name) => cell(row, name)))))));
+  return h(
+    'div',
+    { class: 'table-wrap rows', tabindex: '0', role: 'region', 'aria-label': 'Rows' },
+    h(
+      'table',
+      {},
+      h('caption', { class: 'visually-hidden' }, `${count(rows.length)} rows`),
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          names.map((name) => h('th', { scope: 'col' }, name)),
+        ),
+      ),
+      h(
+        'tbody',
+        {},
+        rows.map((row) =>
+          h(
+            'tr',
+            {},
+            names.map((name) => cell(row, name)),
+          ),
+        ),
+      ),
+    ),
+  );
 }

@@ -15,14 +15,27 @@ export function parseConnectionString(text) {
     if (equals > 0) members.set(part.slice(0, equals).trim().toLowerCase(), part.slice(equals + 1).trim());
   }
   if (members.has('deviceid')) {
-    throw new SignInError('This is the connection string of a device. Use one of the service: kyanite policy connection-string iothubowner');
+    throw new SignInError(
+      'This is the connection string of a device. Use one of the service: kyanite policy connection-string iothubowner',
+    );
   }
   if (members.has('endpoint')) {
-    throw new SignInError('This is the connection string of the Event Hubs-compatible endpoint. Use one with HostName, SharedAccessKeyName and SharedAccessKey.');
+    throw new SignInError(
+      'This is the connection string of the Event Hubs-compatible endpoint. Use one with HostName, SharedAccessKeyName and SharedAccessKey.',
+    );
   }
-  const found = { host: members.get('hostname'), policy: members.get('sharedaccesskeyname'), key: members.get('sharedaccesskey') };
-  const missing = Object.entries({ HostName: found.host, SharedAccessKeyName: found.policy, SharedAccessKey: found.key })
-    .filter(([, value]) => !value).map(([name]) => name);
+  const found = {
+    host: members.get('hostname'),
+    policy: members.get('sharedaccesskeyname'),
+    key: members.get('sharedaccesskey'),
+  };
+  const missing = Object.entries({
+    HostName: found.host,
+    SharedAccessKeyName: found.policy,
+    SharedAccessKey: found.key,
+  })
+    .filter(([, value]) => !value)
+    .map(([name]) => name);
   if (missing.length > 0) throw new SignInError(`The connection string lacks ${missing.join(' and ')}.`);
   return found;
 }
@@ -42,14 +55,14 @@ export class Session {
   #key;
   #token = '';
   #tokenEnds = 0;
-  #skew = 0;  // of the hub's clock against this one, milliseconds
+  #skew = 0; // of the hub's clock against this one, milliseconds
 
   constructor(host, policy, key) {
     this.host = host;
     this.policy = policy;
     this.#key = key;
-    this.rights = {};  // name: true or false; missing when it could not be found out
-    this.status = {};  // of the hub, as it was last seen
+    this.rights = {}; // name: true or false; missing when it could not be found out
+    this.status = {}; // of the hub, as it was last seen
   }
 
   static async open({ host, policy, key }) {

@@ -3,7 +3,12 @@
 import { h } from './dom.js';
 import { dialog } from './ui.js';
 
-const GOES = { d: ['#/devices', 'Devices'], q: ['#/query', 'Query'], h: ['#/hub', 'Hub'], t: ['#/tests', 'Test control'] };
+const GOES = {
+  d: ['#/devices', 'Devices'],
+  q: ['#/query', 'Query'],
+  h: ['#/hub', 'Hub'],
+  t: ['#/tests', 'Test control'],
+};
 let isGoing = false;
 let timer = null;
 
@@ -11,7 +16,15 @@ export function installShortcuts(isActive) {
   document.addEventListener('keydown', (event) => {
     const target = event.target;
     const isTyping = target.closest?.('input, textarea, select, [contenteditable]');
-    if (!isActive() || event.ctrlKey || event.metaKey || event.altKey || isTyping || document.querySelector('dialog[open]')) return;
+    if (
+      !isActive() ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      isTyping ||
+      document.querySelector('dialog[open]')
+    )
+      return;
     if (isGoing && GOES[event.key]) {
       isGoing = false;
       [location.hash] = GOES[event.key];
@@ -33,8 +46,23 @@ export function installShortcuts(isActive) {
 export function showShortcuts() {
   const rows = [
     ...Object.entries(GOES).map(([key, [, name]]) => [['g', key], `go to ${name}`]),
-    [['/'], 'to the search of the page'], [['Ctrl', 'Enter'], 'run the query, send, or call'], [['Esc'], 'close a dialog'], [['?'], 'this list'],
+    [['/'], 'to the search of the page'],
+    [['Ctrl', 'Enter'], 'run the query, send, or call'],
+    [['Esc'], 'close a dialog'],
+    [['?'], 'this list'],
   ];
-  return dialog('Keys', () => h('dl', { class: 'keys' }, rows.map(([keys, text]) => [
-    h('dt', {}, keys.map((key) => h('kbd', {}, key))), h('dd', {}, text)])));
+  return dialog('Keys', () =>
+    h(
+      'dl',
+      { class: 'keys' },
+      rows.map(([keys, text]) => [
+        h(
+          'dt',
+          {},
+          keys.map((key) => h('kbd', {}, key)),
+        ),
+        h('dd', {}, text),
+      ]),
+    ),
+  );
 }

@@ -6,7 +6,7 @@
     try {
       return localStorage.getItem(KEY);
     } catch {
-      return null;  // storage is switched off
+      return null; // storage is switched off
     }
   };
   const show = (choice) => {

@@ -7,13 +7,22 @@ import { fill, h, newId, setText } from './dom.js';
 export function errorBox(error, ...actions) {
   const isKnown = error instanceof HubError;
   const facts = isKnown ? [error.status ? `HTTP ${error.status}` : '', error.code].filter(Boolean).join(' · ') : '';
-  return h('div', { class: 'error-box', role: 'alert' },
+  return h(
+    'div',
+    { class: 'error-box', role: 'alert' },
     h('strong', {}, error.message),
     isKnown && error.detail ? h('p', {}, error.detail) : null,
     isKnown && error.advice ? h('p', { class: 'advice' }, error.advice) : null,
-    isKnown && (facts || error.trackingId) ? h('p', { class: 'facts' }, facts,
-      error.trackingId ? h('span', {}, facts ? ' · ' : '', 'tracking id ', h('code', {}, error.trackingId)) : null) : null,
-    actions.length > 0 ? h('div', { class: 'row' }, actions) : null);
+    isKnown && (facts || error.trackingId)
+      ? h(
+          'p',
+          { class: 'facts' },
+          facts,
+          error.trackingId ? h('span', {}, facts ? ' · ' : '', 'tracking id ', h('code', {}, error.trackingId)) : null,
+        )
+      : null,
+    actions.length > 0 ? h('div', { class: 'row' }, actions) : null,
+  );
 }
 
 export const note = (kind, ...children) => h('div', { class: `note ${kind}`, role: 'note' }, children);
@@ -38,7 +47,7 @@ export async function attempt(button, place, action) {
     return await action();
   } catch (error) {
     if (error.name === 'AbortError') return undefined;
-    if (!(error instanceof HubError) && !(error.isForReader)) console.error(error);
+    if (!(error instanceof HubError) && !error.isForReader) console.error(error);
     fill(place, errorBox(error));
     return undefined;
   } finally {
@@ -57,11 +66,21 @@ export function field(label, input, hint) {
   input.id = id;
   const hintId = hint ? `${id}-hint` : null;
   if (hintId) input.setAttribute('aria-describedby', hintId);
-  return h('div', { class: 'field' }, h('label', { htmlFor: id }, label), input, hint ? h('small', { id: hintId }, hint) : null);
+  return h(
+    'div',
+    { class: 'field' },
+    h('label', { htmlFor: id }, label),
+    input,
+    hint ? h('small', { id: hintId }, hint) : null,
+  );
 }
 
 export function select(options, value, attributes = {}) {
-  return h('select', attributes, options.map(([name, text]) => h('option', { value: name, selected: name === value }, text)));
+  return h(
+    'select',
+    attributes,
+    options.map(([name, text]) => h('option', { value: name, selected: name === value }, text)),
+  );
 }
 
 export function checkbox(label, attributes = {}) {
@@ -84,22 +103,40 @@ export function dialog(title, makeContent) {
       opener?.focus?.();
       resolve(answer);
     });
-    fill(element, h('div', { class: 'dialog-head' }, h('h2', { id: titleId }, title),
-      h('button', { type: 'button', class: 'ghost', 'aria-label': 'Close', onclick: () => close() }, '✕')), makeContent(close));
+    fill(
+      element,
+      h(
+        'div',
+        { class: 'dialog-head' },
+        h('h2', { id: titleId }, title),
+        h('button', { type: 'button', class: 'ghost', 'aria-label': 'Close', onclick: () => close() }, '✕'),
+      ),
+      makeContent(close),
+    );
     document.body.append(element);
     element.showModal();
   });
 }
 
 export function confirmDialog(title, text, action, { isDanger = true } = {}) {
-  return dialog(title, (close) => h('form', {
-    onsubmit: (event) => {
-      event.preventDefault();
-      close(true);
-    },
-  }, h('div', { class: 'prose' }, text), h('div', { class: 'row end' },
-    h('button', { type: 'button', onclick: () => close() }, 'Cancel'),
-    h('button', { type: 'submit', class: isDanger ? 'danger' : 'primary' }, action))));
+  return dialog(title, (close) =>
+    h(
+      'form',
+      {
+        onsubmit: (event) => {
+          event.preventDefault();
+          close(true);
+        },
+      },
+      h('div', { class: 'prose' }, text),
+      h(
+        'div',
+        { class: 'row end' },
+        h('button', { type: 'button', onclick: () => close() }, 'Cancel'),
+        h('button', { type: 'submit', class: isDanger ? 'danger' : 'primary' }, action),
+      ),
+    ),
+  );
 }
 
 export async function copyText(text, what) {
@@ -122,8 +159,23 @@ export function secret(label, read) {
     show.setAttribute('aria-pressed', String(!isShown));
   });
   show.setAttribute('aria-label', `Show ${label.toLowerCase()}`);
-  return h('div', { class: 'secret-row' }, h('span', { class: 'label' }, label), text, show,
-    h('button', { type: 'button', class: 'small', 'aria-label': `Copy ${label.toLowerCase()}`, onclick: () => copyText(read(), label) }, 'Copy'));
+  return h(
+    'div',
+    { class: 'secret-row' },
+    h('span', { class: 'label' }, label),
+    text,
+    show,
+    h(
+      'button',
+      {
+        type: 'button',
+        class: 'small',
+        'aria-label': `Copy ${label.toLowerCase()}`,
+        onclick: () => copyText(read(), label),
+      },
+      'Copy',
+    ),
+  );
 }
 
 // Rows by their keys: those that stay keep their elements, so that focus and selections live on.
@@ -134,9 +186,25 @@ export class LiveTable {
   constructor(caption, columns, makeRow) {
     this.makeRow = makeRow;
     this.body = h('tbody');
-    this.element = h('div', { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': caption },
-      h('table', {}, h('caption', { class: 'visually-hidden' }, caption),
-        h('thead', {}, h('tr', {}, columns.map((column) => h('th', { scope: 'col', class: column.class }, column.name)))), this.body));
+    this.element = h(
+      'div',
+      { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': caption },
+      h(
+        'table',
+        {},
+        h('caption', { class: 'visually-hidden' }, caption),
+        h(
+          'thead',
+          {},
+          h(
+            'tr',
+            {},
+            columns.map((column) => h('th', { scope: 'col', class: column.class }, column.name)),
+          ),
+        ),
+        this.body,
+      ),
+    );
   }
 
   update(items, keyOf) {
@@ -148,7 +216,8 @@ export class LiveTable {
       rows.set(key, row);
     }
     const wanted = [...rows.values()].map((row) => row.element);
-    const isSame = wanted.length === this.body.children.length && wanted.every((element, i) => this.body.children[i] === element);
+    const isSame =
+      wanted.length === this.body.children.length && wanted.every((element, i) => this.body.children[i] === element);
     if (!isSame) this.body.replaceChildren(...wanted);
     this.#rows = rows;
   }
@@ -166,7 +235,11 @@ export function stateDot(isOn, text) {
 
 // Pairs of a name and a value.
 export function facts(pairs) {
-  return h('dl', { class: 'facts-list' }, pairs.filter(Boolean).map(([name, ...value]) => [h('dt', {}, name), h('dd', {}, value)]));
+  return h(
+    'dl',
+    { class: 'facts-list' },
+    pairs.filter(Boolean).map(([name, ...value]) => [h('dt', {}, name), h('dd', {}, value)]),
+  );
 }
 
 export function panel(title, ...children) {
@@ -178,7 +251,7 @@ export function poll(page, action, milliseconds, onError) {
   let timer = null;
   let pause = milliseconds;
   let isRunning = false;
-  let isWanted = false;  // again, as soon as the present one is over
+  let isWanted = false; // again, as soon as the present one is over
   const run = async () => {
     clearTimeout(timer);
     if (page.signal.aborted) return;
@@ -201,9 +274,13 @@ export function poll(page, action, milliseconds, onError) {
     }
     if (!page.signal.aborted) timer = setTimeout(run, isWanted ? 0 : pause);
   };
-  document.addEventListener('visibilitychange', () => {
-    if (!document.hidden) run();
-  }, { signal: page.signal });
+  document.addEventListener(
+    'visibilitychange',
+    () => {
+      if (!document.hidden) run();
+    },
+    { signal: page.signal },
+  );
   page.signal.addEventListener('abort', () => clearTimeout(timer));
   page.onBack(() => {
     pause = milliseconds;
