@@ -183,6 +183,22 @@ void ConnectionJournal::on_amqp_refused(std::string_view address, std::string_vi
   add_refusal(std::move(entry), Error(error.code, said));
 }
 
+void ConnectionJournal::on_tls_failed(std::string_view address, DeviceProtocol protocol,
+                                      std::string_view problem) {
+  ConnectionEntry entry;
+  entry.kind = ConnectionEntry::Kind::refused;
+  entry.address = cut(address, limits::kJournalTextBytesMax);
+  entry.protocol = protocol;
+  entry.reason = "TlsHandshakeFailed";
+  entry.detail = cut(problem, limits::kJournalTextBytesMax);
+  entry.explanation =
+      "The client and the hub could not agree on TLS. With an alert of an unknown CA or a bad certificate "
+      "the "
+      "client does not trust the hub: give it the CA that kyanite ca prints, and dial a name that the hub's "
+      "certificate has.";
+  count_refusal(std::move(entry));
+}
+
 void ConnectionJournal::on_refusals_unrecorded(std::uint64_t count) { next_.on_refusals_unrecorded(count); }
 
 void ConnectionJournal::on_reader_overtaken(std::string_view consumer_group, PartitionId partition,
@@ -212,11 +228,15 @@ void ConnectionJournal::add(ConnectionEntry entry) {
 }
 
 void ConnectionJournal::add_refusal(ConnectionEntry entry, const Error& error) {
-  entry.time = entry.first_time = executor_.wall_now();
   entry.code = refusal_status_type(error);
   entry.reason = refusal_name(error);
   entry.detail = cut(error.detail, limits::kJournalTextBytesMax);
   entry.explanation = explain_refusal(error);
+  count_refusal(std::move(entry));
+}
+
+void ConnectionJournal::count_refusal(ConnectionEntry entry) {
+  entry.time = entry.first_time = executor_.wall_now();
   const std::size_t looked_at = std::min(refused_.size(), kLatestRefusals);
   const auto same =
       std::find_if(refused_.rbegin(), refused_.rbegin() + static_cast<std::ptrdiff_t>(looked_at),

@@ -38,10 +38,10 @@ struct ConnectionEntry {
 
 // Which entries somebody wants, the newest first.
 struct ConnectionQuery {
-  std::optional<std::string> device;  // with its modules
-  std::optional<std::string> module;
-  std::vector<ConnectionEntry::Kind> kinds;  // empty: all
-  std::optional<WallTime> since;
+  std::optional<std::string> device{};  // with its modules
+  std::optional<std::string> module{};
+  std::vector<ConnectionEntry::Kind> kinds{};  // empty: all
+  std::optional<WallTime> since{};
   std::size_t limit = 100;
 
   bool wants(const ConnectionEntry& entry) const;
@@ -61,6 +61,9 @@ std::string_view explain_end(EndReason reason);
 class ConnectionJournal final : public HubObserver {
  public:
   ConnectionJournal(HubObserver& next, Executor& executor, std::size_t entries_max);
+
+  // A client that failed at TLS, before it could say who it is; the protocol is that of the port.
+  void on_tls_failed(std::string_view address, DeviceProtocol protocol, std::string_view problem);
 
   // Matching entries, the newest first.
   std::vector<ConnectionEntry> entries(const ConnectionQuery& query) const;
@@ -82,6 +85,7 @@ class ConnectionJournal final : public HubObserver {
   ConnectionEntry entry_of(const ConnectionFacts& connection, ConnectionEntry::Kind kind) const;
   void add(ConnectionEntry entry);
   void add_refusal(ConnectionEntry entry, const Error& error);
+  void count_refusal(ConnectionEntry entry);
 
   HubObserver& next_;
   Executor& executor_;

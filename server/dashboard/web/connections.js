@@ -61,7 +61,7 @@ function makeRow(entry, session, withDevice) {
       ),
       h(
         'td',
-        { class: 'wide small' },
+        { class: 'wide small from' },
         h('span', { class: 'mono block' }, entry.address ?? ''),
         h('span', { class: 'quiet block' }, how),
         entry.client ? h('span', { class: 'quiet block ellipsis' }, entry.client) : null,
@@ -147,7 +147,7 @@ export function connectionsTab(page, subject) {
       device: subject.id,
       module: subject.module,
       explain:
-        'The latest since the hub started, kept in its memory: some thousand connections of all devices together, and as many refusals.',
+        'The latest since the hub started: it keeps some thousand of all devices together.',
     }),
   );
 }

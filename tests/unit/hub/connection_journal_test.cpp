@@ -131,6 +131,18 @@ TEST_F(ConnectionJournalTest, a_refused_link_of_amqp_tells_what_it_was) {
   EXPECT_FALSE(entries[0].credential);
 }
 
+TEST_F(ConnectionJournalTest, a_client_that_fails_at_tls_is_remembered_by_its_address) {
+  for (int i = 0; i < 3; ++i)
+    journal.on_tls_failed("192.0.2.7", DeviceProtocol::mqtt, "tlsv1 alert unknown ca");
+  journal.on_tls_failed("192.0.2.7", DeviceProtocol::amqp, "the client speaks without TLS");
+  const auto entries = journal.entries({});
+  ASSERT_EQ(entries.size(), 2u);
+  EXPECT_EQ(entries[1].reason, "TlsHandshakeFailed");
+  EXPECT_EQ(entries[1].count, 3u);
+  EXPECT_TRUE(entries[1].identity.device.empty());
+  EXPECT_TRUE(behind.take().empty());
+}
+
 TEST_F(ConnectionJournalTest, a_history_asks_the_journals_of_all_shards) {
   ManualExecutor other_executor, home;
   other_executor.set_wall(WallTime(milliseconds(5'000)));
