@@ -135,6 +135,7 @@ class Application {
   std::unique_ptr<SnapshotKeeper> snapshots_;
   std::optional<StoreChange> change_;
   AdapterCounters counters_;
+  ConnectionHistory history_;           // of the shards' journals
   std::unique_ptr<TestControl> tests_;  // with the setting testControl
   std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<FeedbackQueue> feedback_;

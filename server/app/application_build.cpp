@@ -155,6 +155,7 @@ void Application::build_shards() {
   }
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->join_counters(counters_);
+    hub_shard->join_history(history_);
     hub_shard->set_ca(ca_pem());
   }
   build_registry_jobs();
@@ -252,7 +253,14 @@ Result<void> Application::open_listeners() {
   ListenerSettings listen;
   listen.handshake_time = settings.tls.handshake_timeout;
   listen.handshakes_per_shard = settings.tls.concurrent_handshakes;
+  // Whoever does not trust the hub's certificate gets no further than this, and is looked for in the journal.
+  const auto tell_failed = [this](DeviceProtocol protocol) {
+    return [this, protocol](Shard& shard, const std::string& address, const std::string& problem) {
+      hub_shards_[shard.index()]->journal().on_tls_failed(address, protocol, problem);
+    };
+  };
   int error_number = 0;
+  listen.on_failed = tell_failed(DeviceProtocol::mqtt);
   listen.address = to_string(settings.listen.mqtts);
   auto mqtts = Listener::open(
       *shards_, listen, mqtts_context_,
@@ -265,6 +273,7 @@ Result<void> Application::open_listeners() {
                  to_text({listen_problem("listen.mqtts", "--mqtts", settings.listen.mqtts, error_number)}));
   }
   mqtts_ = std::move(*mqtts);
+  listen.on_failed = nullptr;  // browsers and probes leave as they like
   listen.address = to_string(settings.listen.https);
   auto https = Listener::open(
       *shards_, listen, https_context_,
@@ -280,6 +289,7 @@ Result<void> Application::open_listeners() {
   const auto accept_amqp = [this](Shard& shard, std::unique_ptr<TlsStream> stream) {
     hub_shards_[shard.index()]->amqp().accept(std::make_unique<TlsChannel>(std::move(stream)));
   };
+  listen.on_failed = tell_failed(DeviceProtocol::amqp);
   const auto open_amqp = [&](const std::optional<ListenAddress>& address, std::unique_ptr<Listener>& into,
                              const char* key, const char* flag, bool with_tls) -> Result<void> {
     if (!address) return {};
