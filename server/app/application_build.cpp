@@ -297,6 +297,7 @@ Result<void> Application::announce() {
     std::fwrite(block.data(), 1, block.size(), stdout);
     std::fflush(stdout);
   }
+  if (options_.service_manager) options_.service_manager->ready("serving as " + hub.host_name);
   const auto start_time = std::chrono::steady_clock::now() - options_.started;
   log::info("ready", {{"version", kVersion},
                       {"host", host_names_.front()},

@@ -107,6 +107,7 @@ void Application::on_every_shard(std::function<void(HubShard&)> step, Task done)
 }
 
 void Application::reload() {
+  if (options_.service_manager) options_.service_manager->reloading();
   const LoadedSettings loaded = options_.reload_settings();
   if (loaded.problems.empty()) {
     if (const auto level = log::level_from_text(loaded.settings.log.level)) log::set_level(*level);
@@ -124,6 +125,7 @@ void Application::reload() {
     administration_->set_bearer_keys(bearer_keys_, [] {});
     log::info("bearer_keys_loaded", {{"keys", bearer_keys_->size()}});
   }
+  if (options_.service_manager) options_.service_manager->ready("serving as " + host_names_.front());
 }
 
 // The hub makes its own certificate anew in time; of the user's it can only remind.
