@@ -17,7 +17,7 @@ for set in "$@"; do
     build) wanted="$wanted $build" ;;
     runtime) wanted="$wanted $runtime" ;;
     package) wanted="$wanted $package" ;;
-    test) wanted="$wanted $build $test"
+    test) wanted="$wanted $build $test $package"
       # Any Node from 18 on will do, wherever it comes from.
       command -v node > /dev/null && command -v npm > /dev/null || wanted="$wanted nodejs npm" ;;
     *) echo "usage: $0 build|test|runtime|package ..." >&2; exit 2 ;;

@@ -78,8 +78,9 @@ int Application::run() {
   }
 }
 
-// Tells the service manager's watchdog that every shard still runs what it is given, when that is due; answers how
-// long run() may wait. While a shard does not come to it nothing is told, and the manager starts the hub anew.
+// Tells the service manager's watchdog that every shard still runs what it is given, when that is due;
+// answers how long run() may wait. While a shard does not come to it nothing is told, and the manager starts
+// the hub anew.
 milliseconds Application::tell_alive() {
   const SteadyTime now = std::chrono::steady_clock::now();
   const auto until = [now](SteadyTime time) {

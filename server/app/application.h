@@ -49,8 +49,8 @@ class Application {
     Seed seed;                                        // of settings.seed_file
     SteadyTime started{};                             // when the process began, for start_ms
     bool print_block = true;
-    std::uint64_t incarnation = 1;      // grows when the store is changed under test control
-    EmptyStore* empty_store = nullptr;  // prepared under test control
+    std::uint64_t incarnation = 1;                    // grows when the store is changed under test control
+    EmptyStore* empty_store = nullptr;                // prepared under test control
     const ServiceManager* service_manager = nullptr;  // hears of every change; may be null
   };
 

@@ -59,6 +59,11 @@ Result<void> Application::open_store() {
   auto records = load_hub_records(*stores_);
   if (!records) return records.error();
   records_ = std::move(*records);
+  if (const std::string& key = options_.settings.auth.owner_key; !key.empty()) {
+    const auto changed = set_owner_key(*stores_, records_, key);
+    if (!changed) return changed.error();
+    if (*changed) log::info("owner_key_set", {{"policy", "iothubowner"}});
+  }
   first_policies_ = records_.policies;
   return {};
 }
@@ -293,7 +298,7 @@ Result<void> Application::announce() {
   if (amqps_) amqps->port = amqps_->port();
   if (options_.print_block) {
     const std::string block = start_block(hub, to_string(mqtts), to_string(https), to_string(amqps),
-                                          name_was_chosen_, program_name());
+                                          name_was_chosen_, program_name(), ::isatty(STDOUT_FILENO) != 0);
     std::fwrite(block.data(), 1, block.size(), stdout);
     std::fflush(stdout);
   }

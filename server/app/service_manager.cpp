@@ -39,10 +39,12 @@ Result<ServiceManager> ServiceManager::open(std::string_view address, std::chron
   name.sun_family = AF_UNIX;
   const bool is_abstract = address.front() == '@';
   if (!is_abstract && address.front() != '/')
-    return Error(Errc::argument_invalid, "NOTIFY_SOCKET is neither a path nor the name of an abstract socket");
+    return Error(Errc::argument_invalid,
+                 "NOTIFY_SOCKET is neither a path nor the name of an abstract socket");
   // A path ends with a zero byte, the name of an abstract socket begins with one.
   if (address.size() < 2 || address.size() >= sizeof name.sun_path)
-    return Error(Errc::argument_invalid, "NOTIFY_SOCKET is too short or too long for the address of a socket");
+    return Error(Errc::argument_invalid,
+                 "NOTIFY_SOCKET is too short or too long for the address of a socket");
   std::memcpy(name.sun_path, address.data(), address.size());
   if (is_abstract) name.sun_path[0] = '\0';
   const std::size_t size = offsetof(sockaddr_un, sun_path) + address.size() + (is_abstract ? 0 : 1);
@@ -51,8 +53,7 @@ Result<ServiceManager> ServiceManager::open(std::string_view address, std::chron
   if (out.socket_ < 0)
     return Error(Errc::io_failed, "no socket for the service manager: " + system_reason(errno));
   if (watchdog.count() > 0) {
-    out.alive_every_ =
-        std::max(std::chrono::duration_cast<milliseconds>(watchdog / 2), milliseconds(1));
+    out.alive_every_ = std::max(std::chrono::duration_cast<milliseconds>(watchdog / 2), milliseconds(1));
   }
   return out;
 }

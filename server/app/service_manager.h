@@ -10,15 +10,16 @@
 
 namespace kyanite {
 
-// Tells the service manager that started the process how it is (sd_notify(3)): ready, reloading, stopping, alive.
-// Nothing is sent, and nothing fails, where there is none.
+// Tells the service manager that started the process how it is (sd_notify(3)): ready, reloading, stopping,
+// alive. Nothing is sent, and nothing fails, where there is none.
 //
-// Owner: the serve command; outlives the Application. Thread-safe: a call is one datagram, sent without waiting.
-// Errors of open(): Errc::argument_invalid for an address that cannot be one, Errc::io_failed without a socket.
+// Owner: the serve command; outlives the Application. Thread-safe: a call is one datagram, sent without
+// waiting. Errors of open(): Errc::argument_invalid for an address that cannot be one, Errc::io_failed
+// without a socket.
 class ServiceManager {
  public:
-  // `address` is NOTIFY_SOCKET: a path, "@name" for an abstract one, or empty for nobody. `watchdog` is WATCHDOG_USEC:
-  // the longest time between two alive(), zero for none.
+  // `address` is NOTIFY_SOCKET: a path, "@name" for an abstract one, or empty for nobody. `watchdog` is
+  // WATCHDOG_USEC: the longest time between two alive(), zero for none.
   static Result<ServiceManager> open(std::string_view address, std::chrono::microseconds watchdog);
   // By this process's environment. A watchdog that is for another process (WATCHDOG_PID) is none.
   static Result<ServiceManager> from_environment();
