@@ -90,7 +90,7 @@ void engine_row(Rows& rows) {
   open.container_id = "bench";
   append_open(bytes, open);
   append_begin(bytes, 0, Begin{std::nullopt, 0, 1000, 1000, 255});
-  Attach attach;
+  amqp::Attach attach;
   attach.name = "telemetry";
   attach.source.encoded = empty_source();
   attach.target.encoded = target_of("/devices/device-0001/messages/events");
