@@ -2,7 +2,7 @@
 """Makes the pages that come from the program itself: tests/docs/make.py PROGRAM [--check]
 
 docs/configuration.md (`kyanite config reference`), docs/commands.md (`--help` of each command), docs/rest-api.md
-(`/kyanite/v1/openapi.json` of a hub started for it). Between two comments in each page stands what is made; the text
+(`/kyanite/v1/openapi.json` of a hub started for it), docs/errors.md (the table of the sources). Between two comments in each page stands what is made; the text
 around it is written by hand. With --check nothing is written and a page that is not up to date is a failure.
 """
 
@@ -131,7 +131,18 @@ def settings(program):
     ).stdout
 
 
-MADE = {"configuration.md": settings, "commands.md": commands, "rest-api.md": routes}
+def errors(_program):
+    """The rows of the catalogue, without those that are of other protocols or that one answer stands for several of."""
+    source = (ROOT / "protocol/base/error_catalog.cpp").read_text(encoding="utf-8")
+    found = re.findall(r'ErrorRow\{Errc::(\w+), "(\w+)", (\d+), (\d+),\s+"([^"]*)"\}', source)
+    assert len(found) == source.count("ErrorRow{Errc::"), "a row of the catalogue is written in another way"
+    not_rest = {"protocol_violation", "malformed_packet", "packet_too_large", "topic_not_allowed", "config_invalid", "io_failed"}
+    rows = sorted({(int(status), int(number), name, text) for code, name, number, status, text in found if code not in not_rest})
+    out = "| Status | Number | Name | Meaning |\n|---|---|---|---|\n"
+    return out + "".join(f"| {status} | {number} | `{name}` | {text} |\n" for status, number, name, text in rows)
+
+
+MADE = {"configuration.md": settings, "commands.md": commands, "rest-api.md": routes, "errors.md": errors}
 
 
 def main():

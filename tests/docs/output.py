@@ -20,6 +20,7 @@ FORMS = [
     (re.compile(r"\bconn=[\d.]+"), "conn=<conn>"),
     (re.compile(r'"?\b(?:MT|Nj|AA|Nz|OT|ND|OD|NT|MD|Mz|Mj)[A-Za-z0-9+/]{6,14}={0,2}"?(?=$|[\s,}])', re.M), "<etag>"),
     (re.compile(r"\bp\d@\d+"), "<place>"),
+    (re.compile(r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d"), "<time>"),
     (re.compile(r"kyanite\.localhost"), "127.0.0.1"),
     (re.compile(r"iothub-ehub-(127|kyanite)\b"), "<entity>"),
 ]
