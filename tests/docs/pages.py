@@ -51,6 +51,11 @@ class Block:
         return f"{self.page}:{self.line}"
 
 
+def unindented(line, width):
+    """A block within a list stands as far in as the list's text."""
+    return line[width:] if not line[:width].strip() else line
+
+
 def blocks_of(page, text):
     lines = text.splitlines()
     found = []
@@ -63,7 +68,9 @@ def blocks_of(page, text):
             end = next((i for i in range(at + 1, len(lines)) if lines[i].strip() == "-->"), None)
             if end is None:
                 raise BadPage(f"{page}:{at + 1}: a hidden shell block without an end")
-            found.append(Block(page, at + 1, "sh", "\n".join(lines[at + 1 : end]) + "\n", "shell", hidden[1] or ""))
+            indent = len(line) - len(line.lstrip())
+            content = "".join(unindented(l, indent) + "\n" for l in lines[at + 1 : end])
+            found.append(Block(page, at + 1, "sh", content, "shell", hidden[1] or ""))
             at = end + 1
             continue
         matched = MARKER.match(line)
@@ -81,7 +88,7 @@ def blocks_of(page, text):
         end = next((i for i in range(at + 1, len(lines)) if lines[i].strip() == ticks), None)
         if end is None:
             raise BadPage(f"{page}:{at + 1}: a block without an end")
-        content = "".join((l[indent:] if not l[:indent].strip() else l) + "\n" for l in lines[at + 1 : end])
+        content = "".join(unindented(l, indent) + "\n" for l in lines[at + 1 : end])
         kind, argument = (marker[0], marker[1]) if marker else ("", "")
         marker = None
         block = Block(page, at + 1, language, content, kind, argument)

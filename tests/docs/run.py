@@ -82,12 +82,28 @@ class Page:
         self.shell = None
         self.shown = {}  # a background block's name: the block
 
+    # Places of the pages that lie in the page's own folder here.
+    PLACES = {"/var/lib/kyanite": "var/lib/kyanite", "/home/me": ""}
+
     def as_read(self, text):
-        """Paths as the page has them: the reader's home is /home/me."""
-        return text.replace(str(self.folder.resolve()), "/home/me").replace(str(self.folder), "/home/me")
+        """What was printed, with places as the page has them."""
+        for folder in (self.folder.resolve(), self.folder):
+            for place, here in self.PLACES.items():
+                text = text.replace(str(folder / here).rstrip("/"), place)
+        return text
+
+    def as_carried_out(self, text):
+        for place, here in self.PLACES.items():
+            text = text.replace(place, str(self.folder / here))
+        return text
 
     def carry_out(self):
         began = time.monotonic()
+        release = ROOT / "build/release/server/app/kyanite"
+        if any(block.options.get("needs") == "release" for block in self.blocks) and self.program != release:
+            self.count.not_run.append(f"{self.name}: the program is not the release build of these sources")
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return
         try:
             for block in self.blocks:
                 try:
@@ -123,14 +139,14 @@ class Page:
     def execute(self, block):
         self.shell = self.shell or session.Shell(self.folder, self.environment)
         options = block.options
+        text, seconds = self.as_carried_out(block.text), int(options.get("seconds", 60))
         if "background" in options:
-            self.shell.start(options["background"], block.text, options.get("until"))
+            self.shell.start(options["background"], text, options.get("until"), seconds)
             self.shown[options["background"]] = block
             if block.output is None and block.kind == "run":
                 self.count.good()
             return
-        seconds = int(options.get("seconds", 60))
-        printed = self.shell.run(block.text, int(options.get("exit", 0)), seconds)
+        printed = self.shell.run(text, int(options.get("exit", 0)), seconds)
         if block.output is not None:
             difference = output.differs(block.output, self.as_read(printed))
             if difference:
