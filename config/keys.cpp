@@ -170,6 +170,12 @@ const std::vector<SettingKey> kKeys{
        return apply_optional_address(s.listen.amqp, v, "127.0.0.1:5672, [::]:5672 or off");
      },
      [](const Settings& s) -> json { return to_string(s.listen.amqp); }},
+    {"listen.admin", "--admin", "",
+     [](Settings& s, const json& v) {
+       s.listen.admin_was_chosen = true;
+       return apply_optional_address(s.listen.admin, v, "127.0.0.1:8080, [::]:8080 or off");
+     },
+     [](const Settings& s) -> json { return to_string(s.listen.admin); }},
     KYANITE_FILE("tls.certificateFile", "--certificate", "", tls.certificate_file),
     KYANITE_FILE("tls.keyFile", "--key", "", tls.key_file),
     KYANITE_FILE("tls.caFile", "--ca", "", tls.ca_file),

@@ -51,6 +51,9 @@ struct Settings {
     ListenAddress https{"::", 443};
     std::optional<ListenAddress> amqps = ListenAddress{"::", 5671};
     std::optional<ListenAddress> amqp;  // without TLS, for clients in emulator mode
+    // Health, metrics and the REST API without TLS, for this machine.
+    std::optional<ListenAddress> admin = ListenAddress{"127.0.0.1", 8080};
+    bool admin_was_chosen = false;  // the hub does without the default address where another program has it
   } listen;
 
   struct Tls {

@@ -54,10 +54,12 @@ bool same_socket(const ListenAddress& a, const ListenAddress& b) {
 }
 
 void check_ports(const Settings::Listeners& listen, Problems& out) {
+  const auto admin = listen.admin_was_chosen ? listen.admin : std::nullopt;  // else it gives way
   const std::pair<const char*, std::optional<ListenAddress>> all[] = {{"listen.mqtts", listen.mqtts},
                                                                       {"listen.https", listen.https},
                                                                       {"listen.amqps", listen.amqps},
-                                                                      {"listen.amqp", listen.amqp}};
+                                                                      {"listen.amqp", listen.amqp},
+                                                                      {"listen.admin", admin}};
   for (const auto& [key, address] : all) {
     for (const auto& [earlier, other] : all) {
       if (earlier == key) break;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/load.h"
+#include "server/admin/readiness.h"
 #include "server/api/registry_jobs.h"
 #include "server/app/bearer_fetcher.h"
 #include "server/app/blob_worker.h"
@@ -48,6 +49,7 @@ class Application {
     Seed seed;                                        // of settings.seed_file
     SteadyTime started{};                             // when the process began, for start_ms
     bool print_block = true;
+    bool print_ready_line = false;      // for programs that watch standard output
     std::uint64_t incarnation = 1;      // grows when the store is changed under test control
     EmptyStore* empty_store = nullptr;  // prepared under test control
   };
@@ -85,6 +87,7 @@ class Application {
   void tell_of_low_disk();
   void tell_of_test_control();
   Result<void> apply_seed();
+  Result<void> open_admin();
   Result<void> open_listeners();
   Result<void> announce();
 
@@ -96,8 +99,10 @@ class Application {
   void check_certificate();
   void renew_certificate();
   void keep_certificate(const Error& problem);
+  std::string ca_pem() const;
   void drain(bool for_successor = false);
   void flush_events(SteadyTime deadline);
+  void drain_admin();
   void stop_listeners();
   void stop_engine();
 
@@ -116,6 +121,7 @@ class Application {
 
   HubClock clock_;  // read by the stores and all shards
   std::unique_ptr<Stores> stores_;
+  std::unique_ptr<Readiness> readiness_;
   std::optional<FileUploads::Storage> upload_storage_;
   std::shared_ptr<TicketKeys> ticket_keys_;
   std::shared_ptr<TlsContextHolder> mqtts_context_;
@@ -146,6 +152,7 @@ class Application {
   std::unique_ptr<Listener> https_;
   std::unique_ptr<Listener> amqps_;  // null when off, here and below
   std::unique_ptr<Listener> amqp_;
+  std::unique_ptr<Listener> admin_;
 };
 
 }  // namespace kyanite

@@ -5,6 +5,13 @@
 #include "server/net/ws_channel.h"
 
 namespace kyanite {
+namespace {
+
+// Probes, scrapers and some browsers; who asks once and stays must not keep them out for long.
+constexpr std::size_t kAdminConnectionsMax = 256;
+constexpr milliseconds kAdminIdleTime{60'000};
+
+}  // namespace
 
 void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecurityPtr& security,
                        LogObserver& observer) {
@@ -30,6 +37,9 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
   });
   api_ = std::make_unique<ApiRouter>(*services_, facts, security, observer);
   http_ = std::make_unique<HttpShard>(shard_, *api_);
+  admin_ = std::make_unique<AdminRouter>(*api_, hub.readiness);
+  admin_http_ = std::make_unique<HttpShard>(
+      shard_, *admin_, HttpLimits{.connections_max = kAdminConnectionsMax, .idle_time = kAdminIdleTime});
   hub.clock.on_shift(shard_, [this](milliseconds shift) { on_clock_shift(shift); });
   http_->offer_websocket({.rules = {.require_subprotocol = hub.settings.ws.require_subprotocol},
                           .accept = [this](std::unique_ptr<TlsStream> stream, WsHandshake handshake) {

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <utility>
 
+#include "server/admin/admin_router.h"
 #include "server/amqp/amqp_shard.h"
 #include "server/api/api_router.h"
 #include "server/app/log_observer.h"
@@ -51,6 +54,7 @@ class HubShard {
     Throttles& throttles;
     const Settings& settings;
     TestControl* tests;  // null without the setting
+    const Readiness& readiness;
   };
   // Builds the adapters and binds them to the router, the stores and the clock.
   void connect(const HubWide& hub, const HubFacts& facts, const HubSecurityPtr& security,
@@ -63,6 +67,7 @@ class HubShard {
   AmqpShard& amqp() { return *amqp_; }
   HttpShard& http() { return *http_; }
   ApiRouter& api() { return *api_; }
+  HttpShard& admin_http() { return *admin_http_; }
 
   // Before the shards start; the jobs work with a shard's registry.
   void set_registry_jobs(RegistryJobs& jobs) { services_->registry_jobs = &jobs; }
@@ -75,6 +80,7 @@ class HubShard {
   // On the shard.
   void set_ports(const HubPorts& ports) { api_->set_ports(ports); }
   void set_security(const HubSecurityPtr& security);
+  void set_ca(std::string pem) { admin_->set_ca(std::move(pem)); }
   void set_faults(const ActiveFaultsPtr& faults);
   void on_clock_shift(milliseconds shift);
   // What devices that were here last told goes to the store: no turn may follow.
@@ -98,6 +104,8 @@ class HubShard {
   std::unique_ptr<ConnectionSwitch> connections_;
   std::unique_ptr<ApiRouter> api_;
   std::unique_ptr<HttpShard> http_;
+  std::unique_ptr<AdminRouter> admin_;
+  std::unique_ptr<HttpShard> admin_http_;
 };
 
 }  // namespace kyanite

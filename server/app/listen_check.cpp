@@ -85,6 +85,10 @@ Problems check_listen_addresses(const Settings::Listeners& listen) {
     out.push_back(listen_problem("listen.amqps", "--amqps", *listen.amqps, error));
   if (const int error = listen.amqp ? try_to_bind(*listen.amqp) : 0)
     out.push_back(listen_problem("listen.amqp", "--amqp", *listen.amqp, error));
+  // The default address gives way to other programs.
+  const bool needs_admin = listen.admin && listen.admin_was_chosen;
+  if (const int error = needs_admin ? try_to_bind(*listen.admin) : 0)
+    out.push_back(listen_problem("listen.admin", "--admin", *listen.admin, error));
   return out;
 }
 

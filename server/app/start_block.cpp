@@ -29,14 +29,28 @@ std::string program_name() {
   return is_below ? "./" + relative.string() : self.string();
 }
 
-std::string start_block(const HubFile& hub, const std::string& mqtts_address,
-                        const std::string& https_address, const std::string& amqps_address,
-                        bool name_was_chosen, const std::string& program) {
+namespace {
+
+std::string port_text(std::uint16_t port) { return port == 0 ? "off" : std::to_string(port); }
+
+}  // namespace
+
+std::string ready_line(const HubFile& hub, milliseconds start_time) {
+  return "hub ready mqtt=" + port_text(hub.mqtts_port) + " https=" + port_text(hub.https_port) +
+         " amqp=" + port_text(hub.amqps_port) + " admin=" + port_text(hub.admin_port) +
+         " start_ms=" + std::to_string(start_time.count()) + "\n";
+}
+
+std::string start_block(const HubFile& hub, const ShownAddresses& addresses, bool name_was_chosen,
+                        const std::string& program) {
   std::string out;
   out += "\nKyanite " + hub.version + " is ready.\n\n";
-  out += "  devices (MQTT over TLS)    " + mqtts_address + "\n";
-  out += "  services (REST over TLS)   " + https_address + "\n";
-  out += "  both (AMQP over TLS)       " + amqps_address + "\n";
+  out += "  devices (MQTT over TLS)    " + addresses.mqtts + "\n";
+  out += "  services (REST over TLS)   " + addresses.https + "\n";
+  out += "  both (AMQP over TLS)       " + addresses.amqps + "\n";
+  out += "  health and metrics (HTTP)  " + addresses.admin +
+         (addresses.admin_gave_way ? ", since its port is another program's: choose one with --admin" : "") +
+         "\n";
   out += "  host name                  " + hub.host_name + "\n";
   out += "  CA that clients must trust " +
          (hub.ca_file.empty() ? "that of your own certificate" : hub.ca_file) + "\n";

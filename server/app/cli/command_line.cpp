@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
   add_wait_commands(app, exit_code);
   add_snapshot_commands(app, exit_code);
   add_hub_commands(app, exit_code);
+  add_health_command(app, exit_code);
   add_config_commands(app, exit_code);
   try {
     app.parse(argc, argv);

@@ -32,6 +32,7 @@ void add_file_commands(CLI::App& app, int& exit_code);
 void add_fault_commands(CLI::App& app, int& exit_code);
 void add_snapshot_commands(CLI::App& app, int& exit_code);  // and reset
 void add_wait_commands(CLI::App& app, int& exit_code);
+void add_health_command(CLI::App& app, int& exit_code);
 void add_hub_commands(CLI::App& app, int& exit_code);  // ca, status, version
 
 // Says what went wrong in one line on standard error: "kyanite: SENTENCE".

@@ -93,6 +93,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
                                .seed = std::move(seed),
                                .started = started,
                                .print_block = !quiet,
+                               .print_ready_line = ::isatty(STDOUT_FILENO) == 0,
                                .empty_store = &empty_store};
   int exit_code = kFailed;
   std::optional<Application::Successor> next(
@@ -123,7 +124,9 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   const SteadyTime started = std::chrono::steady_clock::now();
   auto* command = app.add_subcommand("serve", "run the hub in the foreground");
   command->footer(
-      "All settings: config/reference.md. SIGTERM stops cleanly, SIGHUP reloads certificates and log level.");
+      "All settings: config/reference.md. SIGTERM stops cleanly, SIGHUP reloads certificates and log level.\n"
+      "Where standard output is no terminal, one line \"hub ready mqtt=... https=... amqp=... admin=... "
+      "start_ms=...\" says that everything is served.");
   const auto flags = add_settings_flags(*command);
   const auto quiet = std::make_shared<bool>(false);
   command->add_flag("--quiet", *quiet, "do not print the block for people when ready");
