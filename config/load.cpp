@@ -207,4 +207,14 @@ nlohmann::ordered_json show_settings(const Settings& settings) {
   return out;
 }
 
+std::vector<std::string> differing_settings(const Settings& a, const Settings& b) {
+  std::vector<std::string> keys;
+  for (const SettingKey& key : setting_keys()) {
+    const bool is_secret = key.path == "auth.testTokens";
+    const bool same = is_secret ? a.auth.test_tokens == b.auth.test_tokens : key.show(a) == key.show(b);
+    if (!same) keys.emplace_back(key.path);
+  }
+  return keys;
+}
+
 }  // namespace kyanite

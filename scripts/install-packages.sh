@@ -4,7 +4,7 @@
 set -eu
 
 build="g++ cmake ninja-build ccache git libboost1.81-dev libssl-dev librocksdb-dev nlohmann-json3-dev libspdlog-dev
-  libfmt-dev libcli11-dev libvalijson-dev libcurl4-openssl-dev libgtest-dev libgmock-dev python3"
+  libfmt-dev libcli11-dev libvalijson-dev zlib1g-dev libcurl4-openssl-dev libgtest-dev libgmock-dev python3"
 test="clang-format clang-tidy openssl mosquitto-clients python3-venv python3-pip ca-certificates"
 
 wanted=

@@ -61,8 +61,9 @@ int Application::run() {
     if (!signal) {
       check_certificate();
     } else if (*signal == Signal::reload) {
-      reload();
+      static_cast<void>(reload());  // it logs what it did
     } else if (*signal == Signal::work) {
+      operator_->run_pending();
       if (snapshots_) change_ = snapshots_->run_pending();
       if (!change_) continue;
       drain(true);
@@ -89,6 +90,7 @@ void Application::drain(bool for_successor) {
   const auto deadline = begin + longest;
   log::info("draining", {{"at_most_s", longest.count()}});
   hub_file_->remove();
+  operator_->close();
   if (snapshots_) snapshots_->close();
   options_.settings.listen.mqtts.port = mqtts_->port();
   options_.settings.listen.https.port = https_->port();
@@ -145,6 +147,7 @@ void Application::stop_listeners() {
 void Application::stop_engine() {
   stop_listeners();
   if (blobs_) blobs_->stop();
+  if (operator_) operator_->close();
   if (bearer_fetcher_) bearer_fetcher_->stop();
   if (remote_blobs_) remote_blobs_->stop();
   if (stores_) stores_->close();
@@ -162,6 +165,7 @@ void Application::stop_engine() {
   hub_shards_.clear();
   tests_.reset();
   snapshots_.reset();
+  operator_.reset();
   faults_.reset();
   // Receivers that still wait are answered on their shards, which must be there for it.
   consumer_groups_.reset();

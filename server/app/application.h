@@ -15,6 +15,7 @@
 #include "server/app/first_start/pki_store.h"
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
+#include "server/app/operator_desk.h"
 #include "server/app/remote_blobs.h"
 #include "server/app/seed_start.h"
 #include "server/app/snapshot_keeper.h"
@@ -92,10 +93,11 @@ class Application {
   // Runs `step` on every shard, then `done` on shard 0.
   void on_every_shard(std::function<void(HubShard&)> step, Task done);
   Result<void> make_contexts(const ServerCertificate& certificate);
-  void reload();
+  Result<ReloadReport> reload();
   void check_certificate();
-  void renew_certificate();
-  void keep_certificate(const Error& problem);
+  // True when another one is served from now on.
+  bool renew_certificate();
+  bool keep_certificate(const Error& problem);
   void drain(bool for_successor = false);
   void flush_events(SteadyTime deadline);
   void stop_listeners();
@@ -127,6 +129,7 @@ class Application {
   std::unique_ptr<ClockControl> clock_control_;
   std::unique_ptr<FaultControl> faults_;
   std::unique_ptr<SnapshotKeeper> snapshots_;
+  std::unique_ptr<OperatorDesk> operator_;
   std::optional<StoreChange> change_;
   AdapterCounters counters_;
   std::unique_ptr<TestControl> tests_;  // with the setting testControl

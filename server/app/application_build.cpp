@@ -140,6 +140,13 @@ void Application::build_shards() {
     snapshots_ = std::make_unique<SnapshotKeeper>(directory_.path(), *stores_);
     tests_ = std::make_unique<TestControl>(TestControl{*faults_, snapshots_.get()});
   }
+  operator_ = std::make_unique<OperatorDesk>(
+      RunningHub{.data = directory_.path(),
+                 .stores = *stores_,
+                 .version = std::string(kVersion),
+                 .host_names = host_names_,
+                 .free_bytes_floor = options_.settings.storage.free_bytes_floor},
+      [this] { return reload(); });
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
                        .started_at = HubClock::real_now(),
@@ -150,7 +157,10 @@ void Application::build_shards() {
                         *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get()},
                        facts, security, observer_);
   }
-  for (const auto& hub_shard : hub_shards_) hub_shard->join_counters(counters_);
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->join_counters(counters_);
+    hub_shard->set_operator(*operator_);
+  }
   build_registry_jobs();
   build_bearer_fetcher();
   tell_of_low_disk();

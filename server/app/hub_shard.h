@@ -70,6 +70,7 @@ class HubShard {
   // Before the shards start: what this one counts is given, and what all count can be asked for.
   void join_counters(AdapterCounters& counters);
 
+  void set_operator(OperatorControl& control) { services_->operator_control = &control; }
   void set_bearer_keys(BearerKeySource& keys) { services_->bearer_keys = &keys; }
 
   // On the shard.
