@@ -303,7 +303,7 @@ Result<void> Application::announce() {
   if (amqps_) amqps->port = amqps_->port();
   if (options_.print_block) {
     const std::string block = start_block(hub, to_string(mqtts), to_string(https), to_string(amqps),
-                                          name_was_chosen_, program_name());
+                                          name_was_chosen_, program_name(), ::isatty(STDOUT_FILENO) != 0);
     std::fwrite(block.data(), 1, block.size(), stdout);
     std::fflush(stdout);
   }

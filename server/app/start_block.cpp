@@ -31,7 +31,8 @@ std::string program_name() {
 
 std::string start_block(const HubFile& hub, const std::string& mqtts_address,
                         const std::string& https_address, const std::string& amqps_address,
-                        bool name_was_chosen, const std::string& program) {
+                        bool name_was_chosen, const std::string& program, bool with_secrets) {
+  const std::string data = " --data " + hub.data_directory;
   std::string out;
   out += "\nKyanite " + hub.version + " is ready.\n\n";
   out += "  devices (MQTT over TLS)    " + mqtts_address + "\n";
@@ -41,13 +42,20 @@ std::string start_block(const HubFile& hub, const std::string& mqtts_address,
   out += "  CA that clients must trust " +
          (hub.ca_file.empty() ? "that of your own certificate" : hub.ca_file) + "\n";
   out += "  data                       " + hub.data_directory + "\n\n";
-  out += "  service connection string (a secret: it opens everything)\n";
-  out += "  " + hub.service_connection_string + "\n\n";
-  if (!hub.events_connection_string.empty()) {
+  if (!with_secrets) {
+    out += "  connection strings, which are secrets:\n";
+    out += "        " + program + " policy connection-string iothubowner" + data + "\n";
+    if (!hub.events_connection_string.empty())
+      out += "        " + program + " policy events-connection-string iothubowner" + data + "\n";
+    out += "\n";
+  } else {
+    out += "  service connection string (a secret: it opens everything)\n";
+    out += "  " + hub.service_connection_string + "\n\n";
+  }
+  if (with_secrets && !hub.events_connection_string.empty()) {
     out += "  Event Hubs-compatible connection string, for readers of events (a secret too)\n";
     out += "  " + hub.events_connection_string + "\n\n";
   }
-  const std::string data = " --data " + hub.data_directory;
   out += "  Try:  " + program + " device create d1" + data + "\n";
   out += "        " + program + " device connection-string d1" + data + "\n";
   out += "        " + program + " events" + data + "\n";

@@ -13,7 +13,7 @@ import unittest
 import device_certificates as certificates
 from hub_content import fill, secrets_of, send_telemetry
 from hub_process import API, make_sas
-from program import PROGRAM, SIGHUP, HubCase, run, send, wait_for
+from program import PROGRAM, SIGHUP, HubCase, environment, run, send, wait_for
 
 
 class Administration(HubCase):
@@ -238,7 +238,7 @@ class Operation(Administration):
         master, terminal = os.openpty()
         process = subprocess.Popen([PROGRAM, "serve", "--quiet", "--data", str(self.folder / "tty"), "--mqtts", "127.0.0.1:0", "--https",
                                     "127.0.0.1:0", "--amqps", "127.0.0.1:0"], stderr=terminal, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL)
+                                   stdout=subprocess.DEVNULL, env=environment())
         os.close(terminal)
         try:
             wait_for((self.folder / "tty" / "hub.json").exists, "the hub", 60)
