@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <string_view>
 #include <utility>
 
 #include "protocol/base/iso_time.h"
@@ -32,9 +33,25 @@ std::vector<std::string> settings_that_differ(const Settings& in_force, Settings
   keep_chosen(in_force.listen.https, loaded.listen.https);
   if (in_force.listen.amqps && loaded.listen.amqps) keep_chosen(*in_force.listen.amqps, *loaded.listen.amqps);
   if (in_force.listen.amqp && loaded.listen.amqp) keep_chosen(*in_force.listen.amqp, *loaded.listen.amqp);
+  if (in_force.listen.admin && loaded.listen.admin) keep_chosen(*in_force.listen.admin, *loaded.listen.admin);
   std::vector<std::string> keys = differing_settings(in_force, loaded);
   std::erase(keys, "log.level");
   return keys;
+}
+
+// The certificates of a PEM file and nothing else: somebody's file may hold a private key as well.
+std::string certificates_in(std::string_view pem) {
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
+  constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
+  std::string out;
+  std::size_t begin = 0;
+  while ((begin = pem.find(kBegin, begin)) != std::string_view::npos) {
+    const std::size_t end = pem.find(kEnd, begin);
+    if (end == std::string_view::npos) break;
+    out.append(pem.substr(begin, end + kEnd.size() - begin)).append("\n");
+    begin = end;
+  }
+  return out;
 }
 
 }  // namespace
@@ -127,8 +144,15 @@ void Application::on_every_shard(std::function<void(HubShard&)> step, Task done)
   }
 }
 
-// Everything that can be read again is read before anything changes; what cannot be used leaves the old one.
 Result<ReloadReport> Application::reload() {
+  if (options_.service_manager) options_.service_manager->reloading();
+  Result<ReloadReport> report = read_again();
+  if (options_.service_manager) options_.service_manager->ready("serving as " + host_names_.front());
+  return report;
+}
+
+// Everything that can be read again is read before anything changes; what cannot be used leaves the old one.
+Result<ReloadReport> Application::read_again() {
   const LoadedSettings loaded = options_.reload_settings();
   if (!loaded.problems.empty()) {
     for (const Problem& problem : loaded.problems) {
@@ -158,6 +182,15 @@ Result<ReloadReport> Application::reload() {
   log::info("reloaded",
             {{"changed", joined(report.changed)}, {"needs_restart", joined(report.needs_restart)}});
   return report;
+}
+
+// What clients are told to trust; empty when they need not be told, or when its file is gone.
+std::string Application::ca_pem() const {
+  if (certificate_.ca_file.empty()) return {};
+  const auto text = read_file(certificate_.ca_file);
+  if (text) return certificates_in(*text);
+  log::warning("ca_unreadable", {{"reason", text.error().detail}});
+  return {};
 }
 
 // The hub makes its own certificate anew in time; of the user's it can only remind.
@@ -197,6 +230,7 @@ bool Application::renew_certificate() {
       certificate->key_pem == certificate_.key_pem)
     return false;
   if (const auto done = make_contexts(*certificate); !done) return keep_certificate(done.error());
+  on_every_shard([pem = ca_pem()](HubShard& hub_shard) { hub_shard.set_ca(pem); }, [] {});
   log::info("certificate_loaded", {{"host", host_names_.front()}});
   return true;
 }

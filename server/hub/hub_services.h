@@ -27,6 +27,7 @@ class ConsumerGroups;
 class RegistryJobs;
 class BearerKeySource;
 class OperatorControl;
+class ConnectionHistory;
 struct TestControl;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
@@ -51,6 +52,7 @@ struct HubServices {
   RegistryJobs* registry_jobs = nullptr;        // import and export; where there is a REST API
   const AdapterCounters* counters = nullptr;    // of all shards; where there is a REST API
   BearerKeySource* bearer_keys = nullptr;       // where the issuer's key set is fetched
+  const ConnectionHistory* history = nullptr;   // of all shards; where there is a REST API
   OperatorControl* operator_control = nullptr;  // where there is a process around the hub
 };
 

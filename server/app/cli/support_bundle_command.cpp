@@ -191,10 +191,8 @@ std::string SupportBundle::ask(const std::string& path, const std::vector<std::s
 std::string SupportBundle::metrics() const {
   std::string base = options_.admin;
   if (base.empty() && hub_json_.is_object()) {
-    const Json* ports = find_member(hub_json_, "ports");
-    const Json* port = ports && ports->is_object() ? find_member(*ports, "admin") : nullptr;
-    if (port && port->is_number_unsigned() && port->get<std::uint64_t>() != 0)
-      base = "127.0.0.1:" + std::to_string(port->get<std::uint64_t>());
+    const Json* admin = find_member(hub_json_, "adminConnect");
+    if (admin && admin->is_string()) base = admin->get<std::string>();
   }
   if (base.empty())
     return "not there: the address of the admin port is not known; name it with --admin ADDR:PORT\n";
