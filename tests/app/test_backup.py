@@ -176,11 +176,15 @@ class RunningHub(BackupCase):
         fill(hub)
         for text in range(20):
             send_telemetry(hub, "d1", "x" * 200_000)
+        began = time.monotonic()
+        self.ask_quietly(hub, "whole")
+        whole = time.monotonic() - began
+        hub.rest("DELETE", "/kyanite/v1/backups/whole")
         complete = 0
-        for attempt in range(8):
+        for attempt in range(5):
             asked = threading.Thread(target=self.ask_quietly, args=(hub, f"n{attempt}"))
             asked.start()
-            time.sleep(0.01 + attempt * 0.03)
+            time.sleep(whole * attempt / 3.5)
             hub.kill()
             asked.join(30)
             hub.start(timeout=60)
@@ -189,7 +193,7 @@ class RunningHub(BackupCase):
                 self.check(hub.data / "backups" / backup["name"])
                 complete += 1
                 hub.rest("DELETE", f"/kyanite/v1/backups/{backup['name']}")
-        print(f"{complete} of 8 backups were complete before the kill")
+        print(f"{complete} of 5 backups were complete before the kill")
 
     def ask_quietly(self, hub, name):
         with contextlib.suppress(Exception):
@@ -331,13 +335,16 @@ class StoppedHub(BackupCase):
         hub.stop()
         old = self.folder / "old"
         shutil.copytree(hub.data, old)
+        began = time.monotonic()
+        self.done(self.restore(target, "data", "--replace"))
+        whole = time.monotonic() - began
         outcomes = {"old": 0, "new": 0}
-        for attempt in range(14):
+        for attempt in range(8):
             shutil.rmtree(hub.data)
             shutil.copytree(old, hub.data)
             process = subprocess.Popen([PROGRAM, "restore", str(target), "--data", str(hub.data), "--replace"], env=environment(),
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(random.uniform(0, 0.02) + attempt * 0.02)
+            time.sleep(whole * (0.2 + attempt * 0.13 + random.uniform(0, 0.1)))
             process.kill()
             process.wait()
             hub.start(timeout=60)
