@@ -38,6 +38,15 @@ bool is_valid_name(const std::string& name) {
   return is_valid_id(name) && name.size() <= limits::kPolicyNameBytesMax;
 }
 
+// A policy's name stands in connection strings, tokens and settings, where other characters have a meaning.
+bool is_policy_name(const std::string& name) {
+  return !name.empty() && name.size() <= limits::kPolicyNameBytesMax &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+                  c == '_' || c == '.';
+         });
+}
+
 // Whether whoever made the certificate has the key of the CA (device-mqtt.md 2.6).
 Result<void> check_proof(const CaCertificateRecord& ca, const std::string& pem_or_der, WallTime now) {
   const Result<std::string> der = read_one_certificate(pem_or_der);
@@ -265,7 +274,7 @@ void HubAdministration::erase(const std::string& name, const std::optional<IfMat
 void HubAdministration::put(AccessPolicy wanted, const std::optional<IfMatch>& if_match,
                             Reply<AccessPolicy> reply) {
   const auto invalid = [&](const char* why) { refuse(reply, Error(Errc::argument_invalid, why)); };
-  if (!is_valid_name(wanted.name)) return invalid("a name has 1 to 64 characters of an id");
+  if (!is_policy_name(wanted.name)) return invalid("a name has 1 to 64 letters, digits, '-', '_' and '.'");
   if (wanted.rights == Rights()) return invalid("a policy has one right at least");
   for (const std::string* key : {&wanted.primary_key, &wanted.secondary_key}) {
     if (!key->empty() && !is_valid_symmetric_key(*key)) return invalid("a key is base64 of 16 to 64 bytes");

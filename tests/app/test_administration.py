@@ -69,7 +69,7 @@ class Policies(Administration):
     def test_what_is_no_policy_is_refused(self):
         hub = self.hub()
         path = "/kyanite/v1/policies"
-        for name, body in (("a%20b", {"rights": "RegistryRead"}), ("x" * 65, {"rights": "RegistryRead"}), ("ok", {}), ("ok", {"rights": ""}),
+        for name, body in (("a%20b", {"rights": "RegistryRead"}), ("x" * 65, {"rights": "RegistryRead"}), ("a;b", {"rights": "RegistryRead"}), ("a=b", {"rights": "RegistryRead"}), ("ok", {}), ("ok", {"rights": ""}),
                            ("ok", {"rights": "Everything"}), ("ok", {"rights": []}), ("ok", {"rights": 7}), ("ok", ["RegistryRead"]),
                            ("ok", {"rights": "RegistryRead", "primaryKey": "x"}), ("ok", {"rights": "RegistryRead", "secondaryKey": 5})):
             status, answer = hub.rest("PUT", f"{path}/{name}", body)

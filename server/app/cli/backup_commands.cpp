@@ -1,6 +1,3 @@
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -59,14 +56,6 @@ class ProgressLine {
   std::string shown_;
   std::uint64_t moved_ = 0;
 };
-
-bool is_hub_running_in(const fs::path& data) {
-  const int lock = ::open((data / "lock").c_str(), O_RDONLY | O_CLOEXEC);
-  if (lock < 0) return false;
-  const bool is_free = ::flock(lock, LOCK_SH | LOCK_NB) == 0;
-  ::close(lock);
-  return !is_free;
-}
 
 std::string name_by_time() {
   const std::time_t now = std::time(nullptr);
@@ -183,7 +172,7 @@ int backup(const BackupOptions& options) {
       !options.hub->login.empty() ||
       (options.hub->data.empty() && !search.environment("KYANITE_CONNECTION_STRING").empty());
   std::error_code error;
-  if (!names_a_hub && fs::exists(data / "store", error) && !is_hub_running_in(data))
+  if (!names_a_hub && fs::exists(data / "store", error) && !DataDirectory::is_in_use(data))
     return backup_offline(options, data);
   return backup_online(options);
 }

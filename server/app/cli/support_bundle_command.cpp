@@ -22,6 +22,7 @@
 #include "server/app/cli/rest_client.h"
 #include "server/app/cli/settings_flags.h"
 #include "server/app/cli/tar_writer.h"
+#include "server/app/first_start/data_directory.h"
 #include "server/app/first_start/files.h"
 #include "server/app/first_start/pki.h"
 #include "server/app/http_fetch.h"
@@ -77,7 +78,8 @@ class SupportBundle {
       if (hub) pid_ = hub->pid;
       if (Result<Json> json = parse_json(*text)) hub_json_ = std::move(*json);
     }
-    if (pid_ > 0 && ::kill(pid_, 0) != 0 && errno == ESRCH) pid_ = 0;
+    // The process that a killed hub's file names may be another one by now, or one of another container.
+    if (!DataDirectory::is_in_use(data_) || (pid_ > 0 && ::kill(pid_, 0) != 0 && errno == ESRCH)) pid_ = 0;
   }
 
   Result<void> write() {

@@ -223,6 +223,7 @@ TEST_F(HubAdministrationTest, the_five_of_every_hub_stay) {
 
 TEST_F(HubAdministrationTest, policies_are_bounded_and_have_a_name_a_right_and_good_keys) {
   EXPECT_EQ(put({"a b", "", "", kAllRights}).error().code, Errc::argument_invalid);
+  EXPECT_EQ(put({"a;b", "", "", kAllRights}).error().code, Errc::argument_invalid);
   EXPECT_EQ(put({"", "", "", kAllRights}).error().code, Errc::argument_invalid);
   EXPECT_EQ(put({"a", "", "", {}}).error().code, Errc::argument_invalid);
   EXPECT_EQ(put({"a", "short", "", kAllRights}).error().code, Errc::argument_invalid);
