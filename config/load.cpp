@@ -213,4 +213,15 @@ nlohmann::ordered_json show_settings(const Settings& settings) {
   return out;
 }
 
+std::vector<std::string> differing_settings(const Settings& a, const Settings& b) {
+  std::vector<std::string> keys;
+  for (const SettingKey& key : setting_keys()) {
+    bool same = key.show(a) == key.show(b);
+    if (key.path == "auth.testTokens") same = a.auth.test_tokens == b.auth.test_tokens;
+    if (key.path == "auth.ownerKey") same = a.auth.owner_key == b.auth.owner_key;
+    if (!same) keys.emplace_back(key.path);
+  }
+  return keys;
+}
+
 }  // namespace kyanite

@@ -24,6 +24,7 @@
 #include "server/api/job_api.h"
 #include "server/api/method_api.h"
 #include "server/api/openapi_api.h"
+#include "server/api/operator_api.h"
 #include "server/api/policy_api.h"
 #include "server/api/query_api.h"
 #include "server/api/registry_api.h"
@@ -184,14 +185,34 @@ Handler handler_of(Operation operation) {
       return list_ca_certificates;
     case Operation::add_ca_certificate:
       return add_ca_certificate;
+    case Operation::challenge_ca_certificate:
+      return challenge_ca_certificate;
+    case Operation::verify_ca_certificate:
+      return verify_ca_certificate;
     case Operation::delete_ca_certificate:
       return delete_ca_certificate;
     case Operation::list_policies:
       return list_policies;
     case Operation::get_policy:
       return get_policy;
+    case Operation::put_policy:
+      return put_policy;
+    case Operation::delete_policy:
+      return delete_policy;
     case Operation::regenerate_policy_key:
       return regenerate_policy_key;
+    case Operation::list_backups:
+      return list_backups;
+    case Operation::put_backup:
+      return put_backup;
+    case Operation::delete_backup:
+      return delete_backup;
+    case Operation::reload_settings:
+      return reload_settings;
+    case Operation::get_log_level:
+      return get_log_level;
+    case Operation::put_log_level:
+      return put_log_level;
   }
   KYANITE_ASSERT(false);
   return nullptr;

@@ -17,6 +17,7 @@
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
 #include "server/app/metrics_service.h"
+#include "server/app/operator_desk.h"
 #include "server/app/remote_blobs.h"
 #include "server/app/seed_start.h"
 #include "server/app/service_manager.h"
@@ -99,11 +100,13 @@ class Application {
   // Runs `step` on every shard, then `done` on shard 0.
   void on_every_shard(std::function<void(HubShard&)> step, Task done);
   Result<void> make_contexts(const ServerCertificate& certificate);
-  void reload();
+  Result<ReloadReport> reload();
+  Result<ReloadReport> read_again();
   milliseconds tell_alive();
   void check_certificate();
-  void renew_certificate();
-  void keep_certificate(const Error& problem);
+  // True when another one is served from now on.
+  bool renew_certificate();
+  bool keep_certificate(const Error& problem);
   std::string ca_pem() const;
   void drain(bool for_successor = false);
   void flush_events(SteadyTime deadline);
@@ -142,6 +145,7 @@ class Application {
   std::unique_ptr<ClockControl> clock_control_;
   std::unique_ptr<FaultControl> faults_;
   std::unique_ptr<SnapshotKeeper> snapshots_;
+  std::unique_ptr<OperatorDesk> operator_;
   std::optional<StoreChange> change_;
   AdapterCounters counters_;
   ConnectionHistory history_;           // of the shards' journals

@@ -152,6 +152,13 @@ void Application::build_shards() {
   metrics_ = std::make_unique<MetricsService>(
       MetricsService::Sources{std::string(kVersion), std::move(all), *stores_, *throttles_, *readiness_});
   metrics_->set_certificate_expiry(certificate_.expires);
+  operator_ = std::make_unique<OperatorDesk>(
+      RunningHub{.data = directory_.path(),
+                 .stores = *stores_,
+                 .version = std::string(kVersion),
+                 .host_names = host_names_,
+                 .free_bytes_floor = options_.settings.storage.free_bytes_floor},
+      [this] { return reload(); });
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
                        .started_at = HubClock::real_now(),
@@ -168,6 +175,7 @@ void Application::build_shards() {
     hub_shard->join_history(history_);
     hub_shard->set_ca(ca_pem());
   }
+  for (const auto& hub_shard : hub_shards_) hub_shard->set_operator(*operator_);
   build_registry_jobs();
   build_bearer_fetcher();
   tell_of_low_disk();

@@ -82,6 +82,7 @@ class HubShard {
   // The same of the connections that this one remembers.
   void join_history(ConnectionHistory& history);
 
+  void set_operator(OperatorControl& control) { services_->operator_control = &control; }
   void set_bearer_keys(BearerKeySource& keys) { services_->bearer_keys = &keys; }
 
   // On the shard.
