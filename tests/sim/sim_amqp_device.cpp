@@ -398,7 +398,7 @@ void SimAmqpDevice::on_received(const Client::Received& received) {
 AmqpWatcher::OnMessage SimAmqpDevice::watcher() {
   return [this](const WatchedLink& link, const amqp::Message& message) {
     if (link.address == address_of(Node::messages)) {
-      checkers_.c2d.written(data_of(message), identity_, link.line, 1, hub_->loop.now());
+      checkers_.c2d.written(data_of(message), identity_, link.line, C2dChecker::Way::lent, hub_->loop.now());
     } else if (link.address == address_of(Node::methods)) {
       checkers_.methods.written(data_of(message), identity_);
     } else if (link.address == address_of(Node::twin)) {
