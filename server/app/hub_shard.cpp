@@ -3,7 +3,6 @@
 #include <numeric>
 
 #include "protocol/base/limits.h"
-
 #include "server/net/ws_channel.h"
 
 namespace kyanite {

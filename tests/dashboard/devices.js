@@ -125,7 +125,7 @@ pageTest('several devices are disabled, enabled and deleted at once', async (pag
   const prefix = newName('bulk');
   for (let i = 0; i < 6; ++i) await hub.create(`${prefix}-${i}`);
   const statuses = async () => {
-    const answer = await hub.rest('POST', '/devices/query', {
+    const answer = await hub.must('POST', '/devices/query', {
       query: `SELECT status FROM devices WHERE STARTSWITH(deviceId, '${prefix}-')`,
     });
     return answer.json.map((row) => row.status).join();
@@ -164,7 +164,7 @@ pageTest('an empty hub says how to begin', async (page) => {
 });
 
 pageTest('a fault of the hub is shown with its tracking id', async (page) => {
-  const { json: fault } = await hub.rest('POST', '/kyanite/v1/faults', {
+  const { json: fault } = await hub.must('POST', '/kyanite/v1/faults', {
     kind: 'httpError',
     status: 500,
     routes: ['POST /devices/query'],
@@ -185,7 +185,7 @@ pageTest('a fault of the hub is shown with its tracking id', async (page) => {
 });
 
 pageTest('the fleet is whole', async () => {
-  const answer = await hub.rest('POST', '/devices/query', {
+  const answer = await hub.must('POST', '/devices/query', {
     query: "SELECT COUNT() AS n FROM devices WHERE STARTSWITH(deviceId, 'fleet-')",
   });
   assert.equal(answer.json[0].n, FLEET);

@@ -1,5 +1,5 @@
 // What the tests share: a hub, its devices, its service API, and a browser.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
@@ -155,6 +155,13 @@ export class Hub {
     });
   }
 
+  // The same, where nothing else than a success will do.
+  async must(method, target, body, headers) {
+    const answer = await this.rest(method, target, body, headers);
+    if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.status} ${answer.text}`);
+    return answer;
+  }
+
   async policy(name) {
     const answer = await this.rest('GET', `/kyanite/v1/policies/${name}`);
     if (answer.status !== 200) throw new Error(`policy ${name}: ${answer.status} ${answer.text}`);
@@ -260,7 +267,7 @@ export async function openPage(browser, hub, options = {}) {
   return page;
 }
 
-async function serveFromDisk(page) {
+export async function serveFromDisk(page) {
   const types = { '.js': 'text/javascript', '.css': 'text/css', '.html': 'text/html', '.svg': 'image/svg+xml' };
   await page.route(/^https:\/\/[^/]+\/(dashboard\/.*)?$/, (route) => {
     const name = path.basename(new URL(route.request().url()).pathname) || 'index.html';
@@ -288,5 +295,3 @@ export async function shoot(page, name, options = {}) {
   fs.mkdirSync(RESULTS, { recursive: true });
   await page.screenshot({ path: path.join(RESULTS, `${name}.png`), ...options });
 }
-
-export { execFileSync };

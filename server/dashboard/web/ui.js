@@ -230,7 +230,12 @@ export function badge(text, kind = '') {
 }
 
 export function stateDot(isOn, text) {
-  return h('span', { class: `state ${isOn ? 'on' : 'off'}` }, h('span', { class: 'dot', 'aria-hidden': 'true' }), text);
+  return h(
+    'span',
+    { class: `state ${isOn ? 'on' : 'off'}` },
+    h('span', { class: 'dot', 'aria-hidden': 'true' }),
+    h('span', { class: 'text' }, text),
+  );
 }
 
 // Pairs of a name and a value.
