@@ -87,6 +87,7 @@ struct Settings {
     bool disable_module_sas = false;
     bool disconnect_on_key_change = false;
     bool require_delete_etag = true;  // strict form of service-rest.md 4.6
+    std::string owner_key;            // primary key of iothubowner, a secret; empty: the store's own
     // Bearer tokens of one issuer (service-rest.md 2.6); none are accepted without it.
     std::string bearer_issuer;
     std::string bearer_audience;

@@ -60,6 +60,11 @@ Result<void> Application::open_store() {
   auto records = load_hub_records(*stores_);
   if (!records) return records.error();
   records_ = std::move(*records);
+  if (const std::string& key = options_.settings.auth.owner_key; !key.empty()) {
+    const auto changed = set_owner_key(*stores_, records_, key);
+    if (!changed) return changed.error();
+    if (*changed) log::info("owner_key_set", {{"policy", "iothubowner"}});
+  }
   first_policies_ = records_.policies;
   return {};
 }
@@ -350,9 +355,10 @@ Result<void> Application::announce() {
                      .amqps = to_string(amqps),
                      .admin = to_string(admin),
                      .admin_gave_way = !admin_ && options_.settings.listen.admin.has_value()},
-                    name_was_chosen_, program_name());
+                    name_was_chosen_, program_name(), ::isatty(STDOUT_FILENO) != 0);
     std::fwrite(block.data(), 1, block.size(), stdout);
   }
+  if (options_.service_manager) options_.service_manager->ready("serving as " + hub.host_name);
   const auto start_time =
       std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - options_.started);
   if (options_.print_ready_line) {
