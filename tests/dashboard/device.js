@@ -48,7 +48,7 @@ pageTest('a device is disabled with a reason, enabled, and deleted', async (page
   assert.equal((await hub.rest('GET', `/devices/${identity.deviceId}`)).status, 404);
   await go(page, 'device', identity.deviceId);
   await errorOf(page)
-    .getByText(/DeviceNotFound/)
+    .getByText(/HTTP 404 · DeviceNotFound/)
     .waitFor();
   await shoot(page, '21-no-such-device');
 });
@@ -261,7 +261,7 @@ pageTest('what cannot be a message is refused before it is sent', async (page) =
   for (let i = 0; i < 50; ++i) await hub.must('POST', `/devices/${identity.deviceId}/messages/devicebound`, `${i}`);
   await page.getByRole('button', { name: 'Send' }).click();
   await errorOf(page)
-    .getByText(/DeviceMaximumQueueDepthExceeded/)
+    .getByText(/HTTP 403 · DeviceMaximumQueueDepthExceeded/)
     .waitFor();
 });
 
@@ -271,7 +271,7 @@ pageTest('a method is called, and its answer, its failure and its time-out are s
   await page.getByLabel('Method', { exact: true }).fill('reboot');
   await page.getByRole('button', { name: 'Call', exact: true }).click();
   await errorOf(page)
-    .getByText(/DeviceNotOnline/)
+    .getByText(/HTTP 404 · DeviceNotOnline/)
     .waitFor();
   await errorOf(page)
     .getByText(/The device is not connected/)
@@ -309,7 +309,7 @@ pageTest('a method is called, and its answer, its failure and its time-out are s
   await page.getByLabel('Wait for the answer').fill('5');
   await page.getByRole('button', { name: 'Call', exact: true }).click();
   await errorOf(page)
-    .getByText(/GatewayTimeout/)
+    .getByText(/HTTP 504 · GatewayTimeout/)
     .waitFor({ timeout: 15_000 });
   await page.getByText('The device was called and did not answer in time').waitFor();
   await page.locator('.log').getByText('reboot').first().waitFor();

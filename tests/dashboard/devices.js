@@ -77,7 +77,7 @@ pageTest('a device is created, and a second one of its id is not', async (page) 
   await create(id);
   await page
     .getByRole('dialog')
-    .getByText(/DeviceAlreadyExists/)
+    .getByText(/HTTP 409 · DeviceAlreadyExists/)
     .waitFor();
   await shoot(page, '12-already-there');
 });

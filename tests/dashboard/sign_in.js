@@ -44,10 +44,18 @@ pageTest(
   'the page works under another name of the machine',
   async (page) => {
     await signIn(page, {
-      ...hub,
       url: `https://localhost:${hub.ports.https}/`,
       connectionString: hub.connectionString,
     });
+    await page.getByText('fleet-00000').waitFor();
+  },
+  enterBy(),
+);
+
+pageTest(
+  'the admin port of this machine has the same page, without TLS',
+  async (page) => {
+    await signIn(page, { url: `http://127.0.0.1:${hub.info.ports.admin}/`, connectionString: hub.connectionString });
     await page.getByText('fleet-00000').waitFor();
   },
   enterBy(),

@@ -1,0 +1,7 @@
+#!/bin/sh
+# The dashboard in headless Chromium, against the release program; screenshots in build/test-results/dashboard.
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$root" || exit 1
+scripts/build.sh release kyanite || exit 1
+exec tests/dashboard/run.sh build/release/server/app/kyanite
