@@ -26,7 +26,7 @@ pageTest('a query is run, paged through, and shown as a table and as JSON', asyn
   assert.equal(JSON.parse(text).length, 100);
   await page.getByLabel('Queries of this tab and examples').selectOption({ label: 'Devices by status' });
   await page.getByRole('button', { name: 'Run' }).click();
-  await page.getByText('"disabled"').waitFor();
+  await page.getByText('"disabled"').waitFor({ timeout: 60_000 }); // all devices are looked at
 });
 
 pageTest('a query that cannot be read is marked at its place', async (page) => {

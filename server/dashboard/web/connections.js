@@ -48,11 +48,7 @@ function makeRow(entry, session, withDevice) {
       'tr',
       {},
       time,
-      withDevice
-        ? h('td', { class: 'id-cell' }, identity)
-        : entry.moduleId && !withDevice
-          ? h('td', { class: 'mono' }, entry.moduleId)
-          : h('td', { class: 'mono' }, ''),
+      withDevice ? h('td', { class: 'id-cell' }, identity) : h('td', { class: 'mono wide' }, entry.moduleId ?? ''),
       h('td', {}, badge(name, kind), times),
       h(
         'td',
@@ -102,7 +98,7 @@ export function connectionList(page, { device = null, module = null, event = '',
     'Connections',
     [
       { name: 'Time' },
-      { name: withDevice ? 'Device' : 'Module' },
+      withDevice ? { name: 'Device' } : { name: 'Module', class: 'wide' },
       { name: 'What' },
       { name: 'Why' },
       { name: 'From', class: 'wide' },
