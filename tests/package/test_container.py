@@ -4,9 +4,12 @@ import re
 import threading
 import unittest
 
+import yaml
+
 import container
 from container import IMAGE, UID, Container, Volume, podman
 from machine import ROOT, run, wait_for
+from test_compose import substituted
 
 COMPRESSED_KB_MAX = 60_000
 built = None
@@ -39,7 +42,7 @@ class Image(unittest.TestCase):
         self.assertEqual(config["Entrypoint"], ["/usr/bin/kyanite"])
         self.assertEqual(config["Cmd"], ["serve"])
         self.assertEqual(config["StopSignal"], "SIGTERM")
-        self.assertEqual(self.config["HealthCheck"]["Test"], ["CMD", "/usr/bin/kyanite", "health"])
+        self.assertEqual(self.config["Healthcheck"]["Test"], ["CMD", "/usr/bin/kyanite", "health"])
         self.assertIn("KYANITE_DATA=/data", config["Env"])
         self.assertIn("KYANITE_LISTEN_ADMIN=[::]:8080", config["Env"])
         labels = config["Labels"]
@@ -103,6 +106,18 @@ class Serving(unittest.TestCase):
             self.assertIn(f"SharedAccessKey={key}", hub.exec("policy", "connection-string", "iothubowner").stdout)
             self.assertNotIn(key, hub.logs())
             hub.stop()
+
+
+    def test_a_suite_in_a_second_container_makes_a_device_with_what_it_is_given(self):
+        """The service `tests` of compose.test.yaml, as far as this network goes: the hub's name is the loopback's."""
+        compose = yaml.safe_load(substituted((ROOT / "docker" / "compose.test.yaml").read_text(), HUB_NAME="localhost"))["services"]
+        volume = Volume(self)
+        hub = Container(self, volume, env=compose["hub"]["environment"]).start()
+        suite = compose["tests"]
+        environment = [word for name, value in suite["environment"].items() for word in ("-e", f"{name}={value}")]
+        podman("run", "--rm", "--network", f"container:{hub.name}", "--user", suite["user"], "-v", f"{volume.path}:/hub:ro", "--ulimit",
+               "nofile=1024:1024", "--ulimit", "nproc=1024:1024", *environment, IMAGE, *suite["command"])
+        self.assertIn("first", hub.exec("device", "list").stdout)
 
 
 class BadDays(unittest.TestCase):

@@ -13,7 +13,7 @@ import unittest
 from machine import IS_ROOT, PRESET, ROOT, WORK, missing, publish, run, wait_for
 
 UNIT = ROOT / "packaging" / "systemd" / "kyanite.service"
-VERSIONS = ("0.1.0", "0.1.1")
+VERSIONS = ("0.1.0", "0.1.1")  # the project's own, and the same program as the next one
 
 
 def unit_value(name):
@@ -49,8 +49,8 @@ class Debian(unittest.TestCase):
             raise unittest.SkipTest("installing a package needs root")
         if absent := missing("debootstrap", "dpkg-shlibdeps", "cpack", "unshare", "setpriv", "nsenter", "mosquitto_pub"):
             raise unittest.SkipTest(f"{absent} is not installed")
-        cls.packages = {version: run(ROOT / "scripts" / "package.sh", "--preset", PRESET, "--version", version, "--output",
-                                     WORK / "packages", timeout=900).stdout.splitlines()[-1] for version in VERSIONS}
+        cls.packages = {VERSIONS[0]: cls.make_package()}
+        cls.packages[VERSIONS[1]] = cls.next_version(cls.packages[VERSIONS[0]])
         base = run(ROOT / "docker" / "base.sh", timeout=900).stdout.strip()
         cls.root = WORK / "debian"
         shutil.rmtree(cls.root, ignore_errors=True)
@@ -63,6 +63,23 @@ class Debian(unittest.TestCase):
         for package in cls.packages.values():
             shutil.copy(package, cls.root / "root")
         cls.chroot("apt-get", "update", "-q", timeout=300)
+
+    @classmethod
+    def make_package(cls):
+        return run(ROOT / "scripts" / "package.sh", "--preset", PRESET, "--output", WORK / "packages",
+                   timeout=900).stdout.splitlines()[-1]
+
+    @classmethod
+    def next_version(cls, package):
+        inside = WORK / "repack"
+        shutil.rmtree(inside, ignore_errors=True)
+        run("dpkg-deb", "-R", package, inside)
+        control = inside / "DEBIAN" / "control"
+        control.write_text(control.read_text().replace(f"Version: {VERSIONS[0]}\n", f"Version: {VERSIONS[1]}\n"))
+        target = WORK / "packages" / os.path.basename(package).replace(VERSIONS[0], VERSIONS[1])
+        run("dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "-b", inside, target)
+        shutil.rmtree(inside)
+        return str(target)
 
     @classmethod
     def chroot(cls, *command, check=True, timeout=300):
