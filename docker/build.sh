@@ -124,8 +124,9 @@ if [ -n "$binary" ]; then
 fi
 
 echo "Building $tag with $tool on $base$way$([ -z "$binary" ] || echo ", program $binary")"
-set -- --build-arg "BASE=$base" --build-arg "PREBUILT=$prebuilt" --build-arg "VERSION=$version" \
-  --build-arg "REVISION=$revision" --build-arg "CREATED=$created" -f "$context/docker/Dockerfile" -t "$tag"
+set -- --build-arg "BASE=$base" --build-arg "PREBUILT=$prebuilt" \
+  --label "org.opencontainers.image.version=$version" --label "org.opencontainers.image.revision=$revision" \
+  --label "org.opencontainers.image.created=$created" -f "$context/docker/Dockerfile" -t "$tag"
 case $tool in
   docker) docker build "$@" "$context" ;;
   # The OCI format has no place for HEALTHCHECK. chroot needs neither an OCI runtime nor cgroups.
