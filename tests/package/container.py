@@ -6,10 +6,13 @@ machine is in the way. Low ports are open to everybody there, as Docker has it.
 import json
 import shutil
 import uuid
+import zlib
 
 from machine import IS_ROOT, PROGRAM, ROOT, WORK, missing, publish, run, wait_for
 
 STORAGE = WORK / "storage"
+# Sockets lie below it, whose names may not be long.
+RUN_ROOT = f"/run/kyanite-test-{zlib.crc32(str(WORK).encode()):08x}"
 IMAGE = "localhost/kyanite:under-test"
 HARDENED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
 LOW_PORTS = ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]
@@ -30,7 +33,7 @@ def build():
 
 
 def podman(*arguments, check=True, timeout=60):
-    return run("podman", "--root", STORAGE / "root", "--runroot", STORAGE / "run", "--runtime", "runc", "--cgroup-manager",
+    return run("podman", "--root", STORAGE / "root", "--runroot", RUN_ROOT, "--runtime", "runc", "--cgroup-manager",
                "cgroupfs", *arguments, check=check, timeout=timeout)
 
 

@@ -9,6 +9,7 @@ from machine import PROGRAM, ROOT, missing, run
 
 FOLDER = ROOT / "docker"
 FILES = [FOLDER / "compose.yaml", FOLDER / "compose.test.yaml"]
+HUBS = dict(zip(FILES, ("kyanite", "hub")))  # the service that is the hub
 
 
 def substituted(text, **variables):
@@ -58,14 +59,32 @@ class Compose(unittest.TestCase):
 
     def test_the_hub_is_hardened_and_its_settings_are_known(self):
         for file in FILES:
-            hub = self.load(file)["services"]["hub"]
+            hub = self.load(file)["services"][HUBS[file]]
             self.assertTrue(hub["read_only"])
             self.assertEqual(hub["cap_drop"], ["ALL"])
             self.assertEqual(hub["security_opt"], ["no-new-privileges:true"])
             for variables in ({}, {"KYANITE_HOSTNAME": "hub.example.test", "HUB_NAME": "myhub.azure-devices.net"}):
-                service = self.load(file, **variables)["services"]["hub"]
+                service = self.load(file, **variables)["services"][HUBS[file]]
                 environment = {name: str(value or "") for name, value in service["environment"].items()}
                 run(PROGRAM, "config", "check", env={**environment, "KYANITE_LISTEN_ADMIN": "[::]:8080", "KYANITE_DATA": "/data"})
+
+    def test_what_prometheus_and_grafana_read_names_these_services(self):
+        services = self.load(FILES[0])["services"]
+        prometheus = yaml.safe_load((FOLDER / "prometheus" / "prometheus.yml").read_text())
+        targets = [target for job in prometheus["scrape_configs"] for group in job["static_configs"] for target in group["targets"]]
+        self.assertEqual(targets, [f"{HUBS[FILES[0]]}:8080"])
+        mounted = {volume.split(":")[1] for volume in services["prometheus"]["volumes"]}
+        for file in prometheus["rule_files"]:
+            self.assertIn(f"/etc/prometheus/{file}", mounted)
+        mounted = {volume.split(":")[1] for volume in services["grafana"]["volumes"]}
+        provisioning = FOLDER / "grafana" / "provisioning"
+        for file in (provisioning / "dashboards").glob("*.y*ml"):
+            for provider in yaml.safe_load(file.read_text())["providers"]:
+                self.assertIn(provider["options"]["path"], mounted)
+        for file in (provisioning / "datasources").glob("*.y*ml"):
+            for source in yaml.safe_load(file.read_text())["datasources"]:
+                host = re.match(r"http://(\w+):9090", source["url"])
+                self.assertIn(host.group(1), services)
 
     def test_plain_http_is_published_to_this_machine_alone(self):
         for name, service in self.load(FILES[0])["services"].items():

@@ -4,4 +4,7 @@ set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1
 scripts/build.sh release kyanite || exit 1
-exec python3 tests/package/run.py release
+# The distribution's, which has the packages of install-packages.sh.
+python=/usr/bin/python3
+[ -x $python ] || python=python3
+exec $python tests/package/run.py release
