@@ -1,41 +1,95 @@
 #!/bin/sh
-# All tests: installs what is missing, builds, runs every suite of tests/suites in order, and ends with one line
+# All tests: installs what is missing, builds, runs every suite of tests/suites, and ends with one line
 # "N passed, N failed" over all of them. Exit status 0 when nothing failed.
 #   ./test.sh [SUITE...]     (without arguments all; a suite is a file of tests/suites without number and .sh)
+# Suites that need the SDKs' fixed ports mostly wait, so they run beside the others, in an order of their own:
+# their files say "Lane: ports". TEST_LANES=1 runs everything one after another.
 set -u
 root=$(cd "$(dirname "$0")" && pwd)
 cd "$root" || exit 1
 logs=$root/build/test-results
 mkdir -p "$logs"
 
+# The suites of a lane in the order of their numbers; of every lane for "all".
+suites_of() {
+  for script in tests/suites/[0-9]*.sh; do
+    lane=$(sed -n 's/^# Lane: *//p' "$script")
+    [ "$1" = all ] || [ "$1" = "${lane:-main}" ] || continue
+    name=$(basename "$script" .sh)
+    name=${name#*-}
+    [ -z "$wanted" ] || case " $wanted " in *" $name "*) ;; *) continue ;; esac
+    echo "$script"
+  done
+}
+
+run_lane() {
+  for script in $(suites_of "$1"); do
+    name=$(basename "$script" .sh)
+    name=${name#*-}
+    start=$(date +%s)
+    sh "$script" > "$logs/$name.txt" 2>&1
+    status=$?
+    # A suite's last line of this form is its result; without one it did not get that far.
+    result=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$logs/$name.txt" | tail -1)
+    suite_passed=${result%% *}
+    suite_failed=$(echo "$result" | sed 's/.*, \([0-9]*\) failed/\1/')
+    [ -n "$result" ] || { suite_passed=0; suite_failed=1; }
+    [ "$status" -eq 0 ] || [ "$suite_failed" -gt 0 ] || suite_failed=1
+    echo "$suite_passed $suite_failed" > "$logs/$name.result"
+    # In one write, since another lane may write as well.
+    {
+      echo "== $name: $suite_passed passed, $suite_failed failed, $(($(date +%s) - start)) s"
+      [ "$suite_failed" -eq 0 ] || tail -n 60 "$logs/$name.txt"
+    } > "$logs/$name.report"
+    cat "$logs/$name.report"
+  done
+}
+
+if [ "${1:-}" = --lane ]; then  # from below
+  lane=$2
+  shift 2
+  wanted=$*
+  run_lane "$lane"
+  exit 0
+fi
+
+wanted=$*
+for name in $wanted; do
+  ls tests/suites/[0-9]*-"$name".sh > /dev/null 2>&1 || {
+    echo "test.sh: no suite \"$name\"; there are: $(ls tests/suites | sed -n 's/^[0-9]*-\(.*\)\.sh$/\1/p' | tr '\n' ' ')" >&2
+    exit 2
+  }
+done
 scripts/install-packages.sh test || { echo "0 passed, 1 failed"; exit 1; }
+rm -f "$logs"/*.result
+
+# Each lane leads a process group, so that an interrupt ends all that it runs.
+lanes=
+finish() {
+  trap '' INT TERM HUP
+  for lane in $lanes; do kill -TERM "-$lane" 2> /dev/null; done
+  exit 130
+}
+trap finish INT TERM HUP
+if [ "${TEST_LANES:-2}" = 1 ]; then set -- all; else set -- main ports; fi
+for lane in "$@"; do
+  # shellcheck disable=SC2086 # a list of words
+  setsid "$root/test.sh" --lane "$lane" $wanted &
+  lanes="$lanes $!"
+done
+wait
 
 passed=0
 failed=0
 broken=
-for script in tests/suites/[0-9]*.sh; do
+for script in $(suites_of all); do
   name=$(basename "$script" .sh)
   name=${name#*-}
-  if [ $# -gt 0 ]; then
-    case " $* " in *" $name "*) ;; *) continue ;; esac
-  fi
-  echo "== $name"
-  start=$(date +%s)
-  sh "$script" > "$logs/$name.txt" 2>&1
-  status=$?
-  # A suite's last line of this form is its result; without one it did not get that far.
-  result=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$logs/$name.txt" | tail -1)
-  suite_passed=${result%% *}
-  suite_failed=$(echo "$result" | sed 's/.*, \([0-9]*\) failed/\1/')
-  [ -n "$result" ] || { suite_passed=0; suite_failed=1; }
-  [ "$status" -eq 0 ] || [ "$suite_failed" -gt 0 ] || suite_failed=1
+  # A suite that left no result did not get that far.
+  read -r suite_passed suite_failed 2> /dev/null < "$logs/$name.result" || { suite_passed=0; suite_failed=1; }
   passed=$((passed + suite_passed))
   failed=$((failed + suite_failed))
-  if [ "$suite_failed" -gt 0 ]; then
-    broken="$broken $name"
-    tail -n 60 "$logs/$name.txt"
-  fi
-  echo "   $suite_passed passed, $suite_failed failed, $(($(date +%s) - start)) s"
+  [ "$suite_failed" -eq 0 ] || broken="$broken $name"
 done
 [ -z "$broken" ] || echo "Failed:$broken (output in build/test-results)"
 echo "$passed passed, $failed failed"

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
+
+#include "protocol/base/base64.h"
 
 namespace kyanite {
 namespace {
@@ -47,6 +50,13 @@ bool is_key_set_address(std::string_view uri) {
   return false;
 }
 
+// Zeros, "aaaa...", a word said again and again: what somebody types who wants a key quickly.
+bool is_guessable(std::string_view base64) {
+  constexpr std::size_t kDistinctMin = 8;
+  const auto bytes = decode_base64(base64);
+  return !bytes || std::set<char>(bytes->begin(), bytes->end()).size() < kDistinctMin;
+}
+
 bool same_socket(const ListenAddress& a, const ListenAddress& b) {
   if (a.port == 0 || a.port != b.port) return false;
   const auto any = [](const ListenAddress& l) { return l.address == "::" || l.address == "0.0.0.0"; };
@@ -54,10 +64,12 @@ bool same_socket(const ListenAddress& a, const ListenAddress& b) {
 }
 
 void check_ports(const Settings::Listeners& listen, Problems& out) {
+  const auto admin = listen.admin_was_chosen ? listen.admin : std::nullopt;  // else it gives way
   const std::pair<const char*, std::optional<ListenAddress>> all[] = {{"listen.mqtts", listen.mqtts},
                                                                       {"listen.https", listen.https},
                                                                       {"listen.amqps", listen.amqps},
-                                                                      {"listen.amqp", listen.amqp}};
+                                                                      {"listen.amqp", listen.amqp},
+                                                                      {"listen.admin", admin}};
   for (const auto& [key, address] : all) {
     for (const auto& [earlier, other] : all) {
       if (earlier == key) break;
@@ -151,6 +163,10 @@ Problems check_settings(const Settings& settings) {
     out.push_back({"auth.bearerJwksUri", "is no https address",
                    "write for example https://issuer.example.test/keys; http is for this machine only, "
                    "since whoever sends the keys opens the hub"});
+  }
+  if (!auth.owner_key.empty() && !settings.test_control && is_guessable(auth.owner_key)) {
+    out.push_back({"auth.ownerKey", "is a key that anybody can guess",
+                   "make one with `openssl rand -base64 32`; with testControl any key will do"});
   }
   if (!auth.test_tokens.empty() && !settings.test_control) {
     out.push_back(

@@ -8,9 +8,14 @@ cd "$root"
 export CCACHE_BASEDIR="$root" CCACHE_NOHASHDIR=1
 preset=$1
 shift
+
+# One build of a folder at a time: suites that run side by side share them.
+mkdir -p build
+exec 9> "build/$preset.lock"
+flock 9
 cmake --preset "$preset" > "/dev/null" || { cmake --preset "$preset"; exit 1; }
 if [ $# -gt 0 ]; then
-  cmake --build --preset "$preset" --target "$@"
+  cmake --build --preset "$preset" --target "$@" 9>&-
 else
-  cmake --build --preset "$preset"
+  cmake --build --preset "$preset" 9>&-
 fi

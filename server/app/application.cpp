@@ -20,6 +20,7 @@ constexpr milliseconds kDrainPoll{10};
 constexpr seconds kSuccessorDrain{2};  // a test that changes the store does not wait for who is slow
 constexpr milliseconds kHurriedPoll{1};
 constexpr milliseconds kFlushPoll{1};
+constexpr milliseconds kAdminDrain{500};
 
 // Every connection is a descriptor: take all the system allows.
 void raise_descriptor_limit() {
@@ -43,6 +44,7 @@ Result<std::unique_ptr<Application>> Application::start(Options options, DataDir
   if (auto done = app->load_certificate(); !done) return done.error();
   if (auto done = app->load_bearer_keys(); !done) return done.error();
   app->build_shards();
+  if (auto done = app->open_admin(); !done) return done.error();
   if (auto done = app->apply_seed(); !done) return done.error();
   if (auto done = app->open_listeners(); !done) return done.error();
   if (auto done = app->announce(); !done) return done.error();
@@ -56,11 +58,15 @@ int Application::run() {
   if (snapshots_ && options_.empty_store) {
     prepare_empty_store(directory_.path(), first_policies_, options_.settings.storage, *options_.empty_store);
   }
+  next_certificate_check_ = std::chrono::steady_clock::now() + kCertificateCheckEvery;
   for (;;) {
-    const auto signal = Signals::wait(kCertificateCheckEvery);
-    if (!signal) {
+    const auto signal = Signals::wait(tell_alive());
+    if (std::chrono::steady_clock::now() >= next_certificate_check_) {
+      next_certificate_check_ += kCertificateCheckEvery;
       check_certificate();
-    } else if (*signal == Signal::reload) {
+    }
+    if (!signal) continue;
+    if (*signal == Signal::reload) {
       reload();
     } else if (*signal == Signal::work) {
       if (snapshots_) change_ = snapshots_->run_pending();
@@ -74,11 +80,36 @@ int Application::run() {
   }
 }
 
+// Tells the service manager's watchdog that every shard still runs what it is given, when that is due;
+// answers how long run() may wait. While a shard does not come to it nothing is told, and the manager starts
+// the hub anew.
+milliseconds Application::tell_alive() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const auto until = [now](SteadyTime time) {
+    return std::max(std::chrono::ceil<milliseconds>(time - now), milliseconds(0));
+  };
+  const ServiceManager* manager = options_.service_manager;
+  const auto every = manager ? manager->alive_every() : std::nullopt;
+  if (!every) return until(next_certificate_check_);
+  if (now >= next_alive_) {
+    next_alive_ = now + *every;
+    if (!alive_asked_->exchange(true)) {
+      on_every_shard([](HubShard&) {},
+                     [manager, asked = alive_asked_] {
+                       asked->store(false);
+                       manager->alive();
+                     });
+    }
+  }
+  return until(std::min(next_certificate_check_, next_alive_));
+}
+
 std::optional<Application::Successor> Application::successor() {
   if (!change_) return std::nullopt;
   change_->policies = records_.policies;
   ++options_.incarnation;
   options_.print_block = false;
+  options_.print_ready_line = false;
   return Successor{std::move(*change_), std::move(options_), std::move(directory_)};
 }
 
@@ -88,12 +119,15 @@ void Application::drain(bool for_successor) {
                                         : options_.settings.drain_timeout;
   const auto deadline = begin + longest;
   log::info("draining", {{"at_most_s", longest.count()}});
+  if (options_.service_manager && !for_successor) options_.service_manager->stopping();
+  readiness_->set_phase(Readiness::Phase::draining);
   hub_file_->remove();
   if (snapshots_) snapshots_->close();
   options_.settings.listen.mqtts.port = mqtts_->port();
   options_.settings.listen.https.port = https_->port();
   if (amqps_) options_.settings.listen.amqps->port = amqps_->port();
   if (amqp_) options_.settings.listen.amqp->port = amqp_->port();
+  if (admin_) options_.settings.listen.admin->port = admin_->port();
   stop_listeners();
   jobs_->stop();
   configurations_->stop();
@@ -118,6 +152,7 @@ void Application::drain(bool for_successor) {
   if (hurried) change_.reset();  // whoever wants the process to end wants no successor
   const bool complete = *waiting == 0;
   if (complete) flush_events(deadline);
+  drain_admin();
   stop_engine();
   const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin);
   log::info("stopped", {{"complete", complete}, {"took_ms", took.count()}});
@@ -135,6 +170,20 @@ void Application::flush_events(SteadyTime deadline) {
   while (*waiting > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kFlushPoll);
 }
 
+// Last, so that whoever asks how the drain goes gets an answer; what is under way there ends properly.
+void Application::drain_admin() {
+  if (!admin_) return;
+  admin_->stop();
+  const auto waiting = std::make_shared<std::atomic<unsigned>>(shards_->count());
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->shard().post(
+        [target = hub_shard.get(), waiting] { target->admin_http().drain([waiting] { --*waiting; }, true); });
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kAdminDrain;
+  while (*waiting > 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(kFlushPoll);
+}
+
+// Those of devices and back ends; the admin port goes on.
 void Application::stop_listeners() {
   for (Listener* listener : {mqtts_.get(), https_.get(), amqps_.get(), amqp_.get()}) {
     if (listener) listener->stop();
@@ -144,6 +193,7 @@ void Application::stop_listeners() {
 // Safe at any stage of the start, and twice.
 void Application::stop_engine() {
   stop_listeners();
+  if (admin_) admin_->stop();
   if (blobs_) blobs_->stop();
   if (bearer_fetcher_) bearer_fetcher_->stop();
   if (remote_blobs_) remote_blobs_->stop();
@@ -156,6 +206,7 @@ void Application::stop_engine() {
   https_.reset();
   amqps_.reset();
   amqp_.reset();
+  admin_.reset();
   administration_.reset();
   clock_control_.reset();
   registry_jobs_.reset();
@@ -177,6 +228,7 @@ void Application::stop_engine() {
   router_.reset();
   shards_.reset();
   blobs_.reset();  // answers that were never fetched from a shard may hold a blob
+  readiness_.reset();
   stores_.reset();
 }
 

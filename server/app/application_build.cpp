@@ -23,6 +23,7 @@ namespace kyanite {
 namespace {
 
 constexpr int kExitStoreFailed = 70;
+constexpr int kAdminBacklog = 256;
 
 // How a program on this machine reaches a listener.
 ListenAddress local_address(const ListenAddress& listen, std::uint16_t port) {
@@ -59,6 +60,11 @@ Result<void> Application::open_store() {
   auto records = load_hub_records(*stores_);
   if (!records) return records.error();
   records_ = std::move(*records);
+  if (const std::string& key = options_.settings.auth.owner_key; !key.empty()) {
+    const auto changed = set_owner_key(*stores_, records_, key);
+    if (!changed) return changed.error();
+    if (*changed) log::info("owner_key_set", {{"policy", "iothubowner"}});
+  }
   first_policies_ = records_.policies;
   return {};
 }
@@ -95,6 +101,7 @@ Result<void> Application::open_blobs() {
 }
 
 void Application::build_shards() {
+  readiness_ = std::make_unique<Readiness>(*stores_);
   shards_ = std::make_unique<ShardGroup>(options_.settings.hub.shards, &clock_);
   HubSecurity rules{.host_names = host_names_,
                     .policies = records_.policies,
@@ -146,11 +153,16 @@ void Application::build_shards() {
                        .ports = {.https = options_.settings.listen.https.port},
                        .incarnation = options_.incarnation};
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
-                        *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get()},
-                       facts, security, observer_);
+    hub_shard->connect(
+        {*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
+         *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get(), *readiness_},
+        facts, security, observer_);
   }
-  for (const auto& hub_shard : hub_shards_) hub_shard->join_counters(counters_);
+  for (const auto& hub_shard : hub_shards_) {
+    hub_shard->join_counters(counters_);
+    hub_shard->join_history(history_);
+    hub_shard->set_ca(ca_pem());
+  }
   build_registry_jobs();
   build_bearer_fetcher();
   tell_of_low_disk();
@@ -212,12 +224,48 @@ void Application::tell_of_low_disk() {
   });
 }
 
+// Before the others, so that it can say what they wait for. The default address gives way to other programs.
+Result<void> Application::open_admin() {
+  const Settings::Listeners& addresses = options_.settings.listen;
+  if (!addresses.admin) return {};
+  ListenerSettings listen;
+  listen.address = to_string(*addresses.admin);
+  listen.backlog = kAdminBacklog;
+  int error_number = 0;
+  auto opened = Listener::open(
+      *shards_, listen, nullptr,
+      [this](Shard& shard, std::unique_ptr<TlsStream> stream) {
+        hub_shards_[shard.index()]->admin_http().accept(std::move(stream));
+      },
+      &error_number);
+  if (opened) {
+    admin_ = std::move(*opened);
+    return {};
+  }
+  const Problem problem = listen_problem("listen.admin", "--admin", *addresses.admin, error_number);
+  if (addresses.admin_was_chosen) return Error(Errc::io_failed, to_text({problem}));
+  log::warning("admin_port_taken", {{"address", listen.address},
+                                    {"reason", problem.what},
+                                    {"remedy",
+                                     "health, metrics and the dashboard without TLS are off; choose "
+                                     "an address with --admin ADDR:PORT, or --admin off"}});
+  return {};
+}
+
 Result<void> Application::open_listeners() {
+  readiness_->set_phase(Readiness::Phase::opening_listeners);
   const Settings& settings = options_.settings;
   ListenerSettings listen;
   listen.handshake_time = settings.tls.handshake_timeout;
   listen.handshakes_per_shard = settings.tls.concurrent_handshakes;
+  // Whoever does not trust the hub's certificate gets no further than this, and is looked for in the journal.
+  const auto tell_failed = [this](DeviceProtocol protocol) {
+    return [this, protocol](Shard& shard, const std::string& address, const std::string& problem) {
+      hub_shards_[shard.index()]->journal().on_tls_failed(address, protocol, problem);
+    };
+  };
   int error_number = 0;
+  listen.on_failed = tell_failed(DeviceProtocol::mqtt);
   listen.address = to_string(settings.listen.mqtts);
   auto mqtts = Listener::open(
       *shards_, listen, mqtts_context_,
@@ -230,6 +278,7 @@ Result<void> Application::open_listeners() {
                  to_text({listen_problem("listen.mqtts", "--mqtts", settings.listen.mqtts, error_number)}));
   }
   mqtts_ = std::move(*mqtts);
+  listen.on_failed = nullptr;  // browsers and probes leave as they like
   listen.address = to_string(settings.listen.https);
   auto https = Listener::open(
       *shards_, listen, https_context_,
@@ -245,6 +294,7 @@ Result<void> Application::open_listeners() {
   const auto accept_amqp = [this](Shard& shard, std::unique_ptr<TlsStream> stream) {
     hub_shards_[shard.index()]->amqp().accept(std::make_unique<TlsChannel>(std::move(stream)));
   };
+  listen.on_failed = tell_failed(DeviceProtocol::amqp);
   const auto open_amqp = [&](const std::optional<ListenAddress>& address, std::unique_ptr<Listener>& into,
                              const char* key, const char* flag, bool with_tls) -> Result<void> {
     if (!address) return {};
@@ -268,6 +318,7 @@ Result<void> Application::open_listeners() {
 
 // hub.json, the block for people and the line for machines.
 Result<void> Application::announce() {
+  readiness_->set_phase(Readiness::Phase::serving);  // whoever reads hub.json finds it so
   const EventsEndpoint events = events_endpoint(options_.settings, host_names_.front());
   const auto published = hub_file_->publish(
       {.host_name = host_names_.front(),
@@ -275,7 +326,10 @@ Result<void> Application::announce() {
        .https_port = https_->port(),
        .amqps_port = amqps_ ? amqps_->port() : std::uint16_t{0},
        .amqp_port = amqp_ ? amqp_->port() : std::uint16_t{0},
+       .admin_port = admin_ ? admin_->port() : std::uint16_t{0},
        .https_connect = to_string(local_address(options_.settings.listen.https, https_->port())),
+       .admin_connect =
+           admin_ ? to_string(local_address(*options_.settings.listen.admin, admin_->port())) : std::string(),
        .service_connection_string = {},  // the keeper's, here and below
        .events_host_name = events.host_name,
        .events_entity = events.entity,
@@ -291,21 +345,36 @@ Result<void> Application::announce() {
   const ListenAddress https{options_.settings.listen.https.address, https_->port()};
   std::optional<ListenAddress> amqps = options_.settings.listen.amqps;
   if (amqps_) amqps->port = amqps_->port();
+  std::optional<ListenAddress> admin = admin_ ? options_.settings.listen.admin : std::nullopt;
+  if (admin_) admin->port = admin_->port();
   if (options_.print_block) {
-    const std::string block = start_block(hub, to_string(mqtts), to_string(https), to_string(amqps),
-                                          name_was_chosen_, program_name());
+    const std::string block =
+        start_block(hub,
+                    {.mqtts = to_string(mqtts),
+                     .https = to_string(https),
+                     .amqps = to_string(amqps),
+                     .admin = to_string(admin),
+                     .admin_gave_way = !admin_ && options_.settings.listen.admin.has_value()},
+                    name_was_chosen_, program_name(), ::isatty(STDOUT_FILENO) != 0);
     std::fwrite(block.data(), 1, block.size(), stdout);
-    std::fflush(stdout);
   }
-  const auto start_time = std::chrono::steady_clock::now() - options_.started;
+  if (options_.service_manager) options_.service_manager->ready("serving as " + hub.host_name);
+  const auto start_time =
+      std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - options_.started);
+  if (options_.print_ready_line) {
+    const std::string line = ready_line(hub, start_time);
+    std::fwrite(line.data(), 1, line.size(), stdout);
+  }
+  std::fflush(stdout);
   log::info("ready", {{"version", kVersion},
                       {"host", host_names_.front()},
                       {"mqtts", to_string(mqtts)},
                       {"https", to_string(https)},
                       {"amqps", to_string(amqps)},
+                      {"admin", to_string(admin)},
                       {"data", hub.data_directory},
                       {"pid", hub.pid},
-                      {"start_ms", std::chrono::duration_cast<milliseconds>(start_time).count()}});
+                      {"start_ms", start_time.count()}});
   return {};
 }
 

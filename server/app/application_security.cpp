@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <string_view>
 #include <utility>
 
 #include "protocol/base/iso_time.h"
@@ -15,6 +16,21 @@ namespace kyanite {
 namespace {
 
 constexpr std::chrono::hours kRemindEvery{24};
+
+// The certificates of a PEM file and nothing else: somebody's file may hold a private key as well.
+std::string certificates_in(std::string_view pem) {
+  constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
+  constexpr std::string_view kEnd = "-----END CERTIFICATE-----";
+  std::string out;
+  std::size_t begin = 0;
+  while ((begin = pem.find(kBegin, begin)) != std::string_view::npos) {
+    const std::size_t end = pem.find(kEnd, begin);
+    if (end == std::string_view::npos) break;
+    out.append(pem.substr(begin, end + kEnd.size() - begin)).append("\n");
+    begin = end;
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -107,6 +123,7 @@ void Application::on_every_shard(std::function<void(HubShard&)> step, Task done)
 }
 
 void Application::reload() {
+  if (options_.service_manager) options_.service_manager->reloading();
   const LoadedSettings loaded = options_.reload_settings();
   if (loaded.problems.empty()) {
     if (const auto level = log::level_from_text(loaded.settings.log.level)) log::set_level(*level);
@@ -124,6 +141,16 @@ void Application::reload() {
     administration_->set_bearer_keys(bearer_keys_, [] {});
     log::info("bearer_keys_loaded", {{"keys", bearer_keys_->size()}});
   }
+  if (options_.service_manager) options_.service_manager->ready("serving as " + host_names_.front());
+}
+
+// What clients are told to trust; empty when they need not be told, or when its file is gone.
+std::string Application::ca_pem() const {
+  if (certificate_.ca_file.empty()) return {};
+  const auto text = read_file(certificate_.ca_file);
+  if (text) return certificates_in(*text);
+  log::warning("ca_unreadable", {{"reason", text.error().detail}});
+  return {};
 }
 
 // The hub makes its own certificate anew in time; of the user's it can only remind.
@@ -159,6 +186,7 @@ void Application::renew_certificate() {
       certificate->key_pem == certificate_.key_pem)
     return;
   if (const auto done = make_contexts(*certificate); !done) return keep_certificate(done.error());
+  on_every_shard([pem = ca_pem()](HubShard& hub_shard) { hub_shard.set_ca(pem); }, [] {});
   log::info("certificate_loaded", {{"host", host_names_.front()}});
 }
 

@@ -52,6 +52,7 @@ Result<HttpAnswer> fetch_http(const HttpQuestion& question, const std::function<
   curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, is_fetch_to_stop);
   curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &state);
+  if (question.direct) curl_easy_setopt(handle, CURLOPT_PROXY, "");
   if (!question.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, question.ca_file.c_str());
   const CURLcode code = curl_easy_perform(handle);
   if (state.too_large) return Error(Errc::io_failed, "the answer is too large");

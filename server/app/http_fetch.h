@@ -14,6 +14,7 @@ namespace kyanite {
 struct HttpQuestion {
   std::string url;                // http or https; redirects are not followed
   bool head_only = false;         // what HEAD asks
+  bool direct = false;            // no proxy, whatever the environment says
   std::filesystem::path ca_file;  // empty: what the system trusts
   seconds connect_time{5};
   seconds time{10};

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <utility>
 
+#include "server/admin/admin_router.h"
 #include "server/amqp/amqp_shard.h"
 #include "server/api/api_router.h"
 #include "server/app/log_observer.h"
@@ -10,6 +13,7 @@
 #include "server/hub/adapter_counters.h"
 #include "server/hub/clock_control.h"
 #include "server/hub/configuration_service.h"
+#include "server/hub/connection_journal.h"
 #include "server/hub/consumer_groups.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/feedback_queue.h"
@@ -51,6 +55,7 @@ class HubShard {
     Throttles& throttles;
     const Settings& settings;
     TestControl* tests;  // null without the setting
+    const Readiness& readiness;
   };
   // Builds the adapters and binds them to the router, the stores and the clock.
   void connect(const HubWide& hub, const HubFacts& facts, const HubSecurityPtr& security,
@@ -63,6 +68,7 @@ class HubShard {
   AmqpShard& amqp() { return *amqp_; }
   HttpShard& http() { return *http_; }
   ApiRouter& api() { return *api_; }
+  HttpShard& admin_http() { return *admin_http_; }
 
   // Before the shards start; the jobs work with a shard's registry.
   void set_registry_jobs(RegistryJobs& jobs) { services_->registry_jobs = &jobs; }
@@ -70,11 +76,16 @@ class HubShard {
   // Before the shards start: what this one counts is given, and what all count can be asked for.
   void join_counters(AdapterCounters& counters);
 
+  // The same of the connections that this one remembers.
+  void join_history(ConnectionHistory& history);
+
   void set_bearer_keys(BearerKeySource& keys) { services_->bearer_keys = &keys; }
 
   // On the shard.
+  ConnectionJournal& journal() { return *journal_; }
   void set_ports(const HubPorts& ports) { api_->set_ports(ports); }
   void set_security(const HubSecurityPtr& security);
+  void set_ca(std::string pem) { admin_->set_ca(std::move(pem)); }
   void set_faults(const ActiveFaultsPtr& faults);
   void on_clock_shift(milliseconds shift);
   // What devices that were here last told goes to the store: no turn may follow.
@@ -89,6 +100,7 @@ class HubShard {
   Shard& shard_;
   HubEvents events_;
   DeviceDirectory directory_;
+  std::unique_ptr<ConnectionJournal> journal_;
   std::unique_ptr<OperationsMonitor> monitor_;  // when operations monitoring of connections is on
   std::unique_ptr<RegistryService> registry_;
   std::unique_ptr<QueryService> queries_;
@@ -98,6 +110,8 @@ class HubShard {
   std::unique_ptr<ConnectionSwitch> connections_;
   std::unique_ptr<ApiRouter> api_;
   std::unique_ptr<HttpShard> http_;
+  std::unique_ptr<AdminRouter> admin_;
+  std::unique_ptr<HttpShard> admin_http_;
 };
 
 }  // namespace kyanite

@@ -29,25 +29,45 @@ std::string program_name() {
   return is_below ? "./" + relative.string() : self.string();
 }
 
-std::string start_block(const HubFile& hub, const std::string& mqtts_address,
-                        const std::string& https_address, const std::string& amqps_address,
-                        bool name_was_chosen, const std::string& program) {
+namespace {
+
+std::string port_text(std::uint16_t port) { return port == 0 ? "off" : std::to_string(port); }
+
+}  // namespace
+
+std::string ready_line(const HubFile& hub, milliseconds start_time) {
+  return "hub ready mqtt=" + port_text(hub.mqtts_port) + " https=" + port_text(hub.https_port) +
+         " amqp=" + port_text(hub.amqps_port) + " admin=" + port_text(hub.admin_port) +
+         " start_ms=" + std::to_string(start_time.count()) + "\n";
+}
+
+std::string start_block(const HubFile& hub, const ShownAddresses& addresses, bool name_was_chosen,
+                        const std::string& program, bool with_secrets) {
+  const std::string data = " --data " + hub.data_directory;
   std::string out;
   out += "\nKyanite " + hub.version + " is ready.\n\n";
-  out += "  devices (MQTT over TLS)    " + mqtts_address + "\n";
-  out += "  services (REST over TLS)   " + https_address + "\n";
-  out += "  both (AMQP over TLS)       " + amqps_address + "\n";
+  out += "  devices (MQTT over TLS)    " + addresses.mqtts + "\n";
+  out += "  services (REST over TLS)   " + addresses.https + "\n";
+  out += "  both (AMQP over TLS)       " + addresses.amqps + "\n";
+  out += "  health and metrics (HTTP)  " + addresses.admin +
+         (addresses.admin_gave_way ? ", since its port is another program's: choose one with --admin" : "") +
+         "\n";
   out += "  host name                  " + hub.host_name + "\n";
   out += "  CA that clients must trust " +
          (hub.ca_file.empty() ? "that of your own certificate" : hub.ca_file) + "\n";
   out += "  data                       " + hub.data_directory + "\n\n";
   out += "  service connection string (a secret: it opens everything)\n";
-  out += "  " + hub.service_connection_string + "\n\n";
+  out += "  " +
+         (with_secrets ? hub.service_connection_string
+                       : program + " policy connection-string iothubowner" + data) +
+         "\n\n";
   if (!hub.events_connection_string.empty()) {
     out += "  Event Hubs-compatible connection string, for readers of events (a secret too)\n";
-    out += "  " + hub.events_connection_string + "\n\n";
+    out += "  " +
+           (with_secrets ? hub.events_connection_string
+                         : program + " policy events-connection-string service" + data) +
+           "\n\n";
   }
-  const std::string data = " --data " + hub.data_directory;
   out += "  Try:  " + program + " device create d1" + data + "\n";
   out += "        " + program + " device connection-string d1" + data + "\n";
   out += "        " + program + " events" + data + "\n";

@@ -14,8 +14,8 @@ struct FreeSsl {
 };
 using SslPtr = std::unique_ptr<SSL, FreeSsl>;
 
-// A TLS connection that has left its shard. Owner: any one thread, which its calls may keep waiting for the
-// peer.
+// A TLS connection, or without `ssl` one in the clear, that has left its shard. Owner: any one thread, which
+// its calls may keep waiting for the peer.
 class DetachedTls {
  public:
   // The descriptor is owned, and non-blocking; -1: the peer has gone.

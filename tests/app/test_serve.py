@@ -9,7 +9,7 @@ import unittest
 
 from program import PROGRAM, SIGHUP, SIGINT, SIGTERM, HubCase, occupied_port, run, send, wait_for
 
-ANY = ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--amqps", "127.0.0.1:0"]
+ANY = ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--amqps", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 
 
 def mode(path):

@@ -60,7 +60,7 @@ class Operation(unittest.TestCase):
                               env={**os.environ, **(environment or {})}, cwd=world.folder("cwd"))
 
     def ports(self):
-        return ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--amqps", "127.0.0.1:0"]
+        return ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--amqps", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 
     def assert_refused(self, result, *texts):
         self.assertNotEqual(result.returncode, 0)

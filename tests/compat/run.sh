@@ -1,6 +1,7 @@
 #!/bin/sh
 # Official device SDKs, Paho and mosquitto_pub against a kyanite program. Builds nothing.
-#   tests/compat/run.sh PROGRAM [python|node ...]
+#   tests/compat/run.sh PROGRAM [--install] [python|node ...]
+# With --install the SDKs are installed and nothing is run.
 # 8883, 443 and 5671 on 127.0.0.1 must be free, and binding 443 allowed: the SDKs cannot be told other ports.
 # COMPAT_CACHE names the folder for the installed SDKs (default build/compat). Exit status: 0 all passed, 1 some failed,
 # 2 the SDKs could not be installed or a port not be bound.
@@ -11,6 +12,8 @@ root=$(cd "$here/../.." && pwd)
 COMPAT_BINARY=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 export COMPAT_BINARY
 shift
+only_install=no
+[ "${1:-}" != --install ] || { only_install=yes; shift; }
 suites=${*:-python node}
 cache=${COMPAT_CACHE:-$root/build/compat}
 results=$cache/results
@@ -25,7 +28,7 @@ cannot() {
 python=/usr/bin/python3
 [ -x $python ] || python=python3
 
-for port in 8883 443 5671 5672; do
+[ "$only_install" = yes ] || for port in 8883 443 5671 5672; do
   $python -c "import socket; socket.create_server(('127.0.0.1', $port)).close()" 2> "$results/port-$port.txt" || {
     echo "compat: 127.0.0.1:$port cannot be bound ($(tail -1 "$results/port-$port.txt")): another hub may run there;" \
       "443 takes root or sysctl net.ipv4.ip_unprivileged_port_start=443" >&2
@@ -66,6 +69,7 @@ count() {
 }
 
 for suite in $suites; do
+  [ "$only_install" = no ] || { "install_$suite"; continue; }
   case $suite in
     python)
       install_python
@@ -93,5 +97,6 @@ for suite in $suites; do
     *) echo "compat: no suite $suite" >&2; exit 2 ;;
   esac
 done
+[ "$only_install" = no ] || exit 0
 echo "compat: $passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The official device SDKs, Paho and mosquitto_pub, unmodified, against the release program.
+# Lane: ports
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1

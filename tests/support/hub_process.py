@@ -48,6 +48,7 @@ class Hub:
         mqtts="127.0.0.1:0",
         https="127.0.0.1:0",
         amqps="127.0.0.1:0",
+        admin="127.0.0.1:0",
         environment=None,
         arguments=(),
     ):
@@ -64,6 +65,8 @@ class Hub:
             https,
             "--amqps",
             amqps,
+            "--admin",
+            admin,
             *arguments,
         ]
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("KYANITE_")}

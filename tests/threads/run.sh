@@ -30,7 +30,7 @@ done
 kyanite=$build/server/app/kyanite
 load=$build/bench/load/kyanite_load
 data=$work/data
-"$kyanite" serve --data "$data" --hostname 127.0.0.1 --mqtts 127.0.0.1:0 --https 127.0.0.1:0 --amqps 127.0.0.1:0 \
+"$kyanite" serve --data "$data" --hostname 127.0.0.1 --mqtts 127.0.0.1:0 --https 127.0.0.1:0 --amqps 127.0.0.1:0 --admin 127.0.0.1:0 \
   > "$work/hub.txt" 2>&1 &
 hub=$!
 tries=0

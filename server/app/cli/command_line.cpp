@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   add_job_commands(app, exit_code);
   add_configuration_commands(app, exit_code);
   add_event_commands(app, exit_code);
+  add_connection_command(app, exit_code);
   add_consumer_group_commands(app, exit_code);
   add_c2d_commands(app, exit_code);
   add_certificate_commands(app, exit_code);
@@ -45,6 +46,7 @@ int run(int argc, char** argv) {
   add_wait_commands(app, exit_code);
   add_snapshot_commands(app, exit_code);
   add_hub_commands(app, exit_code);
+  add_health_command(app, exit_code);
   add_config_commands(app, exit_code);
   try {
     app.parse(argc, argv);

@@ -22,6 +22,7 @@ void add_method_commands(CLI::App& app, int& exit_code);
 void add_job_commands(CLI::App& app, int& exit_code);
 void add_configuration_commands(CLI::App& app, int& exit_code);
 void add_event_commands(CLI::App& app, int& exit_code);
+void add_connection_command(CLI::App& app, int& exit_code);
 void add_consumer_group_commands(CLI::App& app, int& exit_code);
 void add_c2d_commands(CLI::App& app, int& exit_code);
 void add_certificate_commands(CLI::App& app, int& exit_code);
@@ -32,6 +33,7 @@ void add_file_commands(CLI::App& app, int& exit_code);
 void add_fault_commands(CLI::App& app, int& exit_code);
 void add_snapshot_commands(CLI::App& app, int& exit_code);  // and reset
 void add_wait_commands(CLI::App& app, int& exit_code);
+void add_health_command(CLI::App& app, int& exit_code);
 void add_hub_commands(CLI::App& app, int& exit_code);  // ca, status, version
 
 // Says what went wrong in one line on standard error: "kyanite: SENTENCE".

@@ -10,6 +10,7 @@
 #include "server/app/cli/settings_flags.h"
 #include "server/app/listen_check.h"
 #include "server/app/seed_start.h"
+#include "server/app/service_manager.h"
 #include "server/app/signals.h"
 #include "server/observe/log.h"
 
@@ -85,6 +86,12 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
     log::warning("data_directory_closed",
                  {{"data", directory->path().string()}, {"reason", "other users could enter it"}});
   }
+  ServiceManager service_manager;
+  if (auto opened = ServiceManager::from_environment()) {
+    service_manager = std::move(*opened);
+  } else {
+    log::warning("service_manager_not_told", {{"reason", opened.error().detail}});
+  }
   remove_unused_stores(directory->path());
   log::debug("settings", {{"effective", show_settings(loaded.settings).dump()}});
   EmptyStore empty_store;
@@ -93,7 +100,9 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
                                .seed = std::move(seed),
                                .started = started,
                                .print_block = !quiet,
-                               .empty_store = &empty_store};
+                               .print_ready_line = ::isatty(STDOUT_FILENO) == 0,
+                               .empty_store = &empty_store,
+                               .service_manager = &service_manager};
   int exit_code = kFailed;
   std::optional<Application::Successor> next(
       Application::Successor{StoreChange{}, std::move(options), std::move(*directory)});
@@ -123,7 +132,9 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   const SteadyTime started = std::chrono::steady_clock::now();
   auto* command = app.add_subcommand("serve", "run the hub in the foreground");
   command->footer(
-      "All settings: config/reference.md. SIGTERM stops cleanly, SIGHUP reloads certificates and log level.");
+      "All settings: config/reference.md. SIGTERM stops cleanly, SIGHUP reloads certificates and log level.\n"
+      "Where standard output is no terminal, one line \"hub ready mqtt=... https=... amqp=... admin=... "
+      "start_ms=...\" says that everything is served.");
   const auto flags = add_settings_flags(*command);
   const auto quiet = std::make_shared<bool>(false);
   command->add_flag("--quiet", *quiet, "do not print the block for people when ready");

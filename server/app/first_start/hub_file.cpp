@@ -10,8 +10,10 @@ std::string encode_hub_file(const HubFile& file) {
   json["ports"] = {{"mqtts", file.mqtts_port},
                    {"https", file.https_port},
                    {"amqps", file.amqps_port},
-                   {"amqp", file.amqp_port}};
+                   {"amqp", file.amqp_port},
+                   {"admin", file.admin_port}};
   json["httpsConnect"] = file.https_connect;
+  json["adminConnect"] = file.admin_connect;
   json["serviceConnectionString"] = file.service_connection_string;
   json["eventsHostName"] = file.events_host_name;
   json["eventsEntity"] = file.events_entity;
@@ -51,7 +53,9 @@ Result<HubFile> decode_hub_file(std::string_view text) {
   }
   port_of("amqps", out.amqps_port);
   port_of("amqp", out.amqp_port);
+  port_of("admin", out.admin_port);
   text_of("httpsConnect", out.https_connect);
+  text_of("adminConnect", out.admin_connect);
   text_of("eventsHostName", out.events_host_name);
   text_of("eventsEntity", out.events_entity);
   text_of("eventsConnectionString", out.events_connection_string);

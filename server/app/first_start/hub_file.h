@@ -17,8 +17,10 @@ struct HubFile {
   std::uint16_t https_port = 0;
   std::uint16_t amqps_port = 0;  // 0: off, here and below
   std::uint16_t amqp_port = 0;
-  std::string https_connect;  // "127.0.0.1:443": where this machine reaches the REST endpoint, whatever the
-                              // name resolves to
+  std::uint16_t admin_port = 0;
+  std::string https_connect;    // "127.0.0.1:443": where this machine reaches the REST endpoint, whatever the
+                                // name resolves to
+  std::string admin_connect{};  // the same for the admin port, empty where that is off
   std::string service_connection_string;
   // The Event Hubs-compatible endpoint; the strings are empty where its listener is off.
   std::string events_host_name{};

@@ -33,7 +33,7 @@ class Hub {
     const hubFile = path.join(this.data, 'hub.json');
     fs.rmSync(hubFile, { force: true });
     const log = fs.openSync(this.log, 'a');
-    this.process = spawn(this.binary, ['serve', '--data', this.data, '--mqtts', '127.0.0.1:8883', '--https', '127.0.0.1:443', '--amqps', '127.0.0.1:5671'],
+    this.process = spawn(this.binary, ['serve', '--data', this.data, '--mqtts', '127.0.0.1:8883', '--https', '127.0.0.1:443', '--amqps', '127.0.0.1:5671', '--admin', '127.0.0.1:0'],
       { env: this.environment, stdio: ['ignore', log, log] });
     fs.closeSync(log);
     this.ended = new Promise((resolve) => { this.process.on('exit', (code, signal) => resolve(signal || code)); });
