@@ -9,10 +9,11 @@ import { HubSetup, Settings, Tier } from './setup';
 import type { PolicyName, SeedItem } from './types';
 
 const PLAIN_AMQP = 5672;
+const ADMIN = 8080;
 const SEED_FILE = '/kyanite-seed.jsonl';
 const LOG_LINES = 20;
 const LOG_CHARACTERS = 64 * 1024;
-const READY = /hub ready |"event":"ready"| is ready\./;
+const READY = /^hub ready /;
 const IN_USE = /address already in use|port is already allocated|port is already in use/i;
 
 /** The image that is used when none is named: KYANITE_IMAGE, else what the project's `docker/build.sh` makes. */
@@ -84,7 +85,7 @@ export class KyaniteContainer extends GenericContainer {
 
   override async start(): Promise<StartedKyaniteContainer> {
     const { fixedPorts, address: chosen, seedText } = this.setup;
-    this.withExposedPorts(...Object.values(PORTS).map((port) => (fixedPorts ? { container: port, host: port } : port)), PLAIN_AMQP);
+    this.withExposedPorts(...Object.values(PORTS).map((port) => (fixedPorts ? { container: port, host: port } : port)), PLAIN_AMQP, ADMIN);
     // As Docker has it; podman has not. The program runs without root.
     if (this.networkMode !== 'host') this.hostConfig.Sysctls = { 'net.ipv4.ip_unprivileged_port_start': '0', ...this.hostConfig.Sysctls };
     if (seedText !== undefined) {
@@ -123,6 +124,7 @@ export class KyaniteContainer extends GenericContainer {
     this.withEnvironment({
       ...this.setup.environment([name, host, ...this.networkAliases]),
       KYANITE_LISTEN_AMQP: `0.0.0.0:${PLAIN_AMQP}`,
+      KYANITE_LISTEN_ADMIN: `0.0.0.0:${ADMIN}`,
     });
     this.createdId = undefined;
     this.log = '';
@@ -146,8 +148,8 @@ export class KyaniteContainer extends GenericContainer {
     if (address === undefined) return;
     const bindings = this.hostConfig.PortBindings as Record<string, { HostIp?: string; HostPort: string }[]>;
     for (const [port, published] of Object.entries(bindings)) {
-      // The plain port is for this machine alone, too, but a free one.
-      if (parseInt(port, 10) === PLAIN_AMQP || Object.values<number>(PORTS).includes(parseInt(port, 10))) {
+      // The free ports of plain AMQP and the admin port are for this machine alone, too.
+      if ([...Object.values<number>(PORTS), PLAIN_AMQP, ADMIN].includes(parseInt(port, 10))) {
         for (const one of published) one.HostIp = address;
       }
     }
@@ -262,6 +264,11 @@ export class StartedKyaniteContainer extends AbstractStartedContainer {
   /** AMQP without TLS. */
   getAmqpPort(): number {
     return this.getMappedPort(PLAIN_AMQP);
+  }
+
+  /** Health and metrics over plain HTTP, such as http://127.0.0.1:40123. */
+  getAdminUrl(): string {
+    return `http://${this.address ?? this.getHost()}:${this.getMappedPort(ADMIN)}`;
   }
 
   // The program in the container answers with one line, or a PEM; there is no shell to ask.

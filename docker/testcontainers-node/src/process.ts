@@ -17,7 +17,7 @@ const LOG_CHARACTERS = 256 * 1024;
 /** What the hub writes into its data directory when it is ready. */
 interface HubFile {
   hostName: string;
-  ports: { mqtts: number; https: number; amqps: number; amqp: number };
+  ports: { mqtts: number; https: number; amqps: number; amqp: number; admin: number };
   serviceConnectionString: string;
   eventsConnectionString: string;
   eventsEmulatorConnectionString: string;
@@ -132,6 +132,7 @@ export class KyaniteProcess {
       KYANITE_LISTEN_HTTPS: at(PORTS.https),
       KYANITE_LISTEN_AMQPS: at(PORTS.amqps),
       KYANITE_LISTEN_AMQP: '127.0.0.1:0',
+      KYANITE_LISTEN_ADMIN: '127.0.0.1:0',
     };
     if (this.setup.seedText !== undefined) {
       const file = join(folder, 'seed.jsonl');
@@ -212,6 +213,11 @@ export class StartedKyaniteProcess {
   /** AMQP without TLS, on the loopback. */
   getAmqpPort(): number {
     return this.hub.ports.amqp;
+  }
+
+  /** Health and metrics over plain HTTP, such as http://127.0.0.1:40123. */
+  getAdminUrl(): string {
+    return `http://127.0.0.1:${this.hub.ports.admin}`;
   }
 
   getDataDirectory(): string {

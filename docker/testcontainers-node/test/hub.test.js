@@ -184,6 +184,7 @@ for (const { kind, make, skip } of kinds) {
       await hub.restart();
       await hub.getDevice('lasting');
       assert.strictEqual(typeof (await hub.getStatus()).version, 'string');
+      assert.strictEqual((await fetch(`${hub.getAdminUrl()}/readyz`)).status, 200);
     });
   });
 }

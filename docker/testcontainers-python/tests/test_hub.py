@@ -3,6 +3,7 @@ import base64
 import datetime
 import json
 import threading
+import urllib.request
 
 import pytest
 from azure.eventhub import EventHubConsumerClient
@@ -194,3 +195,5 @@ def test_a_restart_keeps_what_there_was(hub):
     hub.get_device("lasting")
     hub.restart()
     assert "version" in hub.get_status()
+    with urllib.request.urlopen(f"{hub.admin_url}/readyz", timeout=WAIT) as answer:
+        assert answer.status == 200

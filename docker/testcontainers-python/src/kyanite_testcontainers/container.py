@@ -21,11 +21,12 @@ from .setup import HubSetup
 from .transport import Transport
 
 PLAIN_AMQP = 5672
+ADMIN = 8080
 READY_SECONDS = 60.0
 _SEED_FILE = "/kyanite-seed.jsonl"
 _POLL_SECONDS = 0.05
 _LOG_LINES = 20
-_READY = re.compile(rb'hub ready |"event":"ready"| is ready\.')
+_READY = re.compile(rb"^hub ready ", re.MULTILINE)
 _IN_USE = re.compile(r"address already in use|port is already (allocated|in use)", re.IGNORECASE)
 _REMEDY = (
     "Stop that program, choose another address with with_address(), or use without_fixed_ports() for clients in the "
@@ -134,6 +135,11 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
         """AMQP without TLS."""
         return int(self.get_exposed_port(PLAIN_AMQP))
 
+    @property
+    def admin_url(self) -> str:
+        """Health and metrics over plain HTTP, such as http://127.0.0.1:40123."""
+        return f"http://{self._published or self.get_container_host_ip()}:{self.get_exposed_port(ADMIN)}"
+
     def get_event_hubs_connection_string(self, emulator: bool = False) -> str:
         """What an Event Hubs client pastes; with `emulator` one without TLS at this machine's port, which needs no CA."""
         text = self._run("policy", "events-connection-string", "iothubowner")
@@ -157,9 +163,11 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
         self._name_of_hub = self._host_name or (aliases[0] if address is None and aliases else host)
         self.env.update(self._environment([self._name_of_hub, host, *aliases]))
         self.env["KYANITE_LISTEN_AMQP"] = f"0.0.0.0:{PLAIN_AMQP}"
+        self.env["KYANITE_LISTEN_ADMIN"] = f"0.0.0.0:{ADMIN}"
         for port in PORTS:
             self.ports[f"{port}/tcp"] = None if address is None else (address, port)  # type: ignore[assignment]
-        self.ports[f"{PLAIN_AMQP}/tcp"] = None if address is None else (address, None)  # type: ignore[assignment]
+        for port in (PLAIN_AMQP, ADMIN):
+            self.ports[f"{port}/tcp"] = None if address is None else (address, None)  # type: ignore[assignment]
         # As Docker has it; podman has not. The program runs without root.
         if self._kwargs.get("network_mode") != "host":
             self._kwargs = {**self._kwargs, "sysctls": {"net.ipv4.ip_unprivileged_port_start": "0", **self._kwargs.get("sysctls", {})}}

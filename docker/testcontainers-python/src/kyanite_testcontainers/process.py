@@ -137,6 +137,11 @@ class KyaniteProcess(HubSetup, HubOperations):
         return int(self._info["ports"]["amqp"])
 
     @property
+    def admin_url(self) -> str:
+        """Health and metrics over plain HTTP, such as http://127.0.0.1:40123."""
+        return f"http://127.0.0.1:{self._info['ports']['admin']}"
+
+    @property
     def data_directory(self) -> Path:
         if self._folder is None:
             raise KyaniteStartError("the hub is not started")
@@ -178,6 +183,7 @@ class KyaniteProcess(HubSetup, HubOperations):
             "KYANITE_LISTEN_HTTPS": at(HTTPS),
             "KYANITE_LISTEN_AMQPS": at(AMQPS),
             "KYANITE_LISTEN_AMQP": "127.0.0.1:0",
+            "KYANITE_LISTEN_ADMIN": "127.0.0.1:0",
         }
         if self._seed is not None:
             seed = self._folder / "seed.jsonl"
