@@ -38,9 +38,12 @@ begin_podman() {
     return
   }
   printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n' > "$work/containers.conf"
-  socket=$work/podman.sock
+  # Podman takes no run root with a path of more than 50 characters; sockets have a limit, too.
+  run=/run/kyanite-test-$(echo "$storage" | cksum | cut -d ' ' -f 1)
+  mkdir -p -m 0700 "$run"
+  socket=$run/podman.sock
   rm -f "$socket"
-  CONTAINERS_CONF=$work/containers.conf podman --root "$storage/root" --runroot "$storage/run" --runtime runc \
+  CONTAINERS_CONF=$work/containers.conf podman --root "$storage/root" --runroot "$run/root" --runtime runc \
     --cgroup-manager cgroupfs system service --time 0 "unix://$socket" > "$work/podman.txt" 2>&1 &
   engine_pid=$!
   tries=0
