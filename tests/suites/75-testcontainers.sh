@@ -1,5 +1,6 @@
 #!/bin/sh
 # The packages that start a hub for tests in Node and Python, with the release program as a process and in containers.
+# Lane: ports
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1

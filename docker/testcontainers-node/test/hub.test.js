@@ -1,7 +1,9 @@
 'use strict';
 // What a started hub does, the same for a process and a container, with unmodified device, service and Event Hubs SDKs.
 const assert = require('node:assert');
+const { webcrypto } = require('node:crypto');
 const { after, before, describe, it } = require('node:test');
+globalThis.crypto ??= webcrypto; // Node 18 has it only as a module; the Event Hubs client wants it
 const { EventHubConsumerClient, earliestEventPosition } = require('@azure/event-hubs');
 const { Client, Message } = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
