@@ -8,13 +8,13 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-[ $# -ge 1 ] && [ -x "$1" ] || { echo "usage: $0 PROGRAM [python|node ...]" >&2; exit 2; }
+[ $# -ge 1 ] && [ -x "$1" ] || { echo "usage: $0 PROGRAM [python|node|java ...]" >&2; exit 2; }
 COMPAT_BINARY=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 export COMPAT_BINARY
 shift
 only_install=no
 [ "${1:-}" != --install ] || { only_install=yes; shift; }
-suites=${*:-python node}
+suites=${*:-python node java}
 cache=${COMPAT_CACHE:-$root/build/compat}
 results=$cache/results
 # What every hub logged, at the level debug; looked through at the end.
@@ -60,6 +60,19 @@ install_node() {
   cp "$here"/node/*.js "$cache/node/"  # beside node_modules, where require() looks
 }
 
+install_java() {
+  mkdir -p "$cache/java"
+  if ! cmp -s "$here/java/pom.xml" "$cache/java/installed-pom.xml"; then
+    rm -rf "$cache/java/jars"
+    mvn --batch-mode --quiet --file "$here/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$cache/java/jars" \
+      > "$cache/mvn.log" 2>&1 || cannot "the Java SDKs could not be installed" "$cache/mvn.log"
+    cp "$here/java/pom.xml" "$cache/java/installed-pom.xml"
+  fi
+  rm -rf "$cache/java/classes"
+  javac -Xlint:all,-classfile,-processing,-serial -Werror -d "$cache/java/classes" -cp "$cache/java/jars/*" "$here"/java/*.java \
+    > "$cache/javac.log" 2>&1 || cannot "the Java tests do not compile" "$cache/javac.log"
+}
+
 passed=0
 failed=0
 # Adds up a suite; one that ended before it could count itself is one failure.
@@ -97,6 +110,15 @@ for suite in $suites; do
       grep -E '^(not )?ok [0-9]+ - ' "$results/node.txt"
       [ $status -eq 0 ] || sed -n '/^not ok/,/^  \.\.\.$/p' "$results/node.txt"
       count "$(grep -cE '^ok [0-9]+ - ' "$results/node.txt")" "$(grep -cE '^not ok [0-9]+ - ' "$results/node.txt")" $status node
+      ;;
+    java)
+      install_java
+      timeout 600 $python "$here/java/run.py" "$COMPAT_BINARY" "$cache/java/jars" "$cache/java/classes" > "$results/java.txt" 2>&1
+      status=$?
+      sed -n '/^+-- JUnit Jupiter/,/^.-- JUnit Vintage/p' "$results/java.txt" | sed '$d'
+      [ $status -eq 0 ] || sed -n '/^Failures/,$p' "$results/java.txt"
+      tests() { sed -n "s/^\[ *\([0-9]*\) tests $1 *\]$/\1/p" "$results/java.txt"; }
+      count "$(tests successful)" "$(tests failed)" $status java
       ;;
     *) echo "compat: no suite $suite" >&2; exit 2 ;;
   esac
