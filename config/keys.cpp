@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "config/validate.h"
+#include "protocol/base/base64.h"
 
 namespace kyanite {
 namespace {
@@ -123,6 +124,21 @@ Fault apply_grants(std::vector<std::string>& into, const json& value) {
   return std::nullopt;
 }
 
+// As the service has it for every symmetric key. The value itself is never part of a message.
+Fault apply_owner_key(Settings& settings, const json& value) {
+  constexpr std::size_t kBytesMin = 16;
+  constexpr std::size_t kBytesMax = 64;
+  const auto text = value.get<std::string>();
+  if (!text.empty()) {
+    const auto bytes = decode_base64(text);
+    if (!bytes || bytes->size() < kBytesMin || bytes->size() > kBytesMax) {
+      return KeyFault{"is no base64 of 16 to 64 bytes", "make one with `openssl rand -base64 32`"};
+    }
+  }
+  settings.auth.owner_key = text;
+  return std::nullopt;
+}
+
 // The three kinds of rows that need no judgement beyond the schema.
 #define KYANITE_PLAIN(path, flag, environment, member, type)                                        \
   {                                                                                                 \
@@ -197,6 +213,8 @@ const std::vector<SettingKey> kKeys{
     KYANITE_PLAIN("auth.disableModuleSas", "", "", auth.disable_module_sas, bool),
     KYANITE_PLAIN("auth.disconnectOnKeyChange", "", "", auth.disconnect_on_key_change, bool),
     KYANITE_PLAIN("auth.requireDeleteEtag", "", "", auth.require_delete_etag, bool),
+    {"auth.ownerKey", "", "KYANITE_OWNER_KEY", apply_owner_key,
+     [](const Settings& s) -> json { return s.auth.owner_key.empty() ? "" : "***"; }},
     KYANITE_PLAIN("auth.bearerIssuer", "", "", auth.bearer_issuer, std::string),
     KYANITE_PLAIN("auth.bearerAudience", "", "", auth.bearer_audience, std::string),
     KYANITE_FILE("auth.bearerJwksFile", "", "", auth.bearer_jwks_file),
@@ -225,6 +243,7 @@ const std::vector<SettingKey> kKeys{
     KYANITE_TIME("c2d.feedbackTtlSeconds", c2d.feedback_ttl, seconds),
     KYANITE_TIME("c2d.feedbackLockTimeoutSeconds", c2d.feedback_lock_timeout, seconds),
     KYANITE_PLAIN("c2d.feedbackMaxDeliveryCount", "", "", c2d.feedback_max_delivery_count, std::uint32_t),
+    KYANITE_PLAIN("dashboard.enabled", "", "", dashboard.enabled, bool),
     KYANITE_PLAIN("fileUpload.enabled", "", "", file_upload.enabled, bool),
     KYANITE_FILE("fileUpload.connectionStringFile", "", "", file_upload.connection_string_file),
     KYANITE_PLAIN("fileUpload.container", "", "", file_upload.container, std::string),
@@ -269,6 +288,18 @@ const std::vector<SettingKey>& setting_keys() { return kKeys; }
 const SettingKey* find_key(std::string_view path) {
   for (const SettingKey& key : kKeys) {
     if (key.path == path) return &key;
+  }
+  return nullptr;
+}
+
+bool is_secret(std::string_view path) { return path == "auth.ownerKey" || path == "auth.testTokens"; }
+
+const SettingKey* secret_of_file_variable(std::string_view variable) {
+  constexpr std::string_view kSuffix = "_FILE";
+  if (!variable.ends_with(kSuffix)) return nullptr;
+  const std::string_view name = variable.substr(0, variable.size() - kSuffix.size());
+  for (const SettingKey& key : kKeys) {
+    if (is_secret(key.path) && (name == environment_name(key.path) || name == key.environment)) return &key;
   }
   return nullptr;
 }

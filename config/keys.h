@@ -31,4 +31,9 @@ const SettingKey* find_key(std::string_view path);
 // "listen.mqtts" -> "KYANITE_LISTEN_MQTTS", "hub.hostNames" -> "KYANITE_HUB_HOST_NAMES".
 std::string environment_name(std::string_view path);
 
+// A key whose value opens the hub: never shown, and KYANITE_X_FILE names a file with it beside KYANITE_X.
+bool is_secret(std::string_view path);
+// The secret that a variable such as KYANITE_OWNER_KEY_FILE is for; nullptr for any other variable.
+const SettingKey* secret_of_file_variable(std::string_view variable);
+
 }  // namespace kyanite

@@ -145,13 +145,19 @@ void Loader::read_environment(const std::vector<std::pair<std::string, std::stri
     known[environment_name(key.path)] = &key;
     if (!key.environment.empty()) known[std::string(key.environment)] = &key;
   }
+  std::map<const SettingKey*, std::string> secrets;  // the variable that gave each
   std::vector<std::string> names;
   for (const auto& entry : known) names.push_back(entry.first);
   names.emplace_back("KYANITE_CONFIG");
   for (const auto& [name, text] : variables) {
     if (!name.starts_with("KYANITE_") || is_foreign_variable(name)) continue;
-    const auto found = known.find(name);
+    const SettingKey* of_file = secret_of_file_variable(name);
+    const auto found = of_file ? known.find(environment_name(of_file->path)) : known.find(name);
     if (found != known.end()) {
+      if (is_secret(found->second->path)) {
+        const auto [earlier, is_first] = secrets.emplace(found->second, name);
+        if (!is_first) complain(name, "is given beside " + earlier->second, "give one of the two");
+      }
       take(found->second->path, value_from_text(found->second->path, text), name);
       continue;
     }

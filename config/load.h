@@ -24,7 +24,9 @@ struct SettingSources {
     std::vector<std::string> values;  // more than one for lists
   };
   std::optional<File> file;
-  std::vector<std::pair<std::string, std::string>> environment;  // the variables that begin with KYANITE_
+  // The variables that begin with KYANITE_. Of one that names a secret's file (secret_of_file_variable) the
+  // content of that file.
+  std::vector<std::pair<std::string, std::string>> environment;
   std::vector<Flag> flags;
 };
 

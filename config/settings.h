@@ -87,6 +87,7 @@ struct Settings {
     bool disable_module_sas = false;
     bool disconnect_on_key_change = false;
     bool require_delete_etag = true;  // strict form of service-rest.md 4.6
+    std::string owner_key;            // primary key of iothubowner, a secret; empty: the store's own
     // Bearer tokens of one issuer (service-rest.md 2.6); none are accepted without it.
     std::string bearer_issuer;
     std::string bearer_audience;
@@ -122,6 +123,10 @@ struct Settings {
     std::uint64_t blob_bytes_max = 1ull << 30;    // of one file kept here
     std::uint64_t total_bytes_max = 10ull << 30;  // of all of them, with parts of unfinished ones
   } file_upload;
+
+  struct Dashboard {
+    bool enabled = true;  // pages at / and below /dashboard
+  } dashboard;
 
   struct Methods {
     bool empty_as_null = false;  // a call without payload reaches the device as `null` (7.3)

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
+
+#include "protocol/base/base64.h"
 
 namespace kyanite {
 namespace {
@@ -45,6 +48,13 @@ bool is_key_set_address(std::string_view uri) {
     return rest.empty() || rest.front() == ':' || rest.front() == '/';
   }
   return false;
+}
+
+// Zeros, "aaaa...", a word said again and again: what somebody types who wants a key quickly.
+bool is_guessable(std::string_view base64) {
+  constexpr std::size_t kDistinctMin = 8;
+  const auto bytes = decode_base64(base64);
+  return !bytes || std::set<char>(bytes->begin(), bytes->end()).size() < kDistinctMin;
 }
 
 bool same_socket(const ListenAddress& a, const ListenAddress& b) {
@@ -153,6 +163,10 @@ Problems check_settings(const Settings& settings) {
     out.push_back({"auth.bearerJwksUri", "is no https address",
                    "write for example https://issuer.example.test/keys; http is for this machine only, "
                    "since whoever sends the keys opens the hub"});
+  }
+  if (!auth.owner_key.empty() && !settings.test_control && is_guessable(auth.owner_key)) {
+    out.push_back({"auth.ownerKey", "is a key that anybody can guess",
+                   "make one with `openssl rand -base64 32`; with testControl any key will do"});
   }
   if (!auth.test_tokens.empty() && !settings.test_control) {
     out.push_back(

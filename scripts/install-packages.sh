@@ -1,20 +1,26 @@
 #!/bin/sh
 # Installs what is missing of a set of Debian 12 packages; does nothing when everything is there.
-#   scripts/install-packages.sh build|test ...
+#   scripts/install-packages.sh build|test|runtime|package ...
 set -eu
 
 build="g++ cmake ninja-build ccache git libboost1.81-dev libssl-dev librocksdb-dev nlohmann-json3-dev libspdlog-dev
   libfmt-dev libcli11-dev libvalijson-dev libcurl4-openssl-dev libgtest-dev libgmock-dev python3"
+# What the program needs where it runs: the image is made from it.
+runtime="ca-certificates libcurl4 libfmt9 libgcc-s1 librocksdb7.8 libspdlog1.10 libssl3 libstdc++6"
+# Images and Debian packages, built and tried without a container engine.
+package="buildah podman runc debootstrap dpkg-dev file mosquitto-clients python3-yaml systemd"
 test="clang-format clang-tidy openssl mosquitto-clients python3-venv python3-pip ca-certificates"
 
 wanted=
 for set in "$@"; do
   case $set in
     build) wanted="$wanted $build" ;;
-    test) wanted="$wanted $build $test"
+    runtime) wanted="$wanted $runtime" ;;
+    package) wanted="$wanted $package" ;;
+    test) wanted="$wanted $build $test $package"
       # Any Node from 18 on will do, wherever it comes from.
       command -v node > /dev/null && command -v npm > /dev/null || wanted="$wanted nodejs npm" ;;
-    *) echo "usage: $0 build|test ..." >&2; exit 2 ;;
+    *) echo "usage: $0 build|test|runtime|package ..." >&2; exit 2 ;;
   esac
 done
 

@@ -69,6 +69,7 @@ enum class Operation {
   delete_file_notification,
   stream_registry,
   hub_status,
+  list_connections,
   list_ca_certificates,
   add_ca_certificate,
   delete_ca_certificate,

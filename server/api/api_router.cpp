@@ -11,6 +11,7 @@
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
 #include "server/api/configuration_api.h"
+#include "server/api/connection_api.h"
 #include "server/api/consumer_group_api.h"
 #include "server/api/device_c2d_api.h"
 #include "server/api/device_telemetry_api.h"
@@ -30,6 +31,7 @@
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
 #include "server/api/twin_api.h"
+#include "server/dashboard/dashboard.h"
 #include "server/hub/bearer_key_source.h"
 
 namespace kyanite {
@@ -147,6 +149,8 @@ Handler handler_of(Operation operation) {
       return stream_registry;
     case Operation::hub_status:
       return hub_status;
+    case Operation::list_connections:
+      return list_connections;
     case Operation::get_clock:
       return get_clock;
     case Operation::set_clock:
@@ -321,7 +325,19 @@ HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error, E
   return response;
 }
 
+std::optional<HttpResponse> ApiRouter::page(const HttpRequest& request) {
+  if (!context_.services.settings.dashboard.enabled) return std::nullopt;
+  std::optional<HttpResponse> response = answer_dashboard(request);
+  if (!response) return std::nullopt;
+  response->headers.emplace_back("x-ms-request-id", request.tracking_id);
+  const SteadyTime now = context_.services.executor.now();
+  observer_.on_answered(RequestNote(request, now).outcome(response->status, nullptr, now));
+  return response;
+}
+
 std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
+  // A body beside the question is not read.
+  if (auto answer = page(head)) return answer;
   if (faults_) {
     if (auto instead = fault_instead(head)) return instead;
   }
@@ -414,6 +430,7 @@ void ApiRouter::handle_blob(const HttpRequest& request, Reply<HttpResponse> repl
 }
 
 void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
+  if (auto answer = page(request)) return reply(std::move(*answer));
   if (faults_) {
     if (!request.was_judged_early) {
       if (auto instead = fault_instead(request)) return reply(std::move(*instead));

@@ -63,6 +63,8 @@ class ApiRouter final : public HttpRequestHandler {
   enum class Keys { may_be_fetched, as_they_are };
   void plan_body(const HttpRequest& head, Keys keys, Reply<BodyPlan> reply);
   void handle(const HttpRequest& request, Keys keys, Reply<HttpResponse> reply);
+  // The dashboard's own files, which anybody may have.
+  std::optional<HttpResponse> page(const HttpRequest& request);
   void handle_blob(const HttpRequest& request, Reply<HttpResponse> reply);
   // Asks the owner of the identity that the path names.
   void ask_owner(const HttpRequest& request, const Admitted& admitted, Reply<RequestVerdict> reply);

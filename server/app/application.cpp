@@ -58,11 +58,15 @@ int Application::run() {
   if (snapshots_ && options_.empty_store) {
     prepare_empty_store(directory_.path(), first_policies_, options_.settings.storage, *options_.empty_store);
   }
+  next_certificate_check_ = std::chrono::steady_clock::now() + kCertificateCheckEvery;
   for (;;) {
-    const auto signal = Signals::wait(kCertificateCheckEvery);
-    if (!signal) {
+    const auto signal = Signals::wait(tell_alive());
+    if (std::chrono::steady_clock::now() >= next_certificate_check_) {
+      next_certificate_check_ += kCertificateCheckEvery;
       check_certificate();
-    } else if (*signal == Signal::reload) {
+    }
+    if (!signal) continue;
+    if (*signal == Signal::reload) {
       reload();
     } else if (*signal == Signal::work) {
       if (snapshots_) change_ = snapshots_->run_pending();
@@ -74,6 +78,30 @@ int Application::run() {
       return EXIT_SUCCESS;
     }
   }
+}
+
+// Tells the service manager's watchdog that every shard still runs what it is given, when that is due;
+// answers how long run() may wait. While a shard does not come to it nothing is told, and the manager starts
+// the hub anew.
+milliseconds Application::tell_alive() {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  const auto until = [now](SteadyTime time) {
+    return std::max(std::chrono::ceil<milliseconds>(time - now), milliseconds(0));
+  };
+  const ServiceManager* manager = options_.service_manager;
+  const auto every = manager ? manager->alive_every() : std::nullopt;
+  if (!every) return until(next_certificate_check_);
+  if (now >= next_alive_) {
+    next_alive_ = now + *every;
+    if (!alive_asked_->exchange(true)) {
+      on_every_shard([](HubShard&) {},
+                     [manager, asked = alive_asked_] {
+                       asked->store(false);
+                       manager->alive();
+                     });
+    }
+  }
+  return until(std::min(next_certificate_check_, next_alive_));
 }
 
 std::optional<Application::Successor> Application::successor() {
@@ -91,6 +119,7 @@ void Application::drain(bool for_successor) {
                                         : options_.settings.drain_timeout;
   const auto deadline = begin + longest;
   log::info("draining", {{"at_most_s", longest.count()}});
+  if (options_.service_manager && !for_successor) options_.service_manager->stopping();
   readiness_->set_phase(Readiness::Phase::draining);
   hub_file_->remove();
   if (snapshots_) snapshots_->close();

@@ -18,6 +18,7 @@
 #include "server/app/log_observer.h"
 #include "server/app/remote_blobs.h"
 #include "server/app/seed_start.h"
+#include "server/app/service_manager.h"
 #include "server/app/snapshot_keeper.h"
 #include "server/blobs/blob_files.h"
 #include "server/hub/c2d_sweep.h"
@@ -49,9 +50,10 @@ class Application {
     Seed seed;                                        // of settings.seed_file
     SteadyTime started{};                             // when the process began, for start_ms
     bool print_block = true;
-    bool print_ready_line = false;      // for programs that watch standard output
-    std::uint64_t incarnation = 1;      // grows when the store is changed under test control
-    EmptyStore* empty_store = nullptr;  // prepared under test control
+    bool print_ready_line = false;                    // for programs that watch standard output
+    std::uint64_t incarnation = 1;                    // grows when the store is changed under test control
+    EmptyStore* empty_store = nullptr;                // prepared under test control
+    const ServiceManager* service_manager = nullptr;  // hears of every change; may be null
   };
 
   static Result<std::unique_ptr<Application>> start(Options options, DataDirectory directory);
@@ -96,6 +98,7 @@ class Application {
   void on_every_shard(std::function<void(HubShard&)> step, Task done);
   Result<void> make_contexts(const ServerCertificate& certificate);
   void reload();
+  milliseconds tell_alive();
   void check_certificate();
   void renew_certificate();
   void keep_certificate(const Error& problem);
@@ -113,6 +116,9 @@ class Application {
   ServerCertificate certificate_;
   std::string certificate_problem_;  // as logged last
   SteadyTime next_reminder_{};
+  SteadyTime next_certificate_check_{};
+  SteadyTime next_alive_{};
+  const std::shared_ptr<std::atomic<bool>> alive_asked_ = std::make_shared<std::atomic<bool>>(false);
   HubRecords records_;
   std::vector<AccessPolicy> first_policies_;       // of the start
   std::shared_ptr<const BearerKeys> bearer_keys_;  // of a file; null without one
@@ -135,6 +141,7 @@ class Application {
   std::unique_ptr<SnapshotKeeper> snapshots_;
   std::optional<StoreChange> change_;
   AdapterCounters counters_;
+  ConnectionHistory history_;           // of the shards' journals
   std::unique_ptr<TestControl> tests_;  // with the setting testControl
   std::unique_ptr<Throttles> throttles_;
   std::unique_ptr<FeedbackQueue> feedback_;

@@ -60,6 +60,11 @@ Result<void> Application::open_store() {
   auto records = load_hub_records(*stores_);
   if (!records) return records.error();
   records_ = std::move(*records);
+  if (const std::string& key = options_.settings.auth.owner_key; !key.empty()) {
+    const auto changed = set_owner_key(*stores_, records_, key);
+    if (!changed) return changed.error();
+    if (*changed) log::info("owner_key_set", {{"policy", "iothubowner"}});
+  }
   first_policies_ = records_.policies;
   return {};
 }
@@ -155,6 +160,7 @@ void Application::build_shards() {
   }
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->join_counters(counters_);
+    hub_shard->join_history(history_);
     hub_shard->set_ca(ca_pem());
   }
   build_registry_jobs();
@@ -252,7 +258,14 @@ Result<void> Application::open_listeners() {
   ListenerSettings listen;
   listen.handshake_time = settings.tls.handshake_timeout;
   listen.handshakes_per_shard = settings.tls.concurrent_handshakes;
+  // Whoever does not trust the hub's certificate gets no further than this, and is looked for in the journal.
+  const auto tell_failed = [this](DeviceProtocol protocol) {
+    return [this, protocol](Shard& shard, const std::string& address, const std::string& problem) {
+      hub_shards_[shard.index()]->journal().on_tls_failed(address, protocol, problem);
+    };
+  };
   int error_number = 0;
+  listen.on_failed = tell_failed(DeviceProtocol::mqtt);
   listen.address = to_string(settings.listen.mqtts);
   auto mqtts = Listener::open(
       *shards_, listen, mqtts_context_,
@@ -265,6 +278,7 @@ Result<void> Application::open_listeners() {
                  to_text({listen_problem("listen.mqtts", "--mqtts", settings.listen.mqtts, error_number)}));
   }
   mqtts_ = std::move(*mqtts);
+  listen.on_failed = nullptr;  // browsers and probes leave as they like
   listen.address = to_string(settings.listen.https);
   auto https = Listener::open(
       *shards_, listen, https_context_,
@@ -280,6 +294,7 @@ Result<void> Application::open_listeners() {
   const auto accept_amqp = [this](Shard& shard, std::unique_ptr<TlsStream> stream) {
     hub_shards_[shard.index()]->amqp().accept(std::make_unique<TlsChannel>(std::move(stream)));
   };
+  listen.on_failed = tell_failed(DeviceProtocol::amqp);
   const auto open_amqp = [&](const std::optional<ListenAddress>& address, std::unique_ptr<Listener>& into,
                              const char* key, const char* flag, bool with_tls) -> Result<void> {
     if (!address) return {};
@@ -340,9 +355,10 @@ Result<void> Application::announce() {
                      .amqps = to_string(amqps),
                      .admin = to_string(admin),
                      .admin_gave_way = !admin_ && options_.settings.listen.admin.has_value()},
-                    name_was_chosen_, program_name());
+                    name_was_chosen_, program_name(), ::isatty(STDOUT_FILENO) != 0);
     std::fwrite(block.data(), 1, block.size(), stdout);
   }
+  if (options_.service_manager) options_.service_manager->ready("serving as " + hub.host_name);
   const auto start_time =
       std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - options_.started);
   if (options_.print_ready_line) {

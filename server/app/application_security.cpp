@@ -123,6 +123,7 @@ void Application::on_every_shard(std::function<void(HubShard&)> step, Task done)
 }
 
 void Application::reload() {
+  if (options_.service_manager) options_.service_manager->reloading();
   const LoadedSettings loaded = options_.reload_settings();
   if (loaded.problems.empty()) {
     if (const auto level = log::level_from_text(loaded.settings.log.level)) log::set_level(*level);
@@ -140,6 +141,7 @@ void Application::reload() {
     administration_->set_bearer_keys(bearer_keys_, [] {});
     log::info("bearer_keys_loaded", {{"keys", bearer_keys_->size()}});
   }
+  if (options_.service_manager) options_.service_manager->ready("serving as " + host_names_.front());
 }
 
 // What clients are told to trust; empty when they need not be told, or when its file is gone.

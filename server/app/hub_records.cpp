@@ -1,11 +1,14 @@
 #include "server/app/hub_records.h"
 
+#include <algorithm>
 #include <future>
 
 #include "protocol/auth/symmetric_key.h"
 
 namespace kyanite {
 namespace {
+
+constexpr std::string_view kOwnerPolicy = "iothubowner";
 
 // Runs what is posted on the thread that posts: enough for an answer that the start waits for, while there
 // are no shards yet.
@@ -54,8 +57,20 @@ Result<void> store_policies(Stores& stores, const std::vector<AccessPolicy>& pol
       [&](Reply<void> reply) { stores.hub().put_policies(policies, std::move(reply)); });
 }
 
+Result<bool> set_owner_key(Stores& stores, HubRecords& records, const std::string& key) {
+  std::vector<AccessPolicy> changed = records.policies;
+  const auto owner = std::find_if(changed.begin(), changed.end(),
+                                  [](const AccessPolicy& policy) { return policy.name == kOwnerPolicy; });
+  if (owner == changed.end())
+    return Error(Errc::config_invalid, "auth.ownerKey is given, but the store has no policy iothubowner");
+  if (owner->primary_key == key) return false;
+  owner->primary_key = key;
+  if (const auto stored = store_policies(stores, changed); !stored) return stored.error();
+  records.policies = std::move(changed);
+  return true;
+}
+
 AccessPolicy owner_of(const std::vector<AccessPolicy>& policies) {
-  constexpr std::string_view kOwnerPolicy = "iothubowner";
   const AccessPolicy* owner = find_policy(policies, kOwnerPolicy);
   return owner ? *owner : AccessPolicy{std::string(kOwnerPolicy), "", "", {}};
 }

@@ -14,6 +14,10 @@ Result<HubRecords> load_hub_records(Stores& stores);
 // The policy that hub.json speaks for; without a key when an operator's store lacks it.
 AccessPolicy owner_of(const std::vector<AccessPolicy>& policies);
 
+// Makes `key` the primary one of the policy iothubowner, in the store and in `records`. The answer says
+// whether that changed anything. Blocks the same way; Errc::config_invalid when the store lacks the policy.
+Result<bool> set_owner_key(Stores& stores, HubRecords& records, const std::string& key);
+
 // Gives a new store its policies. Blocks the same way.
 Result<void> store_policies(Stores& stores, const std::vector<AccessPolicy>& policies);
 

@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "protocol/base/limits.h"
+
 #include "server/net/ws_channel.h"
 
 namespace kyanite {
@@ -22,11 +24,13 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
       HubServices{shard_, index, hub.router, hub.stores, *registry_, hub.administration, hub.clock,
                   hub.throttles, hub.settings, hub.feedback, hub.jobs, hub.configurations, *queries_,
                   hub.uploads, events_, hub.consumer_groups, hub.tests});
+  journal_ = std::make_unique<ConnectionJournal>(observer, shard_,
+                                                 limits::kJournalEntriesMax / hub.router.shard_count() + 1);
   if (OperationsMonitor::is_wanted(hub.settings.events)) {
-    monitor_ = std::make_unique<OperationsMonitor>(observer, shard_, hub.stores.telemetry(),
+    monitor_ = std::make_unique<OperationsMonitor>(*journal_, shard_, hub.stores.telemetry(),
                                                    hub.settings.events, security->host_names.front());
   }
-  HubObserver& told = monitor_ ? static_cast<HubObserver&>(*monitor_) : observer;
+  HubObserver& told = monitor_ ? static_cast<HubObserver&>(*monitor_) : *journal_;
   mqtt_ = std::make_unique<MqttShard>(*services_, security, told);
   amqp_ = std::make_unique<AmqpShard>(*services_, security, told);
   connections_ = std::make_unique<ConnectionSwitch>(mqtt_->connections(), *amqp_);
@@ -54,6 +58,11 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
 void HubShard::join_counters(AdapterCounters& counters) {
   services_->counters = &counters;
   counters.provide(shard_, [this] { return counts(); });
+}
+
+void HubShard::join_history(ConnectionHistory& history) {
+  services_->history = &history;
+  history.add(shard_, *journal_);
 }
 
 AdapterCounts HubShard::counts() const {

@@ -13,6 +13,7 @@
 #include "server/hub/adapter_counters.h"
 #include "server/hub/clock_control.h"
 #include "server/hub/configuration_service.h"
+#include "server/hub/connection_journal.h"
 #include "server/hub/consumer_groups.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/feedback_queue.h"
@@ -75,9 +76,13 @@ class HubShard {
   // Before the shards start: what this one counts is given, and what all count can be asked for.
   void join_counters(AdapterCounters& counters);
 
+  // The same of the connections that this one remembers.
+  void join_history(ConnectionHistory& history);
+
   void set_bearer_keys(BearerKeySource& keys) { services_->bearer_keys = &keys; }
 
   // On the shard.
+  ConnectionJournal& journal() { return *journal_; }
   void set_ports(const HubPorts& ports) { api_->set_ports(ports); }
   void set_security(const HubSecurityPtr& security);
   void set_ca(std::string pem) { admin_->set_ca(std::move(pem)); }
@@ -95,6 +100,7 @@ class HubShard {
   Shard& shard_;
   HubEvents events_;
   DeviceDirectory directory_;
+  std::unique_ptr<ConnectionJournal> journal_;
   std::unique_ptr<OperationsMonitor> monitor_;  // when operations monitoring of connections is on
   std::unique_ptr<RegistryService> registry_;
   std::unique_ptr<QueryService> queries_;

@@ -42,7 +42,8 @@ std::string ready_line(const HubFile& hub, milliseconds start_time) {
 }
 
 std::string start_block(const HubFile& hub, const ShownAddresses& addresses, bool name_was_chosen,
-                        const std::string& program) {
+                        const std::string& program, bool with_secrets) {
+  const std::string data = " --data " + hub.data_directory;
   std::string out;
   out += "\nKyanite " + hub.version + " is ready.\n\n";
   out += "  devices (MQTT over TLS)    " + addresses.mqtts + "\n";
@@ -56,12 +57,17 @@ std::string start_block(const HubFile& hub, const ShownAddresses& addresses, boo
          (hub.ca_file.empty() ? "that of your own certificate" : hub.ca_file) + "\n";
   out += "  data                       " + hub.data_directory + "\n\n";
   out += "  service connection string (a secret: it opens everything)\n";
-  out += "  " + hub.service_connection_string + "\n\n";
+  out += "  " +
+         (with_secrets ? hub.service_connection_string
+                       : program + " policy connection-string iothubowner" + data) +
+         "\n\n";
   if (!hub.events_connection_string.empty()) {
     out += "  Event Hubs-compatible connection string, for readers of events (a secret too)\n";
-    out += "  " + hub.events_connection_string + "\n\n";
+    out += "  " +
+           (with_secrets ? hub.events_connection_string
+                         : program + " policy events-connection-string service" + data) +
+           "\n\n";
   }
-  const std::string data = " --data " + hub.data_directory;
   out += "  Try:  " + program + " device create d1" + data + "\n";
   out += "        " + program + " device connection-string d1" + data + "\n";
   out += "        " + program + " events" + data + "\n";

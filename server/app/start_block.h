@@ -8,7 +8,7 @@
 namespace kyanite {
 
 // What a person reads when the hub is ready: where it listens, the CA file, the connection string, what to
-// try next.
+// try next. Without `with_secrets`, for output that is kept somewhere, the commands that print them.
 struct ShownAddresses {
   std::string mqtts;
   std::string https;
@@ -17,7 +17,7 @@ struct ShownAddresses {
   bool admin_gave_way = false;  // its default address is another program's
 };
 std::string start_block(const HubFile& hub, const ShownAddresses& addresses, bool name_was_chosen,
-                        const std::string& program);
+                        const std::string& program, bool with_secrets);
 
 // What a program reads that waits for the hub (tools-and-operability.md section 1): one line, ports as bound,
 // "off" for a listener that is not there.

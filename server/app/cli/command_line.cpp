@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   add_job_commands(app, exit_code);
   add_configuration_commands(app, exit_code);
   add_event_commands(app, exit_code);
+  add_connection_command(app, exit_code);
   add_consumer_group_commands(app, exit_code);
   add_c2d_commands(app, exit_code);
   add_certificate_commands(app, exit_code);

@@ -22,6 +22,7 @@ void add_method_commands(CLI::App& app, int& exit_code);
 void add_job_commands(CLI::App& app, int& exit_code);
 void add_configuration_commands(CLI::App& app, int& exit_code);
 void add_event_commands(CLI::App& app, int& exit_code);
+void add_connection_command(CLI::App& app, int& exit_code);
 void add_consumer_group_commands(CLI::App& app, int& exit_code);
 void add_c2d_commands(CLI::App& app, int& exit_code);
 void add_certificate_commands(CLI::App& app, int& exit_code);

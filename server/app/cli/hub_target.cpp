@@ -11,6 +11,7 @@ namespace kyanite::cli {
 namespace {
 
 constexpr const char* kDefaultData = "kyanite-data";
+constexpr const char* kServiceData = "/var/lib/kyanite";  // of the hub that the Debian package runs
 
 // "host:port" into its parts; an IPv6 address stands in brackets or alone.
 Result<void> split_host(const std::string& text, HubTarget& target) {
@@ -54,8 +55,11 @@ std::shared_ptr<HubOptions> add_hub_options(CLI::App& command) {
 
 std::filesystem::path data_directory_of(const HubOptions& options, const HubSearch& search) {
   if (!options.data.empty()) return options.data;
-  const std::string named = search.environment("KYANITE_DATA");
-  return named.empty() ? std::string(kDefaultData) : named;
+  for (const char* variable : {"KYANITE_DATA", "KYANITE_DATA_DIRECTORY"}) {
+    if (std::string named = search.environment(variable); !named.empty()) return named;
+  }
+  if (!read_hub_file(kDefaultData, search) && read_hub_file(kServiceData, search)) return kServiceData;
+  return kDefaultData;
 }
 
 Result<HubTarget> find_hub(const HubOptions& options, const HubSearch& search) {
@@ -71,7 +75,9 @@ Result<HubTarget> find_hub(const HubOptions& options, const HubSearch& search) {
       return Error(Errc::argument_invalid,
                    "no running hub in " + directory.string() +
                        " (no hub.json); start one with `kyanite serve`, name its directory with "
-                       "--data, or give a connection string with --login");
+                       "--data, or give a connection string with --login; the hub that runs as a system "
+                       "service keeps its own in " +
+                       std::string(kServiceData) + ", which takes root to read");
     }
     login = target.local->service_connection_string;
   }

@@ -10,6 +10,7 @@
 #include "server/app/cli/settings_flags.h"
 #include "server/app/listen_check.h"
 #include "server/app/seed_start.h"
+#include "server/app/service_manager.h"
 #include "server/app/signals.h"
 #include "server/observe/log.h"
 
@@ -85,6 +86,12 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
     log::warning("data_directory_closed",
                  {{"data", directory->path().string()}, {"reason", "other users could enter it"}});
   }
+  ServiceManager service_manager;
+  if (auto opened = ServiceManager::from_environment()) {
+    service_manager = std::move(*opened);
+  } else {
+    log::warning("service_manager_not_told", {{"reason", opened.error().detail}});
+  }
   remove_unused_stores(directory->path());
   log::debug("settings", {{"effective", show_settings(loaded.settings).dump()}});
   EmptyStore empty_store;
@@ -94,7 +101,8 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
                                .started = started,
                                .print_block = !quiet,
                                .print_ready_line = ::isatty(STDOUT_FILENO) == 0,
-                               .empty_store = &empty_store};
+                               .empty_store = &empty_store,
+                               .service_manager = &service_manager};
   int exit_code = kFailed;
   std::optional<Application::Successor> next(
       Application::Successor{StoreChange{}, std::move(options), std::move(*directory)});

@@ -67,7 +67,24 @@ LoadedSettings load_from_process(const SettingsFlags& flags) {
     if (!variable.starts_with("KYANITE_")) continue;
     const std::size_t equals = variable.find('=');
     if (equals == std::string_view::npos) continue;
-    sources.environment.emplace_back(variable.substr(0, equals), variable.substr(equals + 1));
+    const std::string name(variable.substr(0, equals));
+    std::string value(variable.substr(equals + 1));
+    if (secret_of_file_variable(name)) {
+      auto text = read_file(value, kConfigBytesMax);
+      if (!text) {
+        unreadable.push_back(
+            {name, text.error().detail, "name a file that can be read and holds the secret"});
+        continue;
+      }
+      // An editor ends the line; the secret does not.
+      text->erase(text->find_last_not_of(" \t\r\n") + 1);
+      if (text->empty()) {
+        unreadable.push_back({name, "names " + value + ", which is empty", "put the secret into it"});
+        continue;
+      }
+      value = std::move(*text);
+    }
+    sources.environment.emplace_back(name, std::move(value));
   }
   for (const auto& [name, values] : flags.values) {
     if (!values.empty()) sources.flags.push_back({name, values});

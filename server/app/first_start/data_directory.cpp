@@ -20,7 +20,26 @@ Error refused(const std::filesystem::path& path, const std::string& why) {
   return Error(Errc::io_failed, "data directory " + path.string() + " " + why);
 }
 
-std::string remedy() { return "; choose another one with --data DIR or make it writable for this user"; }
+// Whose the nearest directory that is there is, and who we are: in a container the numbers are all there is.
+std::string remedy(const std::filesystem::path& path, int error) {
+  const std::string otherwise = "; choose another one with --data DIR or make it writable for this user";
+  if (error == EROFS) return "; mount it writable, or choose another one with --data DIR";
+  struct stat facts {};
+  std::filesystem::path there = path;
+  while (::stat(there.c_str(), &facts) != 0) {
+    if (!there.has_relative_path()) return otherwise;
+    there = there.parent_path();
+  }
+  const uid_t self = ::geteuid();
+  if (error != EACCES || facts.st_uid == self) return otherwise;
+  const std::string owner = std::to_string(self) + ":" + std::to_string(::getegid());
+  return "; " + there.string() + " belongs to uid " + std::to_string(facts.st_uid) +
+         " and the hub runs as uid " + std::to_string(self) + ": run `chown -R " + owner + " " +
+         there.string() +
+         "` (of a container: on the folder or volume that is mounted there), run the hub as its owner, or "
+         "choose "
+         "another one with --data DIR";
+}
 
 // Whoever holds the lock wrote its process id into the file.
 std::string holder(int lock) {
@@ -39,9 +58,9 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
   if (error) return refused(wanted, "has no absolute name: " + error.message());
   if (const auto parent = path.parent_path(); !parent.empty())
     std::filesystem::create_directories(parent, error);
-  if (error) return refused(path, "cannot be made: " + error.message() + remedy());
+  if (error) return refused(path, "cannot be made: " + error.message() + remedy(path, error.value()));
   if (::mkdir(path.c_str(), kFolderOwnerOnly) != 0 && errno != EEXIST) {
-    return refused(path, "cannot be made: " + system_reason(errno) + remedy());
+    return refused(path, "cannot be made: " + system_reason(errno) + remedy(path, errno));
   }
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) return refused(path, "cannot be read: " + system_reason(errno));
@@ -49,7 +68,7 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
 
   const std::filesystem::path lock_path = path / "lock";
   const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (lock < 0) return refused(path, "cannot be written: " + system_reason(errno) + remedy());
+  if (lock < 0) return refused(path, "cannot be written: " + system_reason(errno) + remedy(path, errno));
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     Error busy = refused(path, "is in use by another hub" + holder(lock) +
                                    "; stop that one or choose another with --data DIR");
@@ -59,13 +78,17 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
   DataDirectory out(path, lock);
   const std::string id = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, id.data(), id.size(), 0) < 0) {
-    return refused(path, "cannot be written: " + system_reason(errno) + remedy());
+    return refused(path, "cannot be written: " + system_reason(errno) + remedy(path, errno));
   }
   if ((facts.st_mode & 077) != 0) {
     out.was_open_to_others_ = true;
     if (::chmod(path.c_str(), kFolderOwnerOnly) != 0) {
       return refused(path, "is open to other users and its mode cannot be changed: " + system_reason(errno) +
-                               "; run chmod 700 on it");
+                               "; it belongs to uid " + std::to_string(facts.st_uid) +
+                               " and the hub runs as uid " + std::to_string(::geteuid()) +
+                               ": give it to that user with mode 0700, or choose a directory below it with "
+                               "--data " +
+                               (path / "hub").string() + ", which the hub then makes itself");
     }
   }
   return out;

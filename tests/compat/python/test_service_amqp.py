@@ -1,4 +1,4 @@
-"""The official Python service SDK over AMQP, unmodified (amqp.md 54): messages to devices, on 5671 and over WebSocket.
+"""The official Python service SDK over AMQP, unmodified (amqp.md, A54): messages to devices, on 5671 and over WebSocket.
 
 Its AMQP library trusts only the file that `certifi.where()` names, so it runs in a process of its own whose certifi names the
 hub's CA."""

@@ -55,6 +55,25 @@ TEST(FindHub, the_local_hub_is_found_in_the_working_directory) {
   EXPECT_EQ(target->login.policy, "iothubowner");
 }
 
+TEST(FindHub, the_system_service_is_found_when_nothing_nearer_is_there) {
+  World world;
+  HubFile service = local_hub();
+  service.host_name = "service.test";
+  service.service_connection_string = kLogin;
+  world.files["/var/lib/kyanite/hub.json"] = encode_hub_file(service);
+  EXPECT_EQ(data_directory_of({}, world.search()), "/var/lib/kyanite");
+  world.files["kyanite-data/hub.json"] = encode_hub_file(local_hub());
+  EXPECT_EQ(data_directory_of({}, world.search()), "kyanite-data");
+  world.variables["KYANITE_DATA_DIRECTORY"] = "/long";
+  EXPECT_EQ(data_directory_of({}, world.search()), "/long");
+  world.variables["KYANITE_DATA"] = "/short";
+  EXPECT_EQ(data_directory_of({}, world.search()), "/short");
+  const World empty;
+  const auto nobody = find_hub({}, empty.search());
+  ASSERT_FALSE(nobody);
+  EXPECT_THAT(nobody.error().detail, HasSubstr("/var/lib/kyanite"));
+}
+
 TEST(FindHub, the_data_flag_beats_the_environment) {
   World world;
   world.variables = {{"KYANITE_DATA", "/other"}, {"KYANITE_CONNECTION_STRING", kLogin}};

@@ -193,5 +193,48 @@ TEST(Config, a_file_too_large_to_be_one_is_refused) {
               HasSubstr("larger than 1 MiB"));
 }
 
+TEST(Config, the_owner_key_is_taken_masked_and_never_part_of_a_message) {
+  const std::string key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+  for (const char* variable : {"KYANITE_OWNER_KEY", "KYANITE_AUTH_OWNER_KEY", "KYANITE_OWNER_KEY_FILE",
+                               "KYANITE_AUTH_OWNER_KEY_FILE"}) {
+    const LoadedSettings loaded = from_environment({{variable, key}});
+    EXPECT_THAT(loaded.problems, IsEmpty()) << variable;
+    EXPECT_EQ(loaded.settings.auth.owner_key, key);
+    EXPECT_THAT(show_settings(loaded.settings).dump(), testing::Not(HasSubstr(key)));
+  }
+  for (const std::string& bad : {std::string("short"), std::string("AAECAwQFBgcICQoLDA0O"),
+                                 std::string("not base64 at all, is it"), std::string(88, 'A')}) {
+    const LoadedSettings loaded = from_environment({{"KYANITE_OWNER_KEY", bad}});
+    ASSERT_THAT(loaded.problems, SizeIs(1)) << bad;
+    EXPECT_EQ(loaded.problems[0].where, "KYANITE_OWNER_KEY");
+    EXPECT_THAT(to_text(loaded.problems), testing::Not(HasSubstr(bad)));
+    EXPECT_THAT(loaded.problems[0].remedy, HasSubstr("openssl rand"));
+  }
+}
+
+TEST(Config, a_guessable_owner_key_is_for_tests_only) {
+  const std::string zeros = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+  const LoadedSettings refused = from_environment({{"KYANITE_OWNER_KEY", zeros}});
+  ASSERT_THAT(refused.problems, SizeIs(1));
+  EXPECT_EQ(refused.problems[0].where, "auth.ownerKey");
+  EXPECT_THAT(from_environment({{"KYANITE_OWNER_KEY", zeros}, {"KYANITE_TEST_CONTROL", "1"}}).problems,
+              IsEmpty());
+}
+
+TEST(Config, a_secret_is_given_once) {
+  const std::string key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+  const LoadedSettings loaded =
+      from_environment({{"KYANITE_OWNER_KEY", key}, {"KYANITE_OWNER_KEY_FILE", key}});
+  ASSERT_THAT(loaded.problems, SizeIs(1));
+  EXPECT_EQ(loaded.problems[0].where, "KYANITE_OWNER_KEY_FILE");
+  EXPECT_THAT(loaded.problems[0].what, HasSubstr("KYANITE_OWNER_KEY"));
+}
+
+TEST(Config, a_file_variable_is_for_secrets_only) {
+  const LoadedSettings loaded = from_environment({{"KYANITE_LOG_LEVEL_FILE", "/run/x"}});
+  ASSERT_THAT(loaded.problems, SizeIs(1));
+  EXPECT_THAT(loaded.problems[0].what, HasSubstr("no known variable"));
+}
+
 }  // namespace
 }  // namespace kyanite
