@@ -146,7 +146,7 @@ class Page:
             if block.output is None and block.kind == "run":
                 self.count.good()
             return
-        printed = self.shell.run(text, int(options.get("exit", 0)), seconds)
+        printed = self.shell.run(text, options.get("exit", "0"), seconds)
         if block.output is not None:
             difference = output.differs(block.output, self.as_read(printed))
             if difference:

@@ -58,11 +58,11 @@ class Shell:
         script.write_text(text)
         return script, script.with_suffix(".out"), script.with_suffix(".rc")
 
-    def run(self, text, exit_code=0, seconds=60):
-        """The output of the block. Unless another exit status is expected each command has to succeed."""
+    def run(self, text, exit_code="0", seconds=60):
+        """The output of the block. Each command has to succeed, or the last one to end with `exit_code` ("failure": any but 0)."""
         script, out, rc = self._script(text)
         part = rc.with_suffix(".part")
-        careful = "set -e; " if exit_code == 0 else ""
+        careful = "set -e; " if exit_code == "0" else ""
         # The trap tells of a block that ended the shell.
         self._tell(
             f"trap 'echo $? > {part}; mv {part} {rc}' EXIT; {careful}. {script} > {out} 2>&1 < /dev/null; "
@@ -70,8 +70,8 @@ class Shell:
         )
         if not self._wait(rc, seconds):
             raise Failed(f"not done within {seconds} s; so far it printed:\n{_read(out)}")
-        status = int(rc.read_text().strip())
-        if status != exit_code:
+        status = rc.read_text().strip()
+        if status == "0" if exit_code == "failure" else status != exit_code:
             raise Failed(f"exit status {status} instead of {exit_code}:\n{_read(out)}")
         return _read(out)
 
