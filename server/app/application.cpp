@@ -194,6 +194,7 @@ void Application::stop_listeners() {
 void Application::stop_engine() {
   stop_listeners();
   if (admin_) admin_->stop();
+  if (metrics_) metrics_->stop();
   if (blobs_) blobs_->stop();
   if (bearer_fetcher_) bearer_fetcher_->stop();
   if (remote_blobs_) remote_blobs_->stop();
@@ -207,6 +208,7 @@ void Application::stop_engine() {
   amqps_.reset();
   amqp_.reset();
   admin_.reset();
+  metrics_.reset();
   administration_.reset();
   clock_control_.reset();
   registry_jobs_.reset();

@@ -16,6 +16,7 @@
 #include "server/app/first_start/pki_store.h"
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
+#include "server/app/metrics_service.h"
 #include "server/app/remote_blobs.h"
 #include "server/app/seed_start.h"
 #include "server/app/service_manager.h"
@@ -91,6 +92,7 @@ class Application {
   Result<void> apply_seed();
   Result<void> open_admin();
   Result<void> open_listeners();
+  void tell_metrics_of_listeners();
   Result<void> announce();
 
   void publish_security(const HubSecurityPtr& security, Task published);
@@ -128,6 +130,7 @@ class Application {
   HubClock clock_;  // read by the stores and all shards
   std::unique_ptr<Stores> stores_;
   std::unique_ptr<Readiness> readiness_;
+  std::unique_ptr<MetricsService> metrics_;
   std::optional<FileUploads::Storage> upload_storage_;
   std::shared_ptr<TicketKeys> ticket_keys_;
   std::shared_ptr<TlsContextHolder> mqtts_context_;

@@ -187,6 +187,7 @@ void Application::renew_certificate() {
     return;
   if (const auto done = make_contexts(*certificate); !done) return keep_certificate(done.error());
   on_every_shard([pem = ca_pem()](HubShard& hub_shard) { hub_shard.set_ca(pem); }, [] {});
+  metrics_->set_certificate_expiry(certificate_.expires);
   log::info("certificate_loaded", {{"host", host_names_.front()}});
 }
 

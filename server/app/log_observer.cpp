@@ -103,18 +103,38 @@ void LogObserver::on_reader_overtaken(std::string_view consumer_group, Partition
        {"reason", "retention removed events that the reader had not read; it goes on with the oldest"}});
 }
 
+namespace {
+
+// The request's own line says whether it was refused; these tell what an accepted one did, by whose trace.
+void tell_subject(const RequestOutcome& outcome, std::int64_t took_us) {
+  if (!outcome.identity || !log::enabled(log::Level::debug)) return;
+  const bool is_call = outcome.subject == RequestSubject::method_call;
+  log::debug(is_call ? "method_call" : "c2d_send",
+             {{"device", outcome.identity->device},
+              {"module", outcome.identity->module},
+              {"status", outcome.status},
+              {"tracking_id", outcome.tracking_id},
+              {"trace_id", outcome.trace_id},
+              {"took_us", took_us},
+              {"reason", outcome.error ? std::string_view(outcome.error->detail) : std::string_view()}});
+}
+
+}  // namespace
+
 void LogObserver::on_answered(const RequestOutcome& outcome) {
   const bool is_fault = outcome.status >= 500;
   const bool is_refused = outcome.status == 401 || outcome.status == 403;
   const log::Level at = is_fault ? log::Level::error : is_refused ? log::Level::warning : log::Level::debug;
-  if (!log::enabled(at)) return;
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(outcome.took);
+  tell_subject(outcome, took.count());
+  if (!log::enabled(at)) return;
   log::event(at, "request",
              {{"verb", to_text(outcome.verb)},
               {"path", outcome.path},
               {"status", outcome.status},
               {"peer", outcome.peer},
               {"tracking_id", outcome.tracking_id},
+              {"trace_id", outcome.trace_id},
               {"took_us", took.count()},
               {"reason", outcome.error ? std::string_view(outcome.error->detail) : std::string_view()}});
 }
