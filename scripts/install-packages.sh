@@ -9,7 +9,7 @@ build="g++ cmake ninja-build ccache git libboost1.81-dev libssl-dev librocksdb-d
 runtime="ca-certificates libcurl4 libfmt9 libgcc-s1 libprometheus-cpp-core1.0 librocksdb7.8 libspdlog1.10 libssl3 libstdc++6"
 # Images and Debian packages, built and tried without a container engine.
 package="buildah podman runc debootstrap dpkg-dev file mosquitto-clients python3-yaml systemd"
-test="clang-format clang-tidy openssl mosquitto-clients python3-venv python3-pip ca-certificates"
+test="clang-format clang-tidy openssl mosquitto-clients python3-venv python3-pip ca-certificates curl"
 
 wanted=
 for set in "$@"; do
