@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import struct
@@ -64,16 +65,14 @@ def check_settings(program, block, folder, environment):
         raise session.Failed(done.stderr)
 
 
-def put_file(block, folder):
-    """The block is the file it names, and the reader has that file now."""
+def shown_file(block):
+    """The file that the block is."""
     file = (ROOT / block.page).parent / block.argument
     if not file.is_file():
         raise session.Failed(f"there is no {block.argument}")
     if file.read_text() != block.text:
         raise session.Failed(f"is not what {block.argument} holds; tests/docs/embed.py copies the files into the pages")
-    target = folder / file.name
-    if not target.exists():
-        shutil.copyfile(file, target)
+    return file
 
 
 class Page:
@@ -132,7 +131,8 @@ class Page:
             check_settings(self.program, block, self.folder, self.environment)
             self.count.good()
         elif block.kind == "file":
-            put_file(block, self.folder)
+            file = shown_file(block)
+            self.in_shell().run(f"cp {shlex.quote(str(file))} .\n")  # the reader has that file now
             self.count.good()
         elif block.kind in ("run", "shell"):
             self.execute(block)
@@ -140,8 +140,12 @@ class Page:
             check_json(block)
             self.count.good()
 
-    def execute(self, block):
+    def in_shell(self):
         self.shell = self.shell or session.Shell(self.folder, self.environment)
+        return self.shell
+
+    def execute(self, block):
+        self.in_shell()
         options = block.options
         text, seconds = self.as_carried_out(block.text), int(options.get("seconds", 60))
         if "background" in options:
