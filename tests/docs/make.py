@@ -51,7 +51,7 @@ def rows(lines):
         if not line.startswith("   "):
             name, gap, text = line.strip().partition("  ")
             if not gap:  # a name as wide as its column has one space behind it
-                split = re.match(r"(\S+ [A-Z]+(?::\S+)?) (.+)", name)
+                split = re.match(r"(\S+ [A-Z]+(?::\S+)?(?: in \[[^]]*\])?) (.+)", name)
                 name, text = split.groups() if split else (name, "")
             found.append([name.strip(), text.strip()])
         elif found:
