@@ -27,6 +27,7 @@ import session
 from pages import BadPage, blocks_of
 
 ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("COMPAT_CACHE", ROOT / "build/compat")).resolve()
 
 
 class Count:
@@ -134,6 +135,8 @@ class Page:
             file = shown_file(block)
             self.in_shell().run(f"cp {shlex.quote(str(file))} .\n")  # the reader has that file now
             self.count.good()
+        elif block.options.get("needs") == "java" and not (CACHE / "java/jars").is_dir():
+            self.count.not_run.append(f"{block.place}: the Java SDKs are not installed")
         elif block.kind in ("run", "shell"):
             self.execute(block)
         elif block.language == "json":
@@ -180,14 +183,14 @@ def environment_for(program):
     """What a reader has who installed the program; nothing of whoever runs the tests."""
     tools = Path(tempfile.mkdtemp(prefix="kyanite-docs-bin-"))
     (tools / "kyanite").symlink_to(program)
-    cache = Path(os.environ.get("COMPAT_CACHE", ROOT / "build/compat"))
-    path = [str(tools), str(cache / "venv/bin"), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+    path = [str(tools), str(CACHE / "venv/bin"), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
     return tools, {
         "PATH": ":".join(path),
         "LANG": "C.UTF-8",
-        "NODE_PATH": str(cache / "node/node_modules"),
+        "NODE_PATH": str(CACHE / "node/node_modules"),
         "PYTHONUNBUFFERED": "1",
         "DOCS_ROOT": str(ROOT),
+        "DOCS_CACHE": str(CACHE),
         "KYANITE_LOG_FORMAT": "text",
     }
 
@@ -198,6 +201,29 @@ def check_made_pages(program, count, environment):
         env=environment, capture_output=True, text=True, timeout=120,
     )
     count.good() if done.returncode == 0 else count.bad(f"made pages: {done.stdout}{done.stderr}")
+
+
+def check_versions(pages, count):
+    """Readers install the versions that the tests run."""
+    compat = ROOT / "tests/compat"
+    tested = dict(re.findall(r"^([\w-]+)==([\w.]+)$", (compat / "requirements.txt").read_text(), re.M))
+    tested.update(json.loads((compat / "node/package.json").read_text())["dependencies"])
+    named = []
+    for page in pages:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if re.match(r"\s*(npm|pip) install ", line):
+                named += [(page, *found) for found in re.findall(r"(@?[\w/-]+)(?:@|==)(\d[\w.]*)", line)]
+    artifact = re.compile(r"<artifactId>([\w-]+)</artifactId>\s*<version>([^<]+)</version>")
+    if (compat / "java/pom.xml").exists():
+        tested.update(artifact.findall((compat / "java/pom.xml").read_text()))
+        pom = ROOT / "docs/sdk/examples/java/pom.xml"
+        named += [(pom, *found) for found in artifact.findall(pom.read_text()) if found[0] in tested]
+    wrong = [f"{page.relative_to(ROOT)}: {name} {version}, tests/compat runs {tested.get(name)}"
+             for page, name, version in named if tested.get(name) != version]
+    for problem in wrong:
+        count.bad(problem)
+    if named and not wrong:
+        count.good()
 
 
 def raise_loopback():
@@ -230,6 +256,7 @@ def main():
         followed = [ROOT / "README.md", ROOT / "config/reference.md", *sorted((ROOT / "docs").rglob("*.md"))]
         if not wanted:
             check_own_parts(count)
+            check_versions(followed, count)
             for page in links.pages(ROOT):
                 problems = list(links.broken(ROOT, page))
                 for problem in problems:

@@ -6,7 +6,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 [ $# -ge 1 ] && [ -x "$1" ] || { echo "usage: $0 PROGRAM [PAGE...]" >&2; exit 2; }
-"$root/tests/compat/run.sh" "$1" --install python node
+"$root/tests/compat/run.sh" "$1" --install
 for way in "unshare --net" "unshare --map-root-user --net"; do
   # shellcheck disable=SC2086 # words
   if $way true > /dev/null 2>&1; then
