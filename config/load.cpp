@@ -117,7 +117,7 @@ void Loader::read_object(const json& object, const std::string& prefix) {
       for (const auto& entry : properties.items()) known.push_back(prefix + entry.key());
       const auto near = nearest_name(path, known);
       complain(where, "is no known key",
-               near ? "did you mean " + *near + "?" : "see config/reference.md for all keys");
+               near ? "did you mean " + *near + "?" : "`kyanite config reference` lists all keys");
       continue;
     }
     if (properties[name].contains("properties") && value.is_object()) {
@@ -163,7 +163,7 @@ void Loader::read_environment(const std::vector<std::pair<std::string, std::stri
     }
     const auto near = nearest_name(name, names);
     complain(name, "is no known variable",
-             near ? "did you mean " + *near + "?" : "unset it, or see config/reference.md");
+             near ? "did you mean " + *near + "?" : "unset it, or see `kyanite config reference`");
   }
 }
 

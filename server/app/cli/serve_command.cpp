@@ -137,7 +137,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   const SteadyTime started = std::chrono::steady_clock::now();
   auto* command = app.add_subcommand("serve", "run the hub in the foreground");
   command->footer(
-      "All settings: config/reference.md. SIGTERM stops cleanly, SIGHUP reloads certificates and log level.\n"
+      "All settings: `kyanite config reference`. SIGTERM stops cleanly, SIGHUP reloads certificates and log "
+      "level.\n"
       "Where standard output is no terminal, one line \"hub ready mqtt=... https=... amqp=... admin=... "
       "start_ms=...\" says that everything is served.");
   const auto flags = add_settings_flags(*command);
