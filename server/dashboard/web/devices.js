@@ -1,6 +1,7 @@
 // All devices: a page of the list at a time, found by the beginning of their ids, their state, or a condition.
 
 import { address } from './address.js';
+import { HubError } from './api.js';
 import { createDeviceDialog } from './create_identity.js';
 import { conditionOf, countDevices, LIST_MAX, readPage, STATES } from './device_list.js';
 import { fill, h, setText } from './dom.js';
@@ -266,11 +267,18 @@ export function devicesPage(page) {
     );
   }
 
+  // The list does without it where it takes too long.
   async function countAll() {
     const asked = generation;
     total = null;
-    const found = await countDevices(api, left, AbortSignal.any([asking.signal, page.signal]));
-    if (asked === generation && found !== null) total = found;
+    try {
+      const found = await countDevices(api, left, AbortSignal.any([asking.signal, page.signal]));
+      if (asked !== generation || found === null) return;
+      total = found;
+      if (!isBusy) showTotal();
+    } catch (error) {
+      if (!(error instanceof HubError) && error.name !== 'AbortError') console.error(error);
+    }
   }
 
   // What was asked before is of no interest any more.
@@ -278,7 +286,15 @@ export function devicesPage(page) {
     asking.abort();
     asking = new AbortController();
     isBusy = true;
+    setText(updates, 'Looking…');
+    table.element.setAttribute('aria-busy', 'true');
     return ++generation;
+  }
+
+  function rest() {
+    isBusy = false;
+    setText(updates, '');
+    table.element.removeAttribute('aria-busy');
   }
 
   // From the first page, after what is looked for changed, or on the same one.
@@ -286,8 +302,8 @@ export function devicesPage(page) {
     const mine = nextGeneration();
     if (fromStart) Object.assign(left, { tokens: [null], index: 0 });
     try {
-      await Promise.all([countAll(), refresh()]);
-      showTotal();
+      countAll();
+      await refresh();
       isBad = false;
     } catch (error) {
       if (error.name === 'AbortError' || mine !== generation) return;
@@ -298,7 +314,7 @@ export function devicesPage(page) {
       showTotal();
       fill(place, errorBox(error));
     } finally {
-      if (mine === generation) isBusy = false;
+      if (mine === generation) rest();
     }
   }
 
@@ -315,7 +331,7 @@ export function devicesPage(page) {
     const isDone = await attempt(by > 0 ? following : previous, place, refresh);
     if (mine !== generation) return;
     if (!isDone) left.index -= by;
-    isBusy = false;
+    rest();
     previous.disabled = left.index === 0;
     following.disabled = !next;
     table.element.scrollTop = 0;
@@ -400,7 +416,7 @@ export function devicesPage(page) {
     },
     POLL,
     (error) => {
-      setText(updates, error ? 'Not up to date' : '');
+      if (!isBusy) setText(updates, error ? 'Not up to date' : '');
       fill(
         trouble,
         error && error.status !== 429 && error.status !== 0 && error.status !== 400 ? errorBox(error) : null,
