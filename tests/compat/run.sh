@@ -8,16 +8,20 @@
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-[ $# -ge 1 ] && [ -x "$1" ] || { echo "usage: $0 PROGRAM [python|node ...]" >&2; exit 2; }
+[ $# -ge 1 ] && [ -x "$1" ] || { echo "usage: $0 PROGRAM [python|node|java ...]" >&2; exit 2; }
 COMPAT_BINARY=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 export COMPAT_BINARY
 shift
 only_install=no
 [ "${1:-}" != --install ] || { only_install=yes; shift; }
-suites=${*:-python node}
+suites=${*:-python node java}
 cache=${COMPAT_CACHE:-$root/build/compat}
 results=$cache/results
-mkdir -p "$results"
+# What every hub logged, at the level debug; looked through at the end.
+HUB_LOGS=$results/logs
+export HUB_LOGS
+rm -rf "$HUB_LOGS"
+mkdir -p "$HUB_LOGS"
 
 cannot() {
   echo "compat: $1; see $2" >&2
@@ -54,6 +58,19 @@ install_node() {
     cp "$here/node/package-lock.json" "$cache/node/installed-lock.json"
   fi
   cp "$here"/node/*.js "$cache/node/"  # beside node_modules, where require() looks
+}
+
+install_java() {
+  mkdir -p "$cache/java"
+  if ! cmp -s "$here/java/pom.xml" "$cache/java/installed-pom.xml"; then
+    rm -rf "$cache/java/jars"
+    mvn --batch-mode --quiet --file "$here/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$cache/java/jars" \
+      > "$cache/mvn.log" 2>&1 || cannot "the Java SDKs could not be installed" "$cache/mvn.log"
+    cp "$here/java/pom.xml" "$cache/java/installed-pom.xml"
+  fi
+  rm -rf "$cache/java/classes"
+  javac -Xlint:all,-classfile,-processing,-serial -Werror -d "$cache/java/classes" -cp "$cache/java/jars/*" "$here"/java/*.java \
+    > "$cache/javac.log" 2>&1 || cannot "the Java tests do not compile" "$cache/javac.log"
 }
 
 passed=0
@@ -94,9 +111,22 @@ for suite in $suites; do
       [ $status -eq 0 ] || sed -n '/^not ok/,/^  \.\.\.$/p' "$results/node.txt"
       count "$(grep -cE '^ok [0-9]+ - ' "$results/node.txt")" "$(grep -cE '^not ok [0-9]+ - ' "$results/node.txt")" $status node
       ;;
+    java)
+      install_java
+      timeout 600 $python "$here/java/run.py" "$COMPAT_BINARY" "$cache/java/jars" "$cache/java/classes" > "$results/java.txt" 2>&1
+      status=$?
+      sed -n '/^+-- JUnit Jupiter/,/^.-- JUnit Vintage/p' "$results/java.txt" | sed '$d'
+      [ $status -eq 0 ] || sed -n '/^Failures/,$p' "$results/java.txt"
+      tests() { sed -n "s/^\[ *\([0-9]*\) tests $1 *\]$/\1/p" "$results/java.txt"; }
+      count "$(tests successful)" "$(tests failed)" $status java
+      ;;
     *) echo "compat: no suite $suite" >&2; exit 2 ;;
   esac
 done
 [ "$only_install" = no ] || exit 0
+$python "$root/tests/support/log_secrecy.py" "$HUB_LOGS" > "$results/log-secrecy.txt"
+status=$?
+[ $status -eq 0 ] && echo "log secrecy PASSED" || cat "$results/log-secrecy.txt"
+count "$([ $status -eq 0 ] && echo 1 || echo 0)" "$([ $status -eq 0 ] && echo 0 || echo 1)" $status "log secrecy"
 echo "compat: $passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
