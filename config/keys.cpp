@@ -243,6 +243,7 @@ const std::vector<SettingKey> kKeys{
     KYANITE_TIME("c2d.feedbackTtlSeconds", c2d.feedback_ttl, seconds),
     KYANITE_TIME("c2d.feedbackLockTimeoutSeconds", c2d.feedback_lock_timeout, seconds),
     KYANITE_PLAIN("c2d.feedbackMaxDeliveryCount", "", "", c2d.feedback_max_delivery_count, std::uint32_t),
+    KYANITE_PLAIN("dashboard.enabled", "", "", dashboard.enabled, bool),
     KYANITE_PLAIN("fileUpload.enabled", "", "", file_upload.enabled, bool),
     KYANITE_FILE("fileUpload.connectionStringFile", "", "", file_upload.connection_string_file),
     KYANITE_PLAIN("fileUpload.container", "", "", file_upload.container, std::string),

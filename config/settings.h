@@ -124,6 +124,10 @@ struct Settings {
     std::uint64_t total_bytes_max = 10ull << 30;  // of all of them, with parts of unfinished ones
   } file_upload;
 
+  struct Dashboard {
+    bool enabled = true;  // pages at / and below /dashboard
+  } dashboard;
+
   struct Methods {
     bool empty_as_null = false;  // a call without payload reaches the device as `null` (7.3)
   } methods;

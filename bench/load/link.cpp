@@ -58,7 +58,9 @@ void Link::open() {
   resumed_ = false;
   was_ready_ = false;
   state_ = State::connecting;
-  const LoopbackAddress& address = context_.websocket ? context_.target.https : context_.target.mqtts;
+  const Target& target = context_.target;
+  const LoopbackAddress& plain = context_.amqp_batch > 0 ? target.amqps : target.mqtts;
+  const LoopbackAddress& address = context_.websocket ? target.https : plain;
   socket_ = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket_ >= 0) {
     const int on = 1;
@@ -80,7 +82,12 @@ void Link::open() {
 
 void Link::close(bool say_disconnect) {
   if (say_disconnect && state_ == State::ready) {
-    mqtt::append_disconnect(output_);
+    if (amqp_) {
+      amqp_->close();
+      output_ += std::exchange(amqp_->output(), {});
+    } else {
+      mqtt::append_disconnect(output_);
+    }
     if (context_.websocket) frame_output();
     const std::string& bytes = context_.websocket ? framed_ : output_;
     ERR_clear_error();
@@ -98,7 +105,12 @@ std::string& Link::output() {
 void Link::ping_if_due(std::chrono::steady_clock::time_point now) {
   if (state_ != State::ready) return;
   if (now - written_at_ < std::chrono::seconds(context_.keep_alive_seconds) / 2) return;
-  mqtt::append_pingreq(output());
+  if (amqp_) {
+    amqp_->ping();
+    output();
+  } else {
+    mqtt::append_pingreq(output());
+  }
 }
 
 void Link::on_socket_ready() {
@@ -159,7 +171,43 @@ void Link::frame_output() {
   output_.clear();
 }
 
+void Link::publish(std::string_view body, std::uint16_t id) {
+  if (amqp_) {
+    amqp_->publish(body, id);
+    output();
+    return;
+  }
+  mqtt::append_client_publish(output(), device_.topic, body, mqtt::QoS::at_least_once, /*retain=*/false,
+                              /*dup=*/false, PacketId{id});
+}
+
+bool Link::hear(std::string_view bytes) {
+  const int generation_socket = socket_;
+  const auto is_same = [&] { return socket_ == generation_socket && amqp_; };
+  const AmqpSide::Heard heard = amqp_->feed(bytes);
+  if (!amqp_->output().empty()) output();
+  if (heard.ready) {
+    state_ = State::ready;
+    was_ready_ = true;
+    context_.observer.on_ready(*this);
+  }
+  for (const std::uint16_t id : heard.acknowledged) {
+    if (!is_same()) return false;
+    context_.observer.on_puback(*this, id);
+  }
+  if (heard.room && is_same()) context_.observer.on_room(*this);
+  if (is_same() && !heard.closed.empty()) fail(heard.closed);
+  return is_same();
+}
+
 void Link::send_connect() {
+  if (context_.amqp_batch > 0) {
+    amqp_.emplace(context_.target.host_name, device_.id, device_.token, context_.amqp_batch);
+    amqp_->start();
+    output();
+    state_ = State::greeting;
+    return;
+  }
   const std::string username = context_.target.host_name + "/" + device_.id + "/?api-version=2021-04-12";
   mqtt::ConnectFields fields;
   fields.client_id = device_.id;
@@ -175,6 +223,10 @@ void Link::flush() {
   dirty_ = false;
   if (!failure_.empty()) return fail(std::exchange(failure_, {}));
   if (state_ != State::upgrading && state_ != State::greeting && state_ != State::ready) return;
+  if (amqp_) {
+    amqp_->end_turn();
+    output_ += std::exchange(amqp_->output(), {});
+  }
   if (context_.websocket && state_ != State::upgrading) frame_output();
   std::string& bytes = context_.websocket ? framed_ : output_;
   std::size_t done = 0;
@@ -203,7 +255,7 @@ void Link::read_packets() {
     if (outcome <= 0) {
       const int error = SSL_get_error(ssl_.get(), outcome);
       if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return;
-      return fail(state_ == State::greeting ? "closed before CONNACK" : "closed by the server");
+      return fail(state_ == State::greeting ? "closed before it was let in" : "closed by the server");
     }
     std::string_view bytes(buffer.data(), static_cast<std::size_t>(outcome));
     if (!context_.websocket) {
@@ -223,6 +275,7 @@ void Link::read_packets() {
 }
 
 bool Link::read_packets_of(std::string_view bytes) {
+  if (amqp_) return hear(bytes);
   std::string joined;
   if (!input_.empty()) {
     joined = std::exchange(input_, {});
@@ -321,6 +374,7 @@ void Link::release() {
   output_ = {};
   framed_ = {};
   frames_ = {};
+  amqp_.reset();
   input_ = {};
   failure_.clear();
   dirty_ = false;

@@ -2,9 +2,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "bench/load/amqp_side.h"
 #include "bench/load/event_loop.h"
 #include "bench/load/fleet.h"
 #include "bench/load/tls_client.h"
@@ -27,6 +29,8 @@ class LinkObserver {
   virtual void on_ready(Link& link) = 0;  // CONNACK accepted
   virtual void on_puback(Link& link, std::uint16_t packet_id) = 0;
   virtual void on_suback(Link&) {}
+  // Over AMQP: there is credit again.
+  virtual void on_room(Link&) {}
   // At QoS 0; the views are valid during the call only.
   virtual void on_publish(Link&, std::string_view /*topic*/, std::string_view /*body*/) {}
   virtual void on_message(Link&, const ReceivedMessage&) {}
@@ -47,9 +51,11 @@ struct LinkContext {
   bool resume;     // offer the device's newest TLS session
   bool websocket;  // MQTT over WebSocket on the HTTPS address
   bool clean_session = true;
+  std::uint32_t amqp_batch = 0;  // 0: MQTT; else AMQP, so many messages a transfer
 };
 
-// Link is one device's MQTT connection: TCP, TLS, maybe WebSocket, CONNECT, and then packets both ways.
+// Link is one device's connection: TCP, TLS, maybe WebSocket, CONNECT, and then packets both ways; or AMQP,
+// which only sends telemetry.
 //
 // Owner: a scenario, on its worker's thread. Bound: the output grows with what the scenario queues (its
 // window); an incomplete packet of the server keeps at most 64 KiB.
@@ -63,6 +69,9 @@ class Link final : public Pollable {
   void open();                      // the outcome is on_ready or on_closed, never from inside this call
   void close(bool say_disconnect);  // silent: no on_closed
   std::string& output();            // append packets here; written at the end of the turn
+  // Telemetry of QoS 1, or unsettled: on_puback tells of this id.
+  void publish(std::string_view body, std::uint16_t id);
+  bool has_room() const { return !amqp_ || amqp_->has_room(); }
   void ping_if_due(std::chrono::steady_clock::time_point now);
 
   bool is_ready() const { return state_ == State::ready; }
@@ -82,6 +91,7 @@ class Link final : public Pollable {
   void send_upgrade();
   bool read_upgrade(std::string_view& bytes);  // false: not answered yet, or the link was closed
   void send_connect();
+  bool hear(std::string_view bytes);  // AMQP; false: the link was closed
   void frame_output();
   void read_packets();
   bool read_packets_of(std::string_view bytes);                   // false: the link was closed
@@ -98,6 +108,7 @@ class Link final : public Pollable {
   SslPtr ssl_;
   std::string output_;
   std::string framed_;  // over WebSocket: output that is on its way
+  std::optional<AmqpSide> amqp_;
   WebSocketReader frames_;
   std::string input_;    // an incomplete packet
   std::string failure_;  // of open(), told on the next turn

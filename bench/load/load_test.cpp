@@ -2,10 +2,13 @@
 
 #include <fstream>
 
+#include "bench/load/amqp_side.h"
 #include "bench/load/fleet.h"
 #include "bench/load/latency.h"
 #include "bench/load/target.h"
 #include "bench/load/websocket_frames.h"
+#include "protocol/amqp/engine.h"
+#include "protocol/amqp/message.h"
 
 namespace kyanite::load {
 namespace {
@@ -115,6 +118,89 @@ TEST(LoadWebSocket, messages_say_their_length_in_all_three_forms) {
     EXPECT_EQ(out.size(), size + static_cast<std::size_t>(head));
     EXPECT_EQ(out[0], '\x82');
   }
+}
+
+// The hub's engine and a device that talks to it; what the engine hears of.
+class AmqpPair {
+ public:
+  explicit AmqpPair(std::uint32_t batch) : side("hub.test", "d", "token", batch), engine_({}, SteadyTime{}) {
+    side.start();
+  }
+
+  // Until both have nothing to say; gives what the device heard.
+  AmqpSide::Heard talk() {
+    AmqpSide::Heard all;
+    for (int round = 0; round < 10; ++round) {
+      const std::string bytes = std::exchange(side.output(), {});
+      engine_.feed(bytes, SteadyTime{});
+      while (auto event = engine_.next()) handle(*event);
+      engine_.hold();
+      const AmqpSide::Heard heard = side.feed(std::exchange(engine_.output(), {}));
+      all.ready = all.ready || heard.ready;
+      all.acknowledged.insert(all.acknowledged.end(), heard.acknowledged.begin(), heard.acknowledged.end());
+      if (all.closed.empty()) all.closed = heard.closed;
+    }
+    return all;
+  }
+
+  AmqpSide side;
+  std::string user;
+  amqp::Outcome outcome;  // of each message
+  std::uint32_t credit = 10;
+  std::vector<std::pair<std::uint32_t, std::string>> messages;  // format, bytes
+
+ private:
+  void handle(const amqp::Event& event) {
+    if (const auto* sasl = std::get_if<amqp::SaslStarted>(&event)) {
+      user = sasl->response;
+      engine_.sasl_outcome(true);
+    } else if (const auto* attach = std::get_if<amqp::AttachReceived>(&event)) {
+      amqp::Acceptance acceptance;
+      acceptance.credit = credit;
+      engine_.accept(attach->link, acceptance);
+    } else if (const auto* message = std::get_if<amqp::MessageReceived>(&event)) {
+      messages.emplace_back(message->format, message->payload);
+      engine_.settle(message->link, message->delivery, outcome);
+    }
+  }
+
+  amqp::Engine engine_;
+};
+
+TEST(LoadAmqp, a_device_proves_itself_and_hears_of_each_message) {
+  AmqpPair pair(1);
+  EXPECT_TRUE(pair.talk().ready);
+  EXPECT_EQ(pair.user, std::string("\0d@sas.hub\0token", 16));
+  pair.side.publish("one", 7);
+  pair.side.publish("two", 8);
+  pair.side.end_turn();
+  EXPECT_EQ(pair.talk().acknowledged, (std::vector<std::uint16_t>{7, 8}));
+  ASSERT_EQ(pair.messages.size(), 2U);
+  EXPECT_EQ(pair.messages[0].first, amqp::kFormatStandard);
+  EXPECT_EQ(amqp::read_message(pair.messages[1].second)->body_bytes().value(), "two");
+}
+
+TEST(LoadAmqp, a_batch_is_one_transfer_and_the_end_of_a_turn_sends_what_there_is) {
+  AmqpPair pair(2);
+  pair.talk();
+  for (std::uint16_t id = 1; id <= 3; ++id) pair.side.publish("m" + std::to_string(id), id);
+  EXPECT_EQ(pair.talk().acknowledged, (std::vector<std::uint16_t>{1, 2}));
+  pair.side.end_turn();
+  EXPECT_EQ(pair.talk().acknowledged, (std::vector<std::uint16_t>{3}));
+  ASSERT_EQ(pair.messages.size(), 2U);
+  EXPECT_EQ(pair.messages[0].first, amqp::kFormatBatch);
+  EXPECT_EQ(amqp::split_batch(pair.messages[0].second)->size(), 2U);
+}
+
+TEST(LoadAmqp, a_message_that_is_refused_and_missing_credit_are_told) {
+  AmqpPair pair(1);
+  pair.credit = 1;
+  pair.talk();
+  EXPECT_TRUE(pair.side.has_room());
+  pair.outcome = {amqp::OutcomeKind::rejected, amqp::Condition{"amqp:not-allowed", "no", {}}};
+  pair.side.publish("one", 1);
+  EXPECT_FALSE(pair.side.has_room());
+  EXPECT_EQ(pair.talk().closed, "a message was refused: amqp:not-allowed");
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ constexpr std::uint32_t kDevicesMax = 100'000;
 constexpr std::uint64_t kConnectionsMax = 1'000'000;
 constexpr std::uint64_t kMessagesMax = 1'000'000'000;
 constexpr std::uint32_t kWindowMax = 4096;
+constexpr std::uint32_t kBatchMax = 256;
 // What a connection may have waiting for its owner, and a string in a twin.
 constexpr std::uint32_t kTwinWindowMax = 64;
 constexpr std::uint32_t kTwinBodyBytesMax = 4096;
@@ -21,6 +22,7 @@ constexpr double kDurationSecondsMax = 3600;
 struct TargetFlags {
   std::string data;
   std::string mqtts;
+  std::string amqps;
   std::string https;
   std::string host_name;
   std::string connection_string;
@@ -32,6 +34,7 @@ void add_target(CLI::App& app, TargetFlags& flags) {
   app.add_option("--data", flags.data,
                  "Data directory of a running hub; its hub.json gives all that follows");
   app.add_option("--mqtts", flags.mqtts, "MQTT address, ADDRESS:PORT on the loopback");
+  app.add_option("--amqps", flags.amqps, "AMQP address, for --amqp");
   app.add_option("--https", flags.https, "HTTPS address, to create devices");
   app.add_option("--host", flags.host_name, "The hub's host name");
   app.add_option("--connection-string", flags.connection_string,
@@ -84,6 +87,8 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
       ->check(CLI::Range(0.1, kDurationSecondsMax));
   publish->add_option("--warmup", options.warmup_seconds, "Seconds left out of the figures")
       ->check(CLI::Range(0.0, 60.0));
+  publish->add_option("--batch", options.batch, "Messages that a transfer carries, with --amqp")
+      ->check(CLI::Range(1U, kBatchMax));
   publish->add_option("--first-sequence", options.first_sequence, "Sequence number each device starts with");
   publish->add_option("--ack-log", options.ack_log, "Append each acknowledged message to this file");
 
@@ -138,6 +143,9 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
       ->check(CLI::Range(0.05, kDurationSecondsMax));
   demo->add_option("--count", options.demo_count, "Stop after so many acknowledged messages");
 
+  for (CLI::App* mode : {connect, publish, idle}) {
+    mode->add_flag("--amqp", options.amqp, "AMQP in place of MQTT: SASL PLAIN and a link for telemetry");
+  }
   for (CLI::App* mode : {connect, publish, twin, idle, methods, c2d, demo}) {
     add_target(*mode, flags);
     add_run(*mode, options);
@@ -153,15 +161,16 @@ void add_modes(CLI::App& app, Options& options, TargetFlags& flags) {
 }
 
 // Flags over hub.json; what a run cannot do without is named.
-Result<Target> resolve(const TargetFlags& flags, bool websocket) {
+Result<Target> resolve(const TargetFlags& flags, const Options& options) {
   Target target;
   if (!flags.data.empty()) {
     Result<Target> read = read_hub_file(flags.data);
     if (!read) return read.error();
     target = std::move(*read);
   }
-  for (const auto& [text, address] :
-       {std::pair{&flags.mqtts, &target.mqtts}, {&flags.https, &target.https}}) {
+  for (const auto& [text, address] : {std::pair{&flags.mqtts, &target.mqtts},
+                                      {&flags.amqps, &target.amqps},
+                                      {&flags.https, &target.https}}) {
     if (text->empty()) continue;
     const Result<LoopbackAddress> parsed = parse_loopback_address(*text);
     if (!parsed) return parsed.error();
@@ -172,7 +181,12 @@ Result<Target> resolve(const TargetFlags& flags, bool websocket) {
   if (!flags.ca_file.empty()) target.ca_file = flags.ca_file;
   if (flags.pid != 0) target.pid = flags.pid;
   if (!target.mqtts.known()) return Error{Errc::argument_invalid, "give --data DIR or --mqtts ADDRESS:PORT"};
-  if (websocket && !target.https.known()) {
+  if (options.amqp && options.websocket)
+    return Error{Errc::argument_invalid, "--amqp goes over TLS, not with --websocket"};
+  if (options.batch > 1 && !options.amqp) return Error{Errc::argument_invalid, "--batch is for --amqp"};
+  if (options.amqp && !target.amqps.known())
+    return Error{Errc::argument_invalid, "give --data DIR or --amqps ADDRESS:PORT: --amqp connects there"};
+  if (options.websocket && !target.https.known()) {
     return Error{Errc::argument_invalid,
                  "give --data DIR or --https ADDRESS:PORT: --websocket connects there"};
   }
@@ -194,7 +208,7 @@ bool parse_options(int argc, char** argv, Options& options, int& exit_status) {
     exit_status = app.exit(problem);
     return false;
   }
-  Result<Target> target = resolve(flags, options.websocket);
+  Result<Target> target = resolve(flags, options);
   if (!target) {
     std::fprintf(stderr, "kyanite_load: %s\n", target.error().detail.c_str());
     exit_status = 2;

@@ -31,6 +31,9 @@ struct Options {
   std::uint16_t keep_alive_seconds = 240;
   bool json = false;
   bool websocket = false;  // MQTT over WebSocket on the HTTPS address
+  // connect, publish and idle: AMQP in place of MQTT; a transfer carries so many messages.
+  bool amqp = false;
+  std::uint32_t batch = 1;
 
   // connect
   std::uint64_t connections = 1000;

@@ -4,7 +4,6 @@
 #include <random>
 
 #include "protocol/base/assert.h"
-#include "protocol/mqtt/encoder.h"
 
 namespace kyanite::load {
 namespace {
@@ -107,7 +106,8 @@ void PublishScenario::publish_due(SteadyTime now) {
 
 bool PublishScenario::publish(Link& link, SteadyTime due) {
   Flow& flow = flows_[link.index()];
-  if (!may_publish() || !link.is_ready() || flow.in_flight == flow.ring.size()) return false;
+  if (!may_publish() || !link.is_ready() || flow.in_flight == flow.ring.size() || !link.has_room())
+    return false;
   InFlight& message = flow.ring[(flow.oldest + flow.in_flight) % flow.ring.size()];
   message = {flow.next_packet_id, flow.next_sequence++, due};
   flow.next_packet_id =
@@ -116,8 +116,7 @@ bool PublishScenario::publish(Link& link, SteadyTime due) {
   ++in_flight_;
   ++sent_;
   make_body(link.device(), message.sequence);
-  mqtt::append_client_publish(link.output(), link.device().topic, body_, mqtt::QoS::at_least_once,
-                              /*retain=*/false, /*dup=*/false, PacketId{message.packet_id});
+  link.publish(body_, message.packet_id);
   return true;
 }
 
@@ -155,6 +154,13 @@ void PublishScenario::on_puback(Link& link, std::uint16_t packet_id) {
   const SteadyTime now = std::chrono::steady_clock::now();
   if (control_.measuring()) latency_.record(now - message.due);
   if (rate_ == 0) publish(link, now);
+}
+
+// Credit that was missing when an acknowledgement made room in the window.
+void PublishScenario::on_room(Link& link) {
+  if (rate_ > 0) return;
+  while (publish(link, std::chrono::steady_clock::now())) {
+  }
 }
 
 void PublishScenario::on_closed(Link& link, std::string_view reason) {

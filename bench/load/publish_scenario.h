@@ -8,9 +8,10 @@
 
 namespace kyanite::load {
 
-// Publishes QoS 1 telemetry on every device, at most `window` unacknowledged on each, saturating or at a
-// rate. A body names its device and a sequence number that grows by one; nothing is ever sent twice, so
-// whatever the hub stores can be compared with what it acknowledged. A lost connection is not opened again.
+// Publishes QoS 1 telemetry, or unsettled over AMQP, on every device, at most `window` unacknowledged on
+// each, saturating or at a rate. A body names its device and a sequence number that grows by one; nothing is
+// ever sent twice, so whatever the hub stores can be compared with what it acknowledged. A lost connection is
+// not opened again.
 class PublishScenario final : public Scenario {
  public:
   PublishScenario(const Options& options, const TlsClient& tls, std::span<Device> devices,
@@ -44,6 +45,7 @@ class PublishScenario final : public Scenario {
   int turn_ms() const override;
   void on_ready(Link& link) override;
   void on_puback(Link& link, std::uint16_t packet_id) override;
+  void on_room(Link& link) override;
   void on_closed(Link& link, std::string_view reason) override;
 
   void begin(SteadyTime now);

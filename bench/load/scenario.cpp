@@ -11,14 +11,17 @@ constexpr std::size_t kReasonsMax = 32;
 
 Scenario::Scenario(const Options& options, const TlsClient& tls, std::span<Device> devices,
                    RunControl& control)
-    : options_(options), control_(control), context_{loop_,
-                                                     tls,
-                                                     options.target,
-                                                     *this,
-                                                     options.keep_alive_seconds,
-                                                     options.resume,
-                                                     options.websocket,
-                                                     true} {
+    : options_(options),
+      control_(control),
+      context_{loop_,
+               tls,
+               options.target,
+               *this,
+               options.keep_alive_seconds,
+               options.resume,
+               options.websocket,
+               true,
+               options.amqp ? options.batch : 0} {
   links_.reserve(devices.size());
   for (std::size_t i = 0; i < devices.size(); ++i) {
     links_.push_back(std::make_unique<Link>(context_, devices[i], i));

@@ -85,6 +85,11 @@ Result<Target> read_hub_file(const std::filesystem::path& data_directory) {
   Result<LoopbackAddress> address = parse_loopback_address("127.0.0.1:" + std::to_string(mqtts));
   if (!address) return address.error();
   target.mqtts = *address;
+  if (const int amqps = number_member(*ports, "amqps"); amqps != 0) {
+    address = parse_loopback_address("127.0.0.1:" + std::to_string(amqps));
+    if (!address) return address.error();
+    target.amqps = *address;
+  }
   if (const int https = number_member(*ports, "https"); https != 0) {
     address = parse_loopback_address("127.0.0.1:" + std::to_string(https));
     if (!address) return address.error();

@@ -29,6 +29,7 @@ Result<LoopbackAddress> parse_loopback_address(std::string_view text);
 struct Target {
   std::string host_name;  // in user names, token scopes and the certificate
   LoopbackAddress mqtts;
+  LoopbackAddress amqps;                  // needed only for AMQP
   LoopbackAddress https;                  // needed only to create devices
   std::string service_connection_string;  // needed only to create devices
   std::string ca_file;                    // PEM; the server's certificate is always verified

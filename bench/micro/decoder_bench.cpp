@@ -1,9 +1,8 @@
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "bench/micro/rows.h"
 #include "protocol/mqtt/decoder.h"
 #include "protocol/mqtt/encoder.h"
 #include "protocol/mqtt/session.h"
@@ -17,6 +16,7 @@
 namespace {
 
 using namespace kyanite;
+using namespace kyanite::bench;
 using namespace kyanite::mqtt;
 
 constexpr std::size_t kPublishesPerRead = 32;
@@ -34,34 +34,6 @@ std::string publishes(std::string_view bag, std::size_t payload_bytes) {
   return stream;
 }
 
-class Bench {
- public:
-  Bench(std::size_t iterations, std::string_view only) : iterations_(iterations), only_(only) {
-    std::printf("%-44s %12s %10s\n", "row", "messages", "ns/message");
-  }
-
-  // `round` handles `messages` messages and returns something that depends on them all.
-  template <class Round>
-  void row(std::string_view name, std::size_t messages, Round round) {
-    if (!only_.empty() && name != only_) return;
-    const std::size_t rounds = iterations_ / messages + 1;
-    const auto start = std::chrono::steady_clock::now();
-    for (std::size_t i = 0; i < rounds; ++i) checksum_ += round();
-    const std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - start;
-    const auto total = static_cast<double>(rounds * messages);
-    std::printf("%-44.*s %12.0f %10.1f\n", static_cast<int>(name.size()), name.data(), total,
-                elapsed.count() / total);
-  }
-
-  // Printed so that no compiler drops the work.
-  ~Bench() { std::printf("checksum %zu\n", checksum_); }
-
- private:
-  std::size_t iterations_;
-  std::string_view only_;
-  std::size_t checksum_ = 0;
-};
-
 std::size_t decode(Decoder& decoder, std::string_view bytes) {
   std::size_t sum = 0;
   decoder.feed(bytes);
@@ -72,14 +44,14 @@ std::size_t decode(Decoder& decoder, std::string_view bytes) {
   }
 }
 
-void decode_row(Bench& bench, std::string_view name, std::size_t payload_bytes) {
+void decode_row(Rows& bench, std::string_view name, std::size_t payload_bytes) {
   const std::string stream = publishes("", payload_bytes);
   Decoder decoder;
   bench.row(name, kPublishesPerRead, [&] { return decode(decoder, stream); });
 }
 
 // Reads end in the middle of a packet, as they do over TLS.
-void decode_split_row(Bench& bench) {
+void decode_split_row(Rows& bench) {
   const std::string stream = publishes("", 1024);
   const std::size_t cut = stream.size() / 2 + 500;
   Decoder decoder;
@@ -89,7 +61,7 @@ void decode_split_row(Bench& bench) {
   });
 }
 
-void session_row(Bench& bench, std::string_view name, std::string_view bag, bool with_topic) {
+void session_row(Rows& bench, std::string_view name, std::string_view bag, bool with_topic) {
   const std::string stream = publishes(bag, 64);
   const Identity self{"device-0001", ""};
   std::string connect, out;
@@ -116,7 +88,7 @@ void session_row(Bench& bench, std::string_view name, std::string_view bag, bool
   });
 }
 
-void topic_rows(Bench& bench) {
+void topic_rows(Rows& bench) {
   const Identity self{"device-0001", ""};
   const std::string topic = std::string(kPlainTopic) + std::string(kBag);
   bench.row("topic", 1, [&] {
@@ -126,29 +98,13 @@ void topic_rows(Bench& bench) {
   bench.row("bag of 5 properties", 1, [&] { return decode_property_bag(kBag).size_bytes; });
 }
 
-int usage() {
-  std::fprintf(stderr, "usage: decoder_bench [--iterations N] [--only ROW]\n");
-  return 2;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
   std::size_t iterations = 2'000'000;
   std::string_view only;
-  for (int i = 1; i < argc; i += 2) {
-    const std::string_view option = argv[i];
-    if (i + 1 == argc) return usage();
-    if (option == "--iterations") {
-      iterations = std::strtoull(argv[i + 1], nullptr, 10);
-      if (iterations == 0) return usage();
-    } else if (option == "--only") {
-      only = argv[i + 1];
-    } else {
-      return usage();
-    }
-  }
-  Bench bench(iterations, only);
+  if (!read_rows_options(argc, argv, iterations, only)) return 2;
+  Rows bench(iterations, only);
   decode_row(bench, "decode 64 B", 64);
   decode_row(bench, "decode 1 KB", 1024);
   decode_split_row(bench);

@@ -96,18 +96,22 @@ inline constexpr std::size_t kMethodWaitingBytesMax = 8 * 1024 * 1024;  // paylo
 inline constexpr std::size_t kDeviceRequestsMax = 64;  // of one connection, waiting for their owner
 inline constexpr std::size_t kScopeBytesMax = 512;     // deviceScope, each of parentScopes, managedBy
 inline constexpr std::size_t kParentScopesMax = 10;
-inline constexpr std::size_t kRegistryJobsKept = 50;          // import and export jobs, the oldest go first
-inline constexpr std::size_t kRegistryJobCallsMax = 64;       // that wait for the start
-inline constexpr std::size_t kExportStreamsMax = 4;           // open /kyanite/v1/registry readers per shard
-inline constexpr std::size_t kAdministrationQueueMax = 64;    // hub-wide changes that wait
-inline constexpr seconds kTakeoverWait{2};                    // for the old connection to say it ended
-inline constexpr std::size_t kRefusalRecordsPerSecond = 100;  // of operations monitoring, per shard
-inline constexpr std::size_t kQueryDepthMax = 64;             // of a query's parentheses and operators
-inline constexpr std::size_t kQueryTextBytesMax = 64 * 1024;  // that CONCAT makes
-inline constexpr std::size_t kQueryScanRows = 2048;           // looked at in one turn of a reader
-inline constexpr std::size_t kQueryScanBytes = 1024 * 1024;   // of the same; one row at least
-inline constexpr std::size_t kQueryPageBytes = 1024 * 1024;   // stored bytes behind the rows of a page
-inline constexpr std::size_t kQueryGroupsMax = 10'000;        // of one GROUP BY
+inline constexpr std::size_t kRegistryJobsKept = 50;        // import and export jobs, the oldest go first
+inline constexpr std::size_t kRegistryJobCallsMax = 64;     // that wait for the start
+inline constexpr std::size_t kExportStreamsMax = 4;         // open /kyanite/v1/registry readers per shard
+inline constexpr std::size_t kAdministrationQueueMax = 64;  // hub-wide changes that wait
+inline constexpr seconds kTakeoverWait{2};                  // for the old connection to say it ended
+// The journal of connections: entries of all shards together, twice (accepted and refused), and their texts.
+inline constexpr std::size_t kJournalEntriesMax = 4096;
+inline constexpr std::size_t kJournalTextBytesMax = 192;
+inline constexpr std::size_t kJournalPageMax = 1000;                 // of one answer
+inline constexpr std::size_t kRefusalRecordsPerSecond = 100;         // of operations monitoring, per shard
+inline constexpr std::size_t kQueryDepthMax = 64;                    // of a query's parentheses and operators
+inline constexpr std::size_t kQueryTextBytesMax = 64 * 1024;         // that CONCAT makes
+inline constexpr std::size_t kQueryScanRows = 2048;                  // looked at in one turn of a reader
+inline constexpr std::size_t kQueryScanBytes = 1024 * 1024;          // of the same; one row at least
+inline constexpr std::size_t kQueryPageBytes = 1024 * 1024;          // stored bytes behind the rows of a page
+inline constexpr std::size_t kQueryGroupsMax = 10'000;               // of one GROUP BY
 inline constexpr std::size_t kQueryGroupBytesMax = 8 * 1024 * 1024;  // their keys and texts
 inline constexpr std::size_t kQueriesMax = 8;                        // under way per shard
 inline constexpr seconds kQueryTimeMax{60};                          // a query looks at rows so long at most
@@ -142,5 +146,6 @@ inline constexpr seconds kFaultDelayMax{60};
 inline constexpr std::size_t kWaitsMax = 256;  // of test control, per shard
 inline constexpr seconds kWaitMax{300};
 inline constexpr std::size_t kSnapshotsMax = 16;
+inline constexpr std::size_t kBackupsMax = 64;  // kept below the data directory
 
 }  // namespace kyanite::limits

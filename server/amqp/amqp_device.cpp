@@ -79,8 +79,11 @@ Executor& AmqpDevice::executor() const { return shard_.services().executor; }
 
 ConnectionFacts AmqpDevice::facts() const {
   const PeerInfo& peer = connection_.peer();
-  return {self_,          origin_.identity, client_type_, origin_.model_id, peer.address, peer.tls_version,
-          peer.transport, scope_,           kind_};
+  ConnectionFacts facts{self_,        origin_.identity, client_type_,   origin_.model_id,
+                        peer.address, peer.tls_version, peer.transport, scope_,
+                        kind_};
+  facts.protocol = DeviceProtocol::amqp;
+  return facts;
 }
 
 // Presence

@@ -5,12 +5,14 @@
 
 #include "protocol/base/limits.h"
 #include "protocol/base/percent_encoding.h"
+#include "protocol/http/trace_context.h"
 #include "server/api/api_throttle.h"
 #include "server/api/bulk_api.h"
 #include "server/api/c2d_api.h"
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
 #include "server/api/configuration_api.h"
+#include "server/api/connection_api.h"
 #include "server/api/consumer_group_api.h"
 #include "server/api/device_c2d_api.h"
 #include "server/api/device_telemetry_api.h"
@@ -22,6 +24,7 @@
 #include "server/api/job_api.h"
 #include "server/api/method_api.h"
 #include "server/api/openapi_api.h"
+#include "server/api/operator_api.h"
 #include "server/api/policy_api.h"
 #include "server/api/query_api.h"
 #include "server/api/registry_api.h"
@@ -30,6 +33,7 @@
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
 #include "server/api/twin_api.h"
+#include "server/dashboard/dashboard.h"
 #include "server/hub/bearer_key_source.h"
 
 namespace kyanite {
@@ -147,6 +151,8 @@ Handler handler_of(Operation operation) {
       return stream_registry;
     case Operation::hub_status:
       return hub_status;
+    case Operation::list_connections:
+      return list_connections;
     case Operation::get_clock:
       return get_clock;
     case Operation::set_clock:
@@ -179,17 +185,56 @@ Handler handler_of(Operation operation) {
       return list_ca_certificates;
     case Operation::add_ca_certificate:
       return add_ca_certificate;
+    case Operation::challenge_ca_certificate:
+      return challenge_ca_certificate;
+    case Operation::verify_ca_certificate:
+      return verify_ca_certificate;
     case Operation::delete_ca_certificate:
       return delete_ca_certificate;
     case Operation::list_policies:
       return list_policies;
     case Operation::get_policy:
       return get_policy;
+    case Operation::put_policy:
+      return put_policy;
+    case Operation::delete_policy:
+      return delete_policy;
     case Operation::regenerate_policy_key:
       return regenerate_policy_key;
+    case Operation::list_backups:
+      return list_backups;
+    case Operation::put_backup:
+      return put_backup;
+    case Operation::delete_backup:
+      return delete_backup;
+    case Operation::reload_settings:
+      return reload_settings;
+    case Operation::get_log_level:
+      return get_log_level;
+    case Operation::put_log_level:
+      return put_log_level;
   }
   KYANITE_ASSERT(false);
   return nullptr;
+}
+
+RequestSubject subject_of(Operation operation) {
+  switch (operation) {
+    case Operation::send_c2d:
+      return RequestSubject::c2d_send;
+    case Operation::invoke_method:
+    case Operation::invoke_command:
+      return RequestSubject::method_call;
+    default:
+      return RequestSubject::other;
+  }
+}
+
+Identity identity_of(const RouteMatch& route) {
+  const auto& ids = route.parameters;
+  // Behind a digital twin's id stand a component and a command.
+  const bool names_module = route.operation == Operation::invoke_method && ids.size() > 1;
+  return {ids.at(0), names_module ? ids[1] : std::string()};
 }
 
 // Chunked bodies may become any size.
@@ -209,16 +254,22 @@ struct RequestNote {
   std::string peer;
   std::string tracking_id;
   SteadyTime began;
+  std::string trace_id;
+  RequestSubject subject = RequestSubject::other;
+  Identity identity{};
 
   RequestNote(const HttpRequest& request, SteadyTime now)
       : verb(request.verb),
         path(request.target),
         peer(request.peer.address),
         tracking_id(request.tracking_id),
-        began(now) {}
+        began(now),
+        trace_id(trace_id_of(request.header("traceparent").value_or(std::string_view()))) {}
 
   RequestOutcome outcome(int status, const Error* error, SteadyTime now) const {
-    return {verb, path, peer, tracking_id, status, error, now - began};
+    const bool is_about = subject != RequestSubject::other;
+    return {verb,  path,        peer,     tracking_id, status,
+            error, now - began, trace_id, subject,     is_about ? &identity : nullptr};
   }
 };
 
@@ -321,7 +372,19 @@ HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error, E
   return response;
 }
 
+std::optional<HttpResponse> ApiRouter::page(const HttpRequest& request) {
+  if (!context_.services.settings.dashboard.enabled) return std::nullopt;
+  std::optional<HttpResponse> response = answer_dashboard(request);
+  if (!response) return std::nullopt;
+  response->headers.emplace_back("x-ms-request-id", request.tracking_id);
+  const SteadyTime now = context_.services.executor.now();
+  observer_.on_answered(RequestNote(request, now).outcome(response->status, nullptr, now));
+  return response;
+}
+
 std::optional<HttpResponse> ApiRouter::refuse_early(const HttpRequest& head) {
+  // A body beside the question is not read.
+  if (auto answer = page(head)) return answer;
   if (faults_) {
     if (auto instead = fault_instead(head)) return instead;
   }
@@ -414,6 +477,7 @@ void ApiRouter::handle_blob(const HttpRequest& request, Reply<HttpResponse> repl
 }
 
 void ApiRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
+  if (auto answer = page(request)) return reply(std::move(*answer));
   if (faults_) {
     if (!request.was_judged_early) {
       if (auto instead = fault_instead(request)) return reply(std::move(*instead));
@@ -442,7 +506,10 @@ void ApiRouter::handle(const HttpRequest& request, Keys keys, Reply<HttpResponse
     return reply(reject(request, in_rate.error(), form));
   }
   Executor& executor = context_.services.executor;
-  Reply<HttpResponse> finished(executor, [this, operation, form, note = RequestNote(request, executor.now()),
+  RequestNote noted_request(request, executor.now());
+  noted_request.subject = subject_of(operation);
+  if (noted_request.subject != RequestSubject::other) noted_request.identity = identity_of(route);
+  Reply<HttpResponse> finished(executor, [this, operation, form, note = std::move(noted_request),
                                           reply = std::move(reply)](Result<HttpResponse> result) mutable {
     const SteadyTime now = context_.services.executor.now();
     if (!result) {

@@ -30,6 +30,9 @@ class ApiRouter final : public HttpRequestHandler {
   // The hub is going down: those who wait are answered, so that they do not hold up the stop.
   void drain() { waits_.refuse_all(Error(Errc::shutting_down, "the hub is shutting down")); }
 
+  // Telemetry that came over HTTPS.
+  const TelemetryRequests& telemetry() const { return telemetry_; }
+
   // The port clients dial, known once it is bound; before that the configured one.
   void set_ports(const HubPorts& ports) { context_.facts.ports = ports; }
 
@@ -63,6 +66,8 @@ class ApiRouter final : public HttpRequestHandler {
   enum class Keys { may_be_fetched, as_they_are };
   void plan_body(const HttpRequest& head, Keys keys, Reply<BodyPlan> reply);
   void handle(const HttpRequest& request, Keys keys, Reply<HttpResponse> reply);
+  // The dashboard's own files, which anybody may have.
+  std::optional<HttpResponse> page(const HttpRequest& request);
   void handle_blob(const HttpRequest& request, Reply<HttpResponse> reply);
   // Asks the owner of the identity that the path names.
   void ask_owner(const HttpRequest& request, const Admitted& admitted, Reply<RequestVerdict> reply);

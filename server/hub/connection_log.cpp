@@ -8,7 +8,7 @@ std::string connection_properties(const ConnectionFacts& connection) {
   Json json;
   json["deviceId"] = connection.identity.device;
   if (connection.identity.is_module()) json["moduleId"] = connection.identity.module;
-  json["protocol"] = "Mqtt";
+  json["protocol"] = to_string(connection.protocol);
   json["authType"] = auth_type_json(connection.scope, connection.kind);
   json["maskedIpAddress"] = masked_address(connection.address);
   json["sdkVersion"] = connection.client_type;

@@ -176,6 +176,10 @@ std::string refusal_description(const Error& error) {
   }
 }
 
+std::string_view to_string(DeviceProtocol protocol) {
+  return protocol == DeviceProtocol::amqp ? "Amqp" : "Mqtt";
+}
+
 std::string auth_type_json(AuthScope scope, AuthKind kind) {
   std::string text = R"({"scope":")";
   text += scope == AuthScope::hub ? "hub" : scope == AuthScope::module ? "module" : "device";

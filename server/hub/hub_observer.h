@@ -51,6 +51,10 @@ std::string refusal_description(const Error& error);
 // The authType of operations records and of the connection log: JSON text with scope, type and issuer.
 std::string auth_type_json(AuthScope scope, AuthKind kind);
 
+enum class DeviceProtocol : std::uint8_t { mqtt, amqp };
+// As the service's records write it: "Mqtt", "Amqp".
+std::string_view to_string(DeviceProtocol protocol);
+
 // What is told of a connection. Views are valid during the call only; nothing here is a secret.
 struct ConnectionFacts {
   ConnectionRef ref;
@@ -63,6 +67,7 @@ struct ConnectionFacts {
   AuthScope scope = AuthScope::device;  // with kind: what was claimed, as long as CONNECT is not accepted
   AuthKind kind = AuthKind::sas;
   milliseconds connect_took{};  // from the link to the verdict; only for on_connected and on_refused
+  DeviceProtocol protocol = DeviceProtocol::mqtt;
 };
 
 // HubObserver is told what operators want to know of connections (spec device-mqtt.md 10.1, 10.5). Error

@@ -64,7 +64,7 @@ void OperationsMonitor::on_telemetry_refused(const ConnectionFacts& connection, 
   json["messageSizeInBytes"] = bytes;
   json["batching"] = 0;
   json["authType"] = auth_type_json(connection.scope, connection.kind);
-  json["protocol"] = "Mqtt";
+  json["protocol"] = to_string(connection.protocol);
   json["time"] = now;
   json["operationName"] = "ingress";
   json["category"] = "DeviceTelemetry";
@@ -97,7 +97,7 @@ void OperationsMonitor::record(const ConnectionFacts& connection, const Operatio
   Json json;
   json["durationMs"] = operation.duration.count();
   json["authType"] = auth_type_json(connection.scope, connection.kind);
-  json["protocol"] = "Mqtt";  // over WebSocket too
+  json["protocol"] = to_string(connection.protocol);  // over WebSocket too
   json["time"] = to_iso_time(executor_.wall_now());
   json["operationName"] = operation.name;
   json["category"] = "Connections";

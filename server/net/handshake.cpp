@@ -27,7 +27,10 @@ std::string source_of(const std::string& address) {
 }  // namespace
 
 Handshake::Handshake(std::unique_ptr<TlsStream> stream, Done done)
-    : stream_(std::move(stream)), done_(std::move(done)), source_(source_of(stream_->peer().address)) {}
+    : stream_(std::move(stream)),
+      done_(std::move(done)),
+      source_(source_of(stream_->peer().address)),
+      address_(stream_->peer().address) {}
 
 void Handshake::begin(const HandshakeTimes& times) {
   begun_ = stream_->shard().now();
@@ -97,6 +100,7 @@ void Handshake::step() {
       return stream_->wait_writable(again);
     case TlsStream::Status::closed:
     case TlsStream::Status::failed:
+      problem_ = stream_->tls_problem();
       return end(HandshakeEnd::failed);
   }
 }
@@ -109,7 +113,7 @@ void Handshake::end(HandshakeEnd how) {
   stream_->shard().cancel(timer_);
   if (how != HandshakeEnd::finished) stream_->close();
   Done done = std::move(done_);
-  done(how, how == HandshakeEnd::finished ? std::move(stream_) : nullptr);
+  done(how, how == HandshakeEnd::finished ? std::move(stream_) : nullptr, *this);
 }
 
 }  // namespace kyanite

@@ -29,7 +29,8 @@ class Handshake final
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   // Called once, inside a turn, with the stream only when finished.
-  using Done = UniqueFunction<void(HandshakeEnd end, std::unique_ptr<TlsStream> stream)>;
+  using Done =
+      UniqueFunction<void(HandshakeEnd end, std::unique_ptr<TlsStream> stream, const Handshake& handshake)>;
 
   Handshake(std::unique_ptr<TlsStream> stream, Done done);
 
@@ -43,6 +44,9 @@ class Handshake final
   bool displace_if_waiting(milliseconds time);
   // Whose place it takes: an address, or the network of one for IPv6, where a peer has as many as it likes.
   const std::string& source() const { return source_; }
+  // Once it has ended.
+  const std::string& address() const { return address_; }
+  const std::string& problem() const { return problem_; }  // see TlsStream::tls_problem
 
  private:
   using Self = boost::intrusive_ptr<Handshake>;
@@ -57,6 +61,8 @@ class Handshake final
   std::unique_ptr<TlsStream> stream_;
   Done done_;
   const std::string source_;
+  const std::string address_;
+  std::string problem_;
   TimerId timer_;
   SteadyTime begun_{};
   SteadyTime deadline_{};

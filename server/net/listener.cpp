@@ -105,7 +105,8 @@ class Listener::Core : public std::enable_shared_from_this<Core> {
   void make_room(unsigned lane, unsigned looks_left);
   bool displace_one(Lane& lane, bool silent_only);
   void begin_handshake(unsigned lane, Descriptor descriptor, bool is_v6);
-  void on_handshake_end(unsigned lane, HandshakeEnd end, std::unique_ptr<TlsStream> stream);
+  void on_handshake_end(unsigned lane, HandshakeEnd end, std::unique_ptr<TlsStream> stream,
+                        const Handshake& handshake);
   void release_lane(unsigned lane);
 
   ShardGroup& shards_;
@@ -277,16 +278,17 @@ void Listener::Core::begin_handshake(unsigned lane, Descriptor descriptor, bool 
   descriptor.release();
   const std::shared_ptr<const TlsContext> context = contexts_ ? contexts_->get() : nullptr;
   auto stream = std::make_unique<TlsStream>(shard, std::move(socket), context.get());
-  const boost::intrusive_ptr<Handshake> handshake(
-      new Handshake(std::move(stream),
-                    [self = shared_from_this(), lane](HandshakeEnd end, std::unique_ptr<TlsStream> finished) {
-                      self->on_handshake_end(lane, end, std::move(finished));
-                    }));
+  const boost::intrusive_ptr<Handshake> handshake(new Handshake(
+      std::move(stream), [self = shared_from_this(), lane](
+                             HandshakeEnd end, std::unique_ptr<TlsStream> finished, const Handshake& ended) {
+        self->on_handshake_end(lane, end, std::move(finished), ended);
+      }));
   lanes_[lane].under_way.push_back(*handshake);
   handshake->begin({settings_.first_byte_time, settings_.handshake_time});
 }
 
-void Listener::Core::on_handshake_end(unsigned lane, HandshakeEnd end, std::unique_ptr<TlsStream> stream) {
+void Listener::Core::on_handshake_end(unsigned lane, HandshakeEnd end, std::unique_ptr<TlsStream> stream,
+                                      const Handshake& handshake) {
   release_lane(lane);
   switch (end) {
     case HandshakeEnd::finished:
@@ -295,9 +297,17 @@ void Listener::Core::on_handshake_end(unsigned lane, HandshakeEnd end, std::uniq
       if (!stopped_) on_accepted_(shards_.shard(lane), std::move(stream));
       return;
     case HandshakeEnd::failed:
-      return count(counters_.failed);
+      count(counters_.failed);
+      if (settings_.on_failed && !stopped_ && !handshake.problem().empty()) {
+        settings_.on_failed(shards_.shard(lane), handshake.address(), handshake.problem());
+      }
+      return;
     case HandshakeEnd::plain_text:
-      return count(counters_.plain_text);
+      count(counters_.plain_text);
+      if (settings_.on_failed && !stopped_) {
+        settings_.on_failed(shards_.shard(lane), handshake.address(), "the client speaks without TLS");
+      }
+      return;
     case HandshakeEnd::timed_out:
       return count(counters_.timed_out);
     case HandshakeEnd::displaced:

@@ -38,6 +38,9 @@ struct ListenerSettings {
   // What a handshake has while others wait and its address holds more than half of a shard's places.
   milliseconds crowding_time{3'000};
   std::size_t handshakes_per_shard = 512;
+  // Told of a peer that failed at TLS and of one that spoke without it, with the reason as a text; not of
+  // peers that only left or were slow. Called on the shard of the connection, by all shards concurrently.
+  std::function<void(Shard& shard, const std::string& address, const std::string& problem)> on_failed{};
 };
 
 // Listener accepts on one port, deals the sockets round robin to the shards, and does the TLS handshake there

@@ -147,10 +147,18 @@ TlsStream::Outcome TlsStream::outcome(int result, std::size_t bytes) {
       error_number_ = saved_errno;
       break;
     default:
+      tls_error_ = ERR_peek_error();
       break;
   }
   failed_ = true;
   return {Status::failed};
+}
+
+std::string TlsStream::tls_problem() const {
+  // OpenSSL 3 tells of a peer that left as an error of its own.
+  if (tls_error_ == 0 || ERR_GET_REASON(tls_error_) == SSL_R_UNEXPECTED_EOF_WHILE_READING) return {};
+  const char* const reason = ERR_reason_error_string(tls_error_);
+  return reason ? reason : "TLS error " + std::to_string(ERR_GET_REASON(tls_error_));
 }
 
 TlsStream::error_code TlsStream::to_error(Status status) const {

@@ -69,6 +69,9 @@ class TlsStream {
   Outcome try_handshake();
   Outcome try_read(void* data, std::size_t size);
   Outcome try_write(const void* data, std::size_t size);
+  // Why TLS failed, in OpenSSL's words, such as "tlsv1 alert unknown ca" of a peer that does not trust the
+  // certificate. Empty when the peer left, or did not fail.
+  std::string tls_problem() const;
   // Bytes already taken from the socket wait inside OpenSSL: try_read before wait_readable, or they are never
   // seen.
   bool has_pending() const;
@@ -146,7 +149,8 @@ class TlsStream {
   Socket socket_;
   SslPtr ssl_;
   PeerInfo peer_;
-  int error_number_ = 0;  // errno of the failure, 0 for a TLS error
+  int error_number_ = 0;         // errno of the failure, 0 for a TLS error
+  unsigned long tls_error_ = 0;  // of OpenSSL, 0 for an error of the socket
   bool failed_ = false;
   bool write_blocked_ = false;  // a record is half sent: no close_notify may follow
   bool close_notify_sent_ = false;

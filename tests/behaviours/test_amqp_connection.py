@@ -50,18 +50,18 @@ class Connection(unittest.TestCase):
         self.assertEqual(answer.application["status-code"], 200)
         return client
 
-    def test_B1_amqp_without_sasl_and_cbs_works(self):
+    def test_A1_amqp_without_sasl_and_cbs_works(self):
         with self.proven():
             pass
 
-    def test_B2_mechanisms_offered(self):
+    def test_A2_mechanisms_offered(self):
         with connect(self.hub) as client:
             offered, outcome = client.sasl("ANONYMOUS")
             self.assertEqual(sorted(offered), ["ANONYMOUS", "MSSBCBS", "PLAIN"])
             self.assertEqual(outcome.fields[0], 0)
             client.open()
 
-    def test_B2_each_mechanism_and_an_unknown_one(self):
+    def test_A2_each_mechanism_and_an_unknown_one(self):
         for mechanism in ("MSSBCBS", "ANONYMOUS"):
             with connect(self.hub) as client:
                 client.sasl(mechanism)
@@ -71,7 +71,7 @@ class Connection(unittest.TestCase):
             self.assertEqual((outcome.fields[0], len(outcome.fields)), (1, 2))
             client.wait_closed()
 
-    def test_B3_plain_with_a_wrong_token(self):
+    def test_A3_plain_with_a_wrong_token(self):
         wrong = self.owner()[:-2] + "xx"
         for user, password in ((f"iothubowner@sas.root.{world.HOST.split('.')[0]}", wrong), ("iothubowner", "not the key"), ("", ""),
                                ("nobody@sas.root.hub", self.owner()), ("d1@sas.hub", self.owner().replace("&skn=iothubowner", ""))):
@@ -112,7 +112,7 @@ class Connection(unittest.TestCase):
             self.assertIsNone(link.attached.field(6))
             self.assertEqual(link.refused()[0], "amqp:unauthorized-access")
 
-    def test_B4_websocket_paths_and_names(self):
+    def test_A4_websocket_paths_and_names(self):
         for path in ("/$iothub/websocket", "/$servicebus/websocket"):
             for tail in ("", "/", "?iothub-no-client-cert=true", "/?x=1"):
                 for name in ("AMQPWSB10", "amqp"):
@@ -128,7 +128,7 @@ class Connection(unittest.TestCase):
         with connect_websocket(self.hub, "/$iothub/websocket", "soap, AMQPWSB10") as client:
             self.assertEqual(client.upgrade.headers["sec-websocket-protocol"], "AMQPWSB10")
 
-    def test_B5_frames_over_messages(self):
+    def test_A5_frames_over_messages(self):
         body = wire.AMQP_HEADER + performative(OPEN, ["cut", "hub.test"]) + performative(BEGIN, [None, Uint(0), Uint(9), Uint(9)])
         with connect_websocket(self.hub, "/$iothub/websocket", "AMQPWSB10") as client:
             for byte in body:
@@ -142,14 +142,14 @@ class Connection(unittest.TestCase):
             for code in (OPEN, BEGIN, END):
                 client.expect(code)
 
-    def test_B5_bytes_one_by_one_over_tls(self):
+    def test_A5_bytes_one_by_one_over_tls(self):
         with connect(self.hub) as client:
             for byte in wire.AMQP_HEADER + performative(OPEN, ["cut", "hub.test"]):
                 client.send(bytes([byte]))
             client.read_bytes(8)
             client.expect(OPEN)
 
-    def test_B6_every_performative_has_all_its_fields(self):
+    def test_A6_every_performative_has_all_its_fields(self):
         counts = {OPEN: 10, BEGIN: 8, ATTACH: 14, FLOW: 11, TRANSFER: 11, DISPOSITION: 6, DETACH: 3, END: 1, CLOSE: 1}
         seen = {}
         with connect(self.hub) as client:
@@ -169,7 +169,7 @@ class Connection(unittest.TestCase):
                 self.assertNotIn(b"\x45", got.raw[3:4], "no list0")
         self.assertEqual(seen, counts)
 
-    def test_B7_open_and_begin_say_their_limits(self):
+    def test_A7_open_and_begin_say_their_limits(self):
         with connect(self.hub) as client:
             answer = client.open()
             self.assertEqual(answer.field(2), 65536)
@@ -180,7 +180,7 @@ class Connection(unittest.TestCase):
             self.assertGreaterEqual(begun.field(2), 2048)
             self.assertGreaterEqual(begun.field(4), 63)
 
-    def test_B8_attach_has_source_target_and_properties(self):
+    def test_A8_attach_has_source_target_and_properties(self):
         with self.proven() as client:
             for role in (SENDER, RECEIVER):
                 attached = client.attach(role, "$cbs", target=wire.described(wire.TARGET, ["$cbs"] if role == SENDER else [])).attached
@@ -191,12 +191,12 @@ class Connection(unittest.TestCase):
             named = client.attach(SENDER, C2D, properties={Symbol("com.microsoft:client-version"): "1"}).attached
             self.assertEqual(named.field(13), {"com.microsoft:client-version": "1"})
 
-    def test_B8_an_absent_target_is_echoed_as_an_empty_one(self):
+    def test_A8_an_absent_target_is_echoed_as_an_empty_one(self):
         with self.proven() as client:
             link = client.attach(RECEIVER, "$cbs", target=wire.Typed(b"\x40"))
             self.assertEqual(int(link.attached.field(6).descriptor), wire.TARGET)
 
-    def test_B9_errors_have_three_fields(self):
+    def test_A9_errors_have_three_fields(self):
         with opened(self.hub) as client:
             error = client.attach(SENDER, C2D).refused()
             self.assertEqual((len(error), error[0]), (3, "amqp:unauthorized-access"))
@@ -204,7 +204,7 @@ class Connection(unittest.TestCase):
             self.assertIsInstance(error[2], dict)
             self.assertTrue(any(key == "com.microsoft:tracking-id" for key in error[2]))
 
-    def test_B10_heartbeats(self):
+    def test_A10_heartbeats(self):
         with connect(self.hub) as client:
             client.open(idle_time_out=2000)
             began = time.monotonic()
@@ -212,7 +212,7 @@ class Connection(unittest.TestCase):
                 self.assertIsNone(client.read_raw(5).code)
             self.assertLess(time.monotonic() - began, 6)
 
-    def test_B11_frames_after_end_are_ignored(self):
+    def test_A11_frames_after_end_are_ignored(self):
         with self.proven() as client:
             client.begin(channel=3)
             link = client.attach(SENDER, "$cbs", channel=3)
@@ -224,13 +224,13 @@ class Connection(unittest.TestCase):
             client.begin(channel=3)
             self.assertIsNotNone(client.attach(SENDER, "$cbs", channel=3, handle=0).attached.field(6))
 
-    def test_B12_the_same_name_on_two_sessions(self):
+    def test_A12_the_same_name_on_two_sessions(self):
         with self.proven() as client:
             client.begin(channel=1)
             for channel in (0, 1):
                 self.assertIsNotNone(client.attach(SENDER, C2D, name="TelemetrySenderLink", channel=channel).attached.field(6))
 
-    def test_B13_addresses_in_every_form(self):
+    def test_A13_addresses_in_every_form(self):
         with self.proven() as client:
             for form in ("messages/devicebound", "/messages/devicebound", "amqps://hub.test:5671/messages/devicebound",
                          "amqps://user:pw@hub.test/messages/devicebound", "/Messages/deviceBound", "messages%2fdevicebound"):
@@ -241,7 +241,7 @@ class Connection(unittest.TestCase):
                 else:
                     self.assertIsNotNone(attached.field(6), form)
 
-    def test_B14_ids_are_echoed_in_their_type(self):
+    def test_A14_ids_are_echoed_in_their_type(self):
         with opened(self.hub) as client:
             requester = client.cbs()
             number = uuid.uuid4()
@@ -256,7 +256,7 @@ class Connection(unittest.TestCase):
             answer = requester.put_token(self.owner(), world.HOST, message_id=None)
             self.assertIsNone(answer.property(5))
 
-    def test_B15_the_request_is_settled_before_its_answer(self):
+    def test_A15_the_request_is_settled_before_its_answer(self):
         with opened(self.hub) as client:
             requester = client.cbs()
             client.skipped.clear()
@@ -270,7 +270,7 @@ class Connection(unittest.TestCase):
                 _, answer = requester.receiver.receive()
                 self.assertEqual(answer.application["status-code"], status)
 
-    def test_B15_a_device_token_too(self):
+    def test_A15_a_device_token_too(self):
         device = world.device()
         with opened(self.hub) as client:
             requester = client.cbs()
@@ -280,7 +280,7 @@ class Connection(unittest.TestCase):
             self.assertFalse([got for got in client.skipped if got.code == TRANSFER])
             self.assertEqual(requester.receiver.receive()[1].application["status-code"], 200)
 
-    def test_B16_answers_wait_for_credit(self):
+    def test_A16_answers_wait_for_credit(self):
         with opened(self.hub) as client:
             requester = wire.Requester(client, "$cbs", credit=0)
             requester.sender.send(wire.message(self.owner(), {"message_id": "1"}, {"operation": "put-token", "type": KIND, "name": world.HOST}))
@@ -289,7 +289,7 @@ class Connection(unittest.TestCase):
             requester.receiver.credit(1)
             self.assertEqual(requester.receiver.receive()[1].application["status-code"], 200)
 
-    def test_B17_answers_go_where_reply_to_says(self):
+    def test_A17_answers_go_where_reply_to_says(self):
         with opened(self.hub) as client:
             sender = client.attach(SENDER, "$cbs")
             by_target = client.attach(RECEIVER, "$cbs", reply_to="my-address")
@@ -305,14 +305,14 @@ class Connection(unittest.TestCase):
                 answer = requester.put_token(self.owner(), world.HOST, reply_to=reply_to)
                 self.assertEqual(answer.application["status-code"], 200)
 
-    def test_B18_the_content_says_what_a_token_is(self):
+    def test_A18_the_content_says_what_a_token_is(self):
         with opened(self.hub) as client:
             requester = client.cbs()
             for kind in ("jwt", "bearer", "azure-devices.net:sastoken", "nonsense", None):
                 answer = requester.request({"operation": "put-token", "type": kind, "name": world.HOST}, self.owner())
                 self.assertEqual(answer.application["status-code"], 200, kind)
 
-    def test_B19_both_ways_to_sign(self):
+    def test_A19_both_ways_to_sign(self):
         key = world.owner_key(self.hub)
         entity = f"sb://{world.HOST}/some-entity"
         with opened(self.hub) as client:
@@ -328,7 +328,7 @@ class Connection(unittest.TestCase):
                 self.assertIsInstance(answer.application["error-condition"], Symbol)
                 self.assertIsInstance(answer.application["status-code"], Int)
 
-    def test_B20_the_signature_covers_the_text_of_sr(self):
+    def test_A20_the_signature_covers_the_text_of_sr(self):
         key = world.owner_key(self.hub)
         with opened(self.hub) as client:
             requester = client.cbs()
@@ -365,7 +365,7 @@ class Connection(unittest.TestCase):
             # None of it ended the connection.
             self.assertEqual(requester.put_token(self.owner(), world.HOST).application["status-code"], 200)
 
-    def test_B22_no_claim_no_link(self):
+    def test_A22_no_claim_no_link(self):
         device = world.device()
         with opened(self.hub) as client:
             for role, address in ((SENDER, C2D), (RECEIVER, "/messages/serviceBound/feedback"), (RECEIVER, "messages/events/$management"),
@@ -375,7 +375,7 @@ class Connection(unittest.TestCase):
                 self.assertIsNone(link.attached.field(5 if role == RECEIVER else 6), address)
                 self.assertEqual(link.refused()[0], "amqp:unauthorized-access", address)
 
-    def test_B22_a_policy_without_the_right(self):
+    def test_A22_a_policy_without_the_right(self):
         with opened(self.hub) as client:
             requester = client.cbs()
             token = world.policy_token(self.hub, "registryRead")
@@ -395,6 +395,68 @@ class Connection(unittest.TestCase):
         with self.proven() as client:
             source = wire.described(wire.SOURCE, [None, None, None, None, True])
             self.assertEqual(client.attach(RECEIVER, None, source=source).refused()[0], "amqp:not-implemented")
+
+
+class Expiry(unittest.TestCase):
+    """Tokens that end while their links are open; the clock is the hub's (amqp.md 3.4)."""
+
+    def setUp(self):
+        self.hub = world.test_control()
+        self.addCleanup(self.shift, 0)
+
+    def shift(self, seconds):
+        self.assertEqual(world.rest(self.hub, "PUT", "/kyanite/v1/clock", {"shiftSeconds": seconds}).status, 200)
+
+    def put(self, requester, device, ends_in):
+        token = device.token(expiry=int(time.time()) + ends_in)
+        self.assertEqual(requester.put_token(token, world.percent(device.resource)).application["status-code"], 200)
+
+    def telemetry(self, client, device):
+        link = client.attach(SENDER, f"/devices/{device.device_id}/messages/events")
+        client.wait_for(FLOW)
+        return link
+
+    def is_taken(self, link):
+        link.send(wire.message(data=b"still here"))
+        return link.outcome()[0] == wire.ACCEPTED
+
+    def test_A21_a_token_that_ends_takes_the_links_it_opened_and_no_other(self):
+        first, second = world.device(self.hub), world.device(self.hub)
+        with opened(self.hub) as client:
+            requester = client.cbs()
+            self.put(requester, first, 60)
+            self.put(requester, second, 3600)
+            owner = world.policy_token(self.hub, "service", expiry=int(time.time()) + 60)
+            self.assertEqual(requester.put_token(owner, world.HOST).application["status-code"], 200)
+            links = {link.handle: link for link in (self.telemetry(client, first), self.telemetry(client, second), client.attach(SENDER, C2D))}
+            kept = list(links)[1]
+            client.wait_for(FLOW)
+            self.shift(200)  # ended, and forgiven for five minutes
+            self.assertTrue(client.has_nothing())
+            self.shift(400)
+            ended = [client.wait_for(DETACH) for _ in range(2)]
+            for detach in ended:
+                self.assertIs(detach.field(1), True)
+                condition, description, _ = detach.field(2).value
+                self.assertEqual(condition, "amqp:unauthorized-access")
+                self.assertIn("has expired", description)
+            self.assertTrue(client.has_nothing())
+            self.assertTrue(self.is_taken(links[kept]))
+            # Nothing but a new token opens them again.
+            self.assertEqual(client.attach(SENDER, f"/devices/{first.device_id}/messages/events").refused()[0], "amqp:unauthorized-access")
+            self.put(requester, first, 3600)
+            self.assertTrue(self.is_taken(self.telemetry(client, first)))
+
+    def test_A21_a_renewal_in_time_keeps_the_links(self):
+        device = world.device(self.hub)
+        with opened(self.hub) as client:
+            requester = client.cbs()
+            self.put(requester, device, 60)
+            link = self.telemetry(client, device)
+            self.put(requester, device, 3600)
+            self.shift(400)
+            self.assertTrue(client.has_nothing())
+            self.assertTrue(self.is_taken(link))
 
 
 class Breaches(unittest.TestCase):

@@ -97,7 +97,7 @@ class Stream:
 
 
 class Redirect(unittest.TestCase):
-    def test_amqp_32_whoever_asks_the_hub_for_events_is_sent_to_the_event_hub(self):
+    def test_A32_whoever_asks_the_hub_for_events_is_sent_to_the_event_hub(self):
         for asked, rest_of_it in (("messages/events/$management", "/$management"), ("messages/events/", "/"), ("messages/events", ""),
                                   (f"amqps://{HOST}/messages/events/ConsumerGroups/$Default/Partitions/0", "/ConsumerGroups/$Default/Partitions/0"),
                                   (f"amqps://{HOST}:5671/Messages/Events/$management", "/$management")):
@@ -140,7 +140,7 @@ class Management(unittest.TestCase):
         fields = {names.get(name, name): value for name, value in {"operation": "READ", "name": ENTITY, **application}.items() if value is not None}
         return (node or self.node).request(fields)
 
-    def test_amqp_34_the_event_hub(self):
+    def test_A34_the_event_hub(self):
         answer = self.ask(kind="com.microsoft:eventhub")
         self.assertEqual(answer.application["status-code"], 200)
         self.assertIsInstance(answer.application["status-code"], Int)
@@ -155,11 +155,11 @@ class Management(unittest.TestCase):
         self.assertEqual((type(body["partition_ids"]), body["partition_ids"]), (amqp.Array, ["0", "1", "2", "3"]))
         self.assertEqual((type(body["georeplication_factor"]), body["georeplication_factor"]), (Int, 1))
 
-    def test_amqp_34_the_age_of_the_event_hub_does_not_change(self):
+    def test_A34_the_age_of_the_event_hub_does_not_change(self):
         first = self.ask(kind="com.microsoft:eventhub").value["created_at"]
         self.assertEqual(self.ask(kind="com.microsoft:eventhub").value["created_at"], first)
 
-    def test_amqp_35_a_partition(self):
+    def test_A35_a_partition(self):
         stream = Stream(2)
         body = self.ask(kind="com.microsoft:partition", partition=str(stream.partition)).value
         self.assertEqual(list(body), ["name", "type", "partition", "begin_sequence_number", "last_enqueued_sequence_number", "last_enqueued_offset",
@@ -172,7 +172,7 @@ class Management(unittest.TestCase):
         self.assertIs(body["is_partition_empty"], False)
         self.assertLess(abs(body["runtime_info_retrieval_time_utc"] / 1000 - time.time()), 60)
 
-    def test_amqp_35_an_empty_partition(self):
+    def test_A35_an_empty_partition(self):
         hub = world.new_hub("empty-log")
         with hub, connect(hub) as client:
             body = self.ask(amqp.Requester(client, "$management"), kind="com.microsoft:partition", partition="3").value
@@ -180,7 +180,7 @@ class Management(unittest.TestCase):
             self.assertEqual((body["begin_sequence_number"], body["last_enqueued_offset"], body["last_enqueued_time_utc"]), (0, "-1", 0))
             self.assertIs(body["is_partition_empty"], True)
 
-    def test_amqp_36_what_is_not_there(self):
+    def test_A36_what_is_not_there(self):
         for application in ({"kind": "com.microsoft:eventhub", "name": "other"}, {"kind": "com.microsoft:partition", "name": "other", "partition": "0"},
                             {"kind": "com.microsoft:partition", "partition": "4"}, {"kind": "com.microsoft:partition", "partition": "x"}):
             answer = self.ask(**application)
@@ -197,18 +197,25 @@ class Management(unittest.TestCase):
             self.assertEqual(answer.application["status-code"], 400, application)
             self.assertEqual(answer.application["error-condition"], "com.microsoft:argument-error")
 
-    def test_amqp_14_ids_come_back_in_their_type(self):
+    def test_a_request_without_end_is_rejected_and_the_link_stays(self):
+        import amqp_peers
+        large = amqp.message(application={"operation": "READ", "name": "x" * 70_000, "type": "com.microsoft:eventhub"})
+        outcome, condition, _ = amqp_peers.send(self.node.sender, large)
+        self.assertEqual((outcome, condition), ("rejected", "amqp:link:message-size-exceeded"))
+        self.assertEqual(self.ask(kind="com.microsoft:eventhub").application["status-code"], 200)
+
+    def test_A14_ids_come_back_in_their_type(self):
         import uuid
         for message_id in ("text", Ulong(7), uuid.uuid4()):
             answer = self.node.request({"operation": "READ", "name": ENTITY, "type": "com.microsoft:eventhub"}, message_id=message_id)
             self.assertEqual((type(answer.property(5)), answer.property(5)), (type(message_id), message_id))
 
-    def test_amqp_15_the_request_is_settled_before_its_answer(self):
+    def test_A15_the_request_is_settled_before_its_answer(self):
         self.client.skipped.clear()
         self.ask(kind="com.microsoft:eventhub")
         self.assertEqual([frame.code for frame in self.client.skipped if frame.code == amqp.DISPOSITION], [amqp.DISPOSITION])
 
-    def test_amqp_16_an_answer_waits_for_credit(self):
+    def test_A16_an_answer_waits_for_credit(self):
         with connect() as client:
             node = amqp.Requester(client, f"{ENTITY}/$management", credit=0)
             node.sender.send(amqp.message(None, {"message_id": "m"}, {"operation": "READ", "name": ENTITY, "type": "com.microsoft:eventhub"}))
@@ -264,7 +271,7 @@ class Positions(unittest.TestCase):
         self.client.skipped.clear()
         return found
 
-    def test_amqp_37_offset_and_sequence_number(self):
+    def test_A37_offset_and_sequence_number(self):
         third = self.stream.offsets[3]
         for field in ("x-opt-offset", "x-opt-sequence-number"):
             for value in (f"'{third}'", str(third)):
@@ -273,20 +280,20 @@ class Positions(unittest.TestCase):
                 self.assertEqual(self.next_from(f"amqp.annotation.{field}>={value}"), ["e3"])
             self.assertEqual(self.next_from(f"amqp.annotation.{field} > '-1'"), ["e0"])
 
-    def test_amqp_37_both_times(self):
+    def test_A37_both_times(self):
         at = amqp_ms(self.stream.events[3])
         for field in ("x-opt-enqueued-time", "x-opt-enqueuedtimeutc"):
             self.assertEqual(self.next_from(f"amqp.annotation.{field} > '{at}'"), ["e4"])
             self.assertEqual(self.next_from(f"amqp.annotation.{field} >= {at}"), ["e3"])
             self.assertEqual(self.next_from(f"amqp.annotation.{field} > '-1'"), ["e0"])
 
-    def test_amqp_37_descriptors_and_none(self):
+    def test_A37_descriptors_and_none(self):
         text = f"amqp.annotation.x-opt-offset > '{self.stream.offsets[1]}'"
         for descriptor in (Ulong(0x0000468C00000004), Ulong(0x13700000A), SELECTOR, None):
             self.assertEqual(self.next_from(selector(text, descriptor)), ["e2"])
         self.assertEqual(self.next_from(None), ["e0"])
 
-    def test_amqp_39_after_the_last_offset_comes_the_next_event_once(self):
+    def test_A39_after_the_last_offset_comes_the_next_event_once(self):
         seen, where = [], "amqp.annotation.x-opt-offset > '-1'"
         while len(seen) < 6:
             link = reader(self.client, self.stream.partition, where)
@@ -299,7 +306,7 @@ class Positions(unittest.TestCase):
             self.client.wait_for(amqp.DETACH)
         self.assertEqual(seen, [f"e{number}" for number in range(6)])
 
-    def test_amqp_38_the_latest_never_replays(self):
+    def test_A38_the_latest_never_replays(self):
         link = reader(self.client, self.stream.partition, "amqp.annotation.x-opt-offset > '@latest'")
         link.credit(100)
         self.assertTrue(self.client.has_nothing())
@@ -360,7 +367,7 @@ class Attaching(unittest.TestCase):
         self.assertFalse(is_accepted(link))
         return link.refused()
 
-    def test_amqp_13_every_form_of_the_address(self):
+    def test_A13_every_form_of_the_address(self):
         for at in (address(0), "/" + address(0), f"amqps://{HOST}/{address(0)}", f"amqps://{HOST}:5671/{address(0)}",
                    f"sb://user:pw@{HOST}/{address(0)}", address(0, "$default", ENTITY.upper()).replace("ConsumerGroups", "consumergroups"),
                    f"{ENTITY}/ConsumerGroups/%24Default/Partitions/0"):
@@ -381,7 +388,7 @@ class Attaching(unittest.TestCase):
             if partition.strip("0"):
                 self.assertEqual(self.refused(link)[0], "com.microsoft:argument-out-of-range", partition)
 
-    def test_amqp_22_without_a_token(self):
+    def test_A22_without_a_token(self):
         with amqp.Client(main().info["ports"]["amqps"]) as client:
             client.open()
             client.begin()
@@ -403,7 +410,7 @@ class Attaching(unittest.TestCase):
         for epoch in ("1", Long(-1), 1.5):
             self.assertEqual(self.refused(reader(self.client, 0, epoch=epoch))[0], "com.microsoft:argument-error")
 
-    def test_amqp_8_45_the_attach_announces_settled_transfers(self):
+    def test_A8_A45_the_attach_announces_settled_transfers(self):
         stream = Stream(1)
         for mode in (None, 0, 1, 2):
             link = reader(self.client, stream.partition, f"amqp.annotation.x-opt-offset >= {stream.offsets[0]}", snd_mode=mode)
@@ -433,7 +440,7 @@ class Levels(unittest.TestCase):
     def assert_stolen(self, link):
         self.assertEqual(link.refused()[0], "amqp:link:stolen")
 
-    def test_amqp_40_a_higher_level_takes_the_partition(self):
+    def test_A40_a_higher_level_takes_the_partition(self):
         plain, low = self.attach(), None
         self.assertTrue(is_accepted(plain))
         low = self.attach(Long(0))
@@ -451,7 +458,7 @@ class Levels(unittest.TestCase):
         self.assertTrue(is_accepted(equal))
         self.assert_stolen(high)
 
-    def test_amqp_40_five_readers_without_a_level(self):
+    def test_A40_five_readers_without_a_level(self):
         links = [self.attach() for _ in range(5)]
         self.assertTrue(all(is_accepted(link) for link in links))
         sixth = self.attach()
@@ -469,7 +476,7 @@ class Levels(unittest.TestCase):
             time.sleep(0.02)
         return False
 
-    def test_amqp_40_a_level_ends_with_its_reader(self):
+    def test_A40_a_level_ends_with_its_reader(self):
         for end in (lambda link: link.detach(), lambda link: link.client.close(),
                     lambda link: link.client.send(amqp.performative(amqp.END, [None])),
                     lambda link: link.client.send(amqp.performative(amqp.CLOSE, [None]))):
@@ -510,7 +517,7 @@ class Flow(unittest.TestCase):
         except TimeoutError:
             return count
 
-    def test_amqp_41_the_window_of_the_session_bounds_what_is_under_way(self):
+    def test_A41_the_window_of_the_session_bounds_what_is_under_way(self):
         with connect(incoming_window=1000) as client:
             link = reader(client, self.stream.partition, self.where)
             before = client.incoming.get(0, 0)
@@ -528,7 +535,7 @@ class Flow(unittest.TestCase):
             link.credit(3)
             self.assertEqual(self.transfers(client), 3)
 
-    def test_amqp_42_drain_gives_the_credit_back(self):
+    def test_A42_drain_gives_the_credit_back(self):
         with connect() as client:
             link = reader(client, self.stream.partition, f"amqp.annotation.x-opt-offset > '{self.stream.offsets[-3]}'")
             link.credit(100, drain=True)
@@ -538,7 +545,7 @@ class Flow(unittest.TestCase):
             self.assertGreaterEqual(delivered, 2)
             self.assertEqual((flow.field(5), flow.field(6), flow.field(8)), (100, 0, True))
 
-    def test_amqp_42_drain_at_the_end_of_the_log(self):
+    def test_A42_drain_at_the_end_of_the_log(self):
         for where in ("amqp.annotation.x-opt-offset > '@latest'", f"amqp.annotation.x-opt-enqueued-time > '{int(time.time() * 1000) + 3_600_000}'"):
             with connect() as client:
                 link = reader(client, self.stream.partition, where)
@@ -606,7 +613,7 @@ class Events(unittest.TestCase):
         link.credit(1)
         return link.receive()[1], event
 
-    def test_amqp_43_annotations(self):
+    def test_A43_annotations(self):
         made = device()
         made.send("hello")
         message, event = self.last(made)
@@ -626,7 +633,7 @@ class Events(unittest.TestCase):
         self.assertNotIn("iothub-connection-module-id", notes)
         self.assertEqual(message.order, [amqp.MESSAGE_ANNOTATIONS, amqp.PROPERTIES, amqp.DATA])
 
-    def test_amqp_43_properties(self):
+    def test_A43_properties(self):
         made = device()
         bag = urllib.parse.quote("$.mid") + "=m%2D1&$.cid=c1&$.uid=u1&$.ct=application%2Fjson&$.ce=utf-8&$.exp=2030-01-01T00%3A00%3A00Z&plain=v%20w&none"
         made.send(b'{"t":1}', bag)
@@ -638,13 +645,13 @@ class Events(unittest.TestCase):
         self.assertEqual(message.application, {"plain": "v w", "none": ""})
         self.assertEqual(message.data, b'{"t":1}')
 
-    def test_amqp_43_modules(self):
+    def test_A43_modules(self):
         made = device()
         made.module("m1").send("of a module")
         message, _ = self.last(made)
         self.assertEqual((of("device-id", message), of("module-id", message)), (made.device_id, "m1"))
 
-    def test_amqp_43_the_body_is_what_was_sent_over_mqtt_and_https(self):
+    def test_A43_the_body_is_what_was_sent_over_mqtt_and_https(self):
         body = bytes(range(256)) * 20
         made = device()
         made.send(body)
@@ -655,14 +662,14 @@ class Events(unittest.TestCase):
         self.assertEqual(message.data, body)
         self.assertEqual(message.annotations["x-opt-sequence-number"], event["sequenceNumber"])
 
-    def test_amqp_43_a_message_of_many_frames(self):
+    def test_A43_a_message_of_many_frames(self):
         body = bytes(range(256)) * 1000
         made = device()
         made.send(body)
         message, _ = self.last(made)
         self.assertEqual(message.data, body)
 
-    def test_amqp_44_the_metric_of_the_partition(self):
+    def test_A44_the_metric_of_the_partition(self):
         made = device()
         for body in ("a", "b"):
             made.send(body)

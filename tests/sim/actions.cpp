@@ -177,6 +177,7 @@ constexpr std::array kActions{
     Action{60, invoke},
     Action{20, receive_feedback},
     Action{15, replace_twin},
+    Action{450, take_amqp_action},
     Action{12, delay_commits},
     Action{8, hold_commits},
     Action{2, fail_commit},

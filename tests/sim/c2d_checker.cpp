@@ -45,7 +45,7 @@ void C2dChecker::answered(std::uint64_t number, int status) {
   }
 }
 
-void C2dChecker::written(const std::string& body, const Identity& to, std::uint64_t connection, int qos,
+void C2dChecker::written(const std::string& body, const Identity& to, std::uint64_t connection, Way way,
                          SteadyTime now) {
   const std::uint64_t number = number_of(body, 'c');
   const auto found = sends_.find(number);
@@ -55,19 +55,31 @@ void C2dChecker::written(const std::string& body, const Identity& to, std::uint6
   judge_.require(!to.is_module() && to.device == send.device, body + " goes to its own device only");
   judge_.require(send.appended || send.device_erased, body + " is stored before it is delivered");
   // What the owner had sent on its way in the same instant may still arrive.
-  judge_.require(!(send.ended && send.device_acknowledged && send.ended_at < now),
+  judge_.require(!(send.ended && (send.device_acknowledged || send.device_rejected) && send.ended_at < now),
                  body + " is not delivered after it was completed");
-  if (qos == 0) send.device_acknowledged = true;
+  if (way == Way::qos0) send.device_acknowledged = true;
   if (!send.appended) return;  // its place was never seen
   Line& line = lines_[connection];
   if (++line.written[send.sequence] == 1) {
-    judge_.require(line.newest < send.sequence, body + " is delivered in the order of the queue");
-    line.newest = send.sequence;
+    // One that was lent and not yet written may have lost its lock, and the next ones pass it.
+    const bool lost_its_lock = way == Way::lent && latest_wall_ - send.sent_at >= lock_time_;
+    judge_.require(line.newest < send.sequence || lost_its_lock,
+                   body + " is delivered in the order of the queue");
+    line.newest = std::max(line.newest, send.sequence);
   }
 }
 
 bool C2dChecker::may_have_expired(const Send& send) const {
   return latest_wall_ >= (send.expiry ? *send.expiry : send.sent_at + default_ttl_);
+}
+
+bool C2dChecker::may_be_exceeded(const Send& send) const {
+  return counts_deliveries_ || send.abandoned >= deliveries_max_;
+}
+
+void C2dChecker::settlement_confirmed(std::uint64_t number) {
+  const Send& send = sends_[number];
+  judge_.require(send.ended || send.device_erased, text_of(number) + " has ended when that is confirmed");
 }
 
 void C2dChecker::on_end(std::uint64_t number, bool with_its_device, SteadyTime now) {
@@ -76,8 +88,9 @@ void C2dChecker::on_end(std::uint64_t number, bool with_its_device, SteadyTime n
   send.ended = true;
   send.ended_at = now;
   const Excuses& excuses = excuses_[send.device];
-  judge_.require(with_its_device || send.device_acknowledged || may_have_expired(send) ||
-                     excuses.purges > 0 || excuses.subscriptions > 0 || counts_deliveries_,
+  judge_.require(with_its_device || send.device_acknowledged || send.device_rejected ||
+                     may_have_expired(send) || excuses.purges > 0 || excuses.subscriptions > 0 ||
+                     may_be_exceeded(send),
                  text_of(number) + " ends for a reason");
 }
 
@@ -102,9 +115,9 @@ void C2dChecker::on_feedback(const FeedbackRecord& record) {
     case FeedbackStatus::expired:
       return judge_.require(may_have_expired(send), "what expired had reached its time: " + text);
     case FeedbackStatus::delivery_count_exceeded:
-      return judge_.require(counts_deliveries_, "deliveries are counted: " + text);
+      return judge_.require(may_be_exceeded(send), "its deliveries were counted: " + text);
     case FeedbackStatus::rejected:
-      return judge_.require(false, "nobody rejects here: " + text);
+      return judge_.require(send.device_rejected, "the device rejected it: " + text);
     case FeedbackStatus::purged:
       return judge_.require(excuses.purges > 0 || excuses.subscriptions > 0, "somebody purged: " + text);
   }
@@ -115,7 +128,8 @@ void C2dChecker::check_bound(const std::string& device, const std::map<std::uint
   if (messages.size() <= limits::kC2dDepthMax || excuses_[device].purges > 0) return;
   const auto waits = [this](const auto& entry) {
     const auto send = sends_.find(number_of(entry.second.body, 'c'));
-    return send != sends_.end() && !send->second.device_acknowledged && !may_have_expired(send->second);
+    return send != sends_.end() && !send->second.device_acknowledged && !send->second.device_rejected &&
+           send->second.abandoned == 0 && !may_have_expired(send->second);
   };
   const auto waiting = std::count_if(messages.begin(), messages.end(), waits);
   judge_.require(

@@ -23,12 +23,22 @@ class C2dChecker {
   void subscribed(const std::string& device) { ++excuses_[device].subscriptions; }
   // Lost connections and locks may count as deliveries.
   void count_deliveries() { counts_deliveries_ = true; }
+  // So many deliveries end a message.
+  void deliveries_are_at_most(std::uint32_t count) { deliveries_max_ = count; }
   void wall_is(WallTime wall) { latest_wall_ = std::max(latest_wall_, wall); }
 
-  // The hub wrote it to a connection, at QoS 0 or 1.
-  void written(const std::string& body, const Identity& to, std::uint64_t connection, int qos,
+  // So long a message is with a device that settles nothing.
+  void locks_last(seconds time) { lock_time_ = time; }
+
+  // The hub wrote it to a connection, at QoS 0 or 1; or to a link of AMQP, to which it was lent.
+  enum class Way : std::uint8_t { qos0, qos1, lent };
+  void written(const std::string& body, const Identity& to, std::uint64_t connection, Way way,
                SteadyTime now);
   void acknowledged_by_device(std::uint64_t number) { sends_[number].device_acknowledged = true; }
+  void rejected_by_device(std::uint64_t number) { sends_[number].device_rejected = true; }
+  void abandoned_by_device(std::uint64_t number) { ++sends_[number].abandoned; }
+  // The hub told a device that the message is completed or dead, as it asked.
+  void settlement_confirmed(std::uint64_t number);
   void on_commit(const MemoryState& state, SteadyTime now);
 
   // Feedback as a receiver got it, and the end of its lock by completion.
@@ -49,6 +59,8 @@ class C2dChecker {
     bool ended = false;
     bool device_erased = false;        // before it was seen in a queue
     bool device_acknowledged = false;  // or written at QoS 0
+    bool device_rejected = false;
+    std::uint32_t abandoned = 0;  // times
     std::uint64_t sequence = 0;
     SteadyTime ended_at{};
     std::optional<FeedbackStatus> feedback{};
@@ -72,11 +84,14 @@ class C2dChecker {
   void on_end(std::uint64_t number, bool with_its_device, SteadyTime now);
   void check_bound(const std::string& device, const std::map<std::uint64_t, C2dMessage>& messages);
   bool may_have_expired(const Send& send) const;
+  bool may_be_exceeded(const Send& send) const;
   void on_feedback(const FeedbackRecord& record);
 
   Judge& judge_;
   seconds default_ttl_;
   bool counts_deliveries_ = false;
+  std::uint32_t deliveries_max_ = 0;
+  seconds lock_time_{0};
   WallTime latest_wall_{};
   std::map<std::uint64_t, Send> sends_;
   std::map<std::string, Queue> queues_;

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "storage/record_codec.h"
 #include "tests/sim/world.h"
 
 namespace kyanite::sim {
@@ -99,6 +100,110 @@ TEST(Checkers, find_an_answer_that_never_comes) {
                 return true;
               }),
               testing::AnyOf(HasSubstr("answer"), HasSubstr("ends"), HasSubstr("ended")));
+}
+
+TEST(Checkers, find_a_queue_that_lost_what_a_device_over_AMQP_released) {
+  EXPECT_THAT(accusation([](World& world) {
+                SimAmqpDevice* device = world.any_amqp_device();
+                if (!device || !device->is_connected()) return false;
+                auto& queues = world.stores().disk().c2d;
+                const auto queue = queues.find(device->identity().device);
+                if (queue == queues.end() || queue->second.messages.empty()) return false;
+                queue->second.messages.clear();
+                return true;
+              }),
+              testing::AnyOf(HasSubstr("ends for a reason"), HasSubstr("is queued until it ends")));
+}
+
+std::string record_of(const std::string& device, const std::string& body) {
+  const Identity sender{device, {}};
+  const PropertyBag bag;
+  return encode_telemetry({.sender = sender,
+                           .generation_id = {},
+                           .auth_method = {},
+                           .source = MessageSource::telemetry,
+                           .model_id = {},
+                           .bag = bag,
+                           .body = body});
+}
+
+// Four events of two devices in partition 0.
+MemoryState some_events() {
+  MemoryState state;
+  state.partitions.resize(1);
+  for (int i = 0; i < 4; ++i) {
+    state.partitions[0].records.push_back(record_of(i % 2 == 0 ? "d0" : "d1", "t" + std::to_string(i)));
+  }
+  return state;
+}
+
+ReadEvent event_of(std::uint64_t number) {
+  return {0, static_cast<std::int64_t>(number), std::to_string(number), number % 2 == 0 ? "d0" : "d1",
+          "t" + std::to_string(number)};
+}
+
+// What the checker says of a reader on line 1 that got these.
+std::string accusation_of(const std::vector<ReadEvent>& events, std::optional<std::uint64_t> from = 0,
+                          std::uint64_t not_before = 0) {
+  Judge judge;
+  EventChecker checker(judge);
+  checker.begins(1, from, not_before);
+  for (const ReadEvent& event : events) checker.received(1, event, some_events());
+  checker.keep(1, 0);
+  if (!judge.failed()) checker.finish(some_events());
+  return judge.failed() ? judge.failure() : "";
+}
+
+TEST(Checkers, follow_a_reader_of_events) {
+  EXPECT_EQ(accusation_of({event_of(0), event_of(1), event_of(2), event_of(3)}), "");
+  EXPECT_EQ(accusation_of({event_of(2), event_of(3)}, 2), "");
+  EXPECT_EQ(accusation_of({event_of(3)}, std::nullopt, 3), "");
+}
+
+TEST(Checkers, find_an_event_that_was_left_out_or_came_twice_or_too_early) {
+  EXPECT_THAT(accusation_of({event_of(0), event_of(2)}), HasSubstr("none left out"));
+  EXPECT_THAT(accusation_of({event_of(0), event_of(0)}), HasSubstr("once"));
+  EXPECT_THAT(accusation_of({event_of(1)}), HasSubstr("none left out"));
+  EXPECT_THAT(accusation_of({event_of(4)}, 4), HasSubstr("is stored before it is read"));
+  EXPECT_THAT(accusation_of({event_of(2)}, std::nullopt, 3), HasSubstr("is newer than its reader"));
+  EXPECT_THAT(accusation_of({event_of(0), event_of(1)}), HasSubstr("has read all"));
+}
+
+TEST(Checkers, find_an_event_that_is_not_what_was_stored) {
+  ReadEvent other = event_of(0);
+  other.body = "t1";
+  EXPECT_THAT(accusation_of({other}), HasSubstr("as it is stored"));
+  other = event_of(0);
+  other.device = "d1";
+  EXPECT_THAT(accusation_of({other}), HasSubstr("as it is stored"));
+  other = event_of(0);
+  other.offset = "1";
+  EXPECT_THAT(accusation_of({other}), HasSubstr("its number and its offset"));
+}
+
+TEST(Checkers, find_a_batch_of_which_a_part_is_stored) {
+  Judge judge;
+  TelemetryChecker checker(judge);
+  for (const std::uint64_t number : {1, 2, 3}) checker.sent(number, {"d0", {}}, 7);
+  checker.sent_together(1, 2);
+  MemoryState state;
+  state.partitions.resize(1);
+  for (const char* body : {"t1", "t3"}) state.partitions[0].records.push_back(record_of("d0", body));
+  checker.on_commit(state);
+  ASSERT_FALSE(judge.failed()) << judge.failure();
+  checker.finish(state);
+  ASSERT_TRUE(judge.failed());
+  EXPECT_THAT(judge.failure(), HasSubstr("is in the log if t1 is"));
+}
+
+TEST(Checkers, find_a_settlement_that_is_confirmed_and_not_stored) {
+  Judge judge;
+  C2dChecker checker(judge, seconds(3600));
+  checker.sent(1, "d0", AckRequest::full, std::nullopt);
+  checker.acknowledged_by_device(1);
+  checker.settlement_confirmed(1);
+  ASSERT_TRUE(judge.failed());
+  EXPECT_THAT(judge.failure(), HasSubstr("has ended when that is confirmed"));
 }
 
 TEST(Simulation, the_same_seed_tells_the_same_story) {

@@ -73,6 +73,12 @@ void TelemetryChecker::finish(const MemoryState& state) {
       if (record && record->source == MessageSource::telemetry) kept.insert(number_of(record->body, 't'));
     }
   }
+  for (const auto& [first, last] : batches_) {
+    for (std::uint64_t number = first; number <= last; ++number) {
+      judge_.require(messages_[number].times == messages_[first].times,
+                     "t" + std::to_string(number) + " is in the log if t" + std::to_string(first) + " is");
+    }
+  }
   for (const auto& [number, message] : messages_) {
     judge_.require(!message.acknowledged || kept.contains(number),
                    "acknowledged telemetry t" + std::to_string(number) + " is kept");

@@ -13,13 +13,16 @@
 namespace kyanite::sim {
 
 // Telemetry: what was acknowledged is in the log, once, in one partition per device and in the order sent on
-// its connection; nothing is there that nobody sent. Bodies are "t<number>", those of wills "w<number>".
+// its connection, which is a link's over AMQP; nothing is there that nobody sent. Bodies are "t<number>",
+// those of wills "w<number>".
 class TelemetryChecker {
  public:
   explicit TelemetryChecker(Judge& judge) : judge_(judge) {}
 
   void sent(std::uint64_t number, const Identity& sender, std::uint64_t connection);
   void acknowledged(std::uint64_t number);
+  // Sent as one, these are in the log all together or not at all.
+  void sent_together(std::uint64_t first, std::uint64_t last) { batches_[first] = last; }
   void will_set(std::uint64_t number, const Identity& sender);
   void on_commit(const MemoryState& state);
   void finish(const MemoryState& state);
@@ -39,6 +42,7 @@ class TelemetryChecker {
 
   Judge& judge_;
   std::map<std::uint64_t, Message> messages_;
+  std::map<std::uint64_t, std::uint64_t> batches_;  // last number by the first
   std::map<std::uint64_t, Will> wills_;
   std::vector<std::uint64_t> seen_;                    // records, by partition
   std::map<std::string, std::uint32_t> partition_of_;  // by device

@@ -16,6 +16,7 @@ Settings any_settings(Random& random) {
   settings.c2d.count_lock_expiry = random.chance(30);
   settings.c2d.max_delivery_count = static_cast<std::uint32_t>(random.between(1, 5));
   settings.methods.empty_as_null = random.chance(50);
+  settings.events.entity = SimEventReader::kEntity;
   return settings;
 }
 
@@ -27,7 +28,10 @@ World::World(Options options)
       random_(options_.seed),
       settings_(any_settings(random_)),
       checkers_(judge_, settings_.c2d.default_ttl),
-      service_(checkers_, random_) {
+      service_(checkers_, random_),
+      amqp_service_(checkers_, random_) {
+  checkers_.c2d.deliveries_are_at_most(settings_.c2d.max_delivery_count);
+  checkers_.c2d.locks_last(settings_.c2d.lock_timeout);
   if (settings_.c2d.count_lock_expiry) checkers_.c2d.count_deliveries();
   machine_.loop.shuffle(random_.next());
   machine_.stores.after_commit = [this] {
@@ -46,7 +50,16 @@ World::World(Options options)
   for (const Identity& identity : identities_) {
     clients_.push_back(std::make_unique<SimClient>(checkers_, random_, identity));
     if (random_.chance(30)) clients_.push_back(std::make_unique<SimClient>(checkers_, random_, identity));
+    if (random_.chance(60)) {
+      amqp_devices_.push_back(std::make_unique<SimAmqpDevice>(checkers_, random_, identity));
+      amqp_.push_back(amqp_devices_.back().get());
+    }
   }
+  for (const char* name : {"reader-a@", "reader-b@"}) {
+    readers_.push_back(std::make_unique<SimEventReader>(checkers_, random_, name));
+    amqp_.push_back(readers_.back().get());
+  }
+  amqp_.push_back(&amqp_service_);
   start();
   machine_.loop.run();
   idle_timers_ = machine_.loop.timers();
@@ -58,6 +71,7 @@ World::World(Options options)
 
 World::~World() {
   for (const auto& client : clients_) client->forget();
+  for (SimAmqp* client : amqp_) client->forget();
   stop();
   machine_.stores.after_commit = {};
 }
@@ -87,6 +101,7 @@ void World::stop() {
 void World::crash() {
   judge_.tell("CRASH");
   for (const auto& client : clients_) client->forget();
+  for (SimAmqp* client : amqp_) client->forget();
   stop();
   checkers_.registry.on_crash();
   start();
@@ -102,11 +117,12 @@ void World::drain() {
     hub_->executor(shard).post([this, shard, ended] {
       hub_->directory(shard).drain();
       hub_->mqtt(shard).drain(milliseconds(random_.below(3000)), [ended] { ++*ended; });
+      hub_->amqp(shard).drain(milliseconds(random_.below(3000)), [ended] { ++*ended; });
     });
   }
   machine_.loop.advance(kDrainTime);
   const bool store_failed = failing_ && !machine_.stores.faults.fail_commit;
-  judge_.require(*ended == hub_->shard_count(), "a drain ends");
+  judge_.require(*ended == 2U * hub_->shard_count(), "a drain ends");
   judge_.require(service_.waiting() == 0 || store_failed, "a drain answers every request");
   judge_.require(hub_->open_connections() == 0, "a drain ends every connection");
   read_all();
@@ -167,11 +183,15 @@ void World::after_step() {
   for (const auto& client : clients_) {
     if (random_.chance(60)) client->read(state());
   }
+  for (SimAmqp* client : amqp_) {
+    if (random_.chance(60)) client->read();
+  }
   if (random_.chance(5)) checkers_.twins.check(state());
 }
 
 void World::read_all() {
   for (const auto& client : clients_) client->read(state());
+  for (SimAmqp* client : amqp_) client->read();
 }
 
 void World::run_for(seconds time) {
@@ -179,6 +199,7 @@ void World::run_for(seconds time) {
     machine_.loop.advance(seconds(10));
     checkers_.c2d.wall_is(machine_.loop.wall_now());
     for (const auto& client : clients_) client->ping();
+    for (SimAmqp* client : amqp_) client->ping();
     read_all();
   }
 }
@@ -190,9 +211,11 @@ void World::finish() {
   machine_.stores.faults.fail_commit.reset();
   if (failing_) crash();
   for (const auto& client : clients_) client->unstall();
+  for (SimAmqp* client : amqp_) client->unstall();
   run_for(kLongestCall);
   judge_.require(service_.waiting() == 0, "every request is answered in the end");
   for (const auto& client : clients_) client->cut();
+  for (SimAmqp* client : amqp_) client->cut();
   run_for(seconds(20));
   judge_.require(hub_->open_connections() == 0, "no connection is left");
   checkers_.registry.finish();
@@ -202,6 +225,7 @@ void World::finish() {
   empty_queues();
   drain_feedback();
   checkers_.c2d.finish(state());
+  read_all_events();
   for (const Identity& identity : identities_) {
     if (!identity.is_module()) service_.erase(identity);
   }
@@ -212,25 +236,63 @@ void World::finish() {
       "no timer is left: " + std::to_string(machine_.loop.timers()) + " for " + std::to_string(idle_timers_));
 }
 
-// A device that comes back and behaves gets all that waits for it.
+// A device that comes back and behaves gets all that waits for it, whatever it speaks.
 void World::empty_queues() {
   for (const auto& client : clients_) {
     const auto record = state().identities.find(client->identity());
     if (client->identity().is_module() || record == state().identities.end()) continue;
     if (record->second.status == IdentityStatus::disabled) service_.enable(client->identity(), true);
     machine_.loop.run();
-    client->connect(*hub_, false, {}, false);
-    machine_.loop.run();
-    client->read(state());
-    client->subscribe(client->c2d_filter(), 1);
-    run_for(seconds(90));
+    const auto other = std::find_if(amqp_devices_.begin(), amqp_devices_.end(), [&](const auto& device) {
+      return device->identity() == client->identity();
+    });
+    const bool over_amqp = other != amqp_devices_.end() && random_.chance(50);
+    over_amqp ? take_messages(**other) : take_messages(*client);
     const auto queue = state().c2d.find(client->identity().device);
-    judge_.require(settings_.c2d.pre_subscription == PreSubscription::skip || queue == state().c2d.end() ||
-                       queue->second.messages.empty(),
+    const bool may_skip = settings_.c2d.pre_subscription == PreSubscription::skip && !over_amqp;
+    judge_.require(may_skip || queue == state().c2d.end() || queue->second.messages.empty(),
                    "a device that takes its messages gets them all: " + client->identity().device);
     client->disconnect();
+    if (over_amqp) (*other)->disconnect();
     run_for(seconds(10));
   }
+}
+
+void World::take_messages(SimClient& client) {
+  client.connect(*hub_, false, {}, false);
+  machine_.loop.run();
+  client.read(state());
+  client.subscribe(client.c2d_filter(), 1);
+  run_for(seconds(90));
+}
+
+void World::take_messages(SimAmqpDevice& device) {
+  // A small window lets a few messages through at a time.
+  const auto go_on = [&](int turns) {
+    for (int turn = 0; turn < turns; ++turn) {
+      machine_.loop.advance(milliseconds(100));
+      device.read();
+    }
+  };
+  device.connect(*hub_, {});
+  go_on(10);
+  device.attach_node(SimAmqpDevice::Node::messages);
+  go_on(100);
+  run_for(seconds(90));
+}
+
+// A reader that comes back goes on at its checkpoint and reads what is left.
+void World::read_all_events() {
+  SimEventReader& reader = any_reader();
+  reader.connect(*hub_, new_epoch());
+  for (int turn = 0; turn < 500; ++turn) {
+    machine_.loop.advance(milliseconds(100));
+    reader.read();
+    if (turn % 50 == 49) reader.take_all();
+  }
+  reader.keep();
+  checkers_.events.finish(state());
+  reader.disconnect();
 }
 
 void World::drain_feedback() {

@@ -123,14 +123,19 @@ SimHub::SimHub(Options options)
     }
     HubObserver& told = shard.monitor ? static_cast<HubObserver&>(*shard.monitor) : outer;
     shard.mqtt = std::make_unique<MqttShard>(services(i), security_, told);
-    router_->bind_connections(ShardIndex{i}, shard.mqtt->connections());
+    shard.amqp = std::make_unique<AmqpShard>(services(i), security_, told);
+    shard.connections = std::make_unique<ConnectionSwitch>(shard.mqtt->connections(), *shard.amqp);
+    router_->bind_connections(ShardIndex{i}, *shard.connections);
     clock_->on_shift(shard.executor, [this, &shard](milliseconds shift) {
       shard.directory->on_clock_shift();
       shard.mqtt->on_clock_shift();
+      shard.amqp->on_clock_shift();
       if (&shard == shards_.front().get() && on_clock_shift) on_clock_shift(shift);
     });
-    stores.on_pressure_change(
-        shard.executor, [mqtt = shard.mqtt.get()](StorePressure pressure) { mqtt->on_pressure(pressure); });
+    stores.on_pressure_change(shard.executor, [&shard](StorePressure pressure) {
+      shard.mqtt->on_pressure(pressure);
+      shard.amqp->on_pressure(pressure);
+    });
   }
 }
 
@@ -141,6 +146,7 @@ SimHub::~SimHub() {
     loop.clear();
   }
   // Whatever ends may still answer to any shard.
+  for (const auto& shard : shards_) shard->amqp.reset();
   for (const auto& shard : shards_) shard->mqtt.reset();
   for (const auto& shard : shards_) shard->queries.reset();
   for (const auto& shard : shards_) shard->registry.reset();
@@ -183,6 +189,7 @@ void SimHub::publish(const HubSecurityPtr& security, Task published) {
     shard->executor.post([this, &shard = *shard, security, missing, last] {
       shard.directory->set_security(security);
       shard.mqtt->set_security(security);
+      shard.amqp->set_security(security);
       if (&shard == shards_.front().get() && on_security) on_security(security);
       if (--*missing == 0) executor(0).post(std::move(*last));
     });
@@ -195,6 +202,7 @@ void SimHub::publish_faults(const ActiveFaultsPtr& plan, Task published) {
   for (const auto& shard : shards_) {
     shard->executor.post([this, &shard = *shard, plan, missing, last] {
       shard.mqtt->set_faults(plan);
+      shard.amqp->set_faults(plan);
       if (&shard == shards_.front().get() && on_faults) on_faults(plan);
       if (--*missing == 0) executor(0).post(std::move(*last));
     });
@@ -209,7 +217,7 @@ std::size_t SimHub::actors() const {
 
 std::uint64_t SimHub::open_connections() const {
   std::uint64_t sum = 0;
-  for (const auto& shard : shards_) sum += shard->mqtt->statistics().open;
+  for (const auto& shard : shards_) sum += shard->mqtt->statistics().open + shard->amqp->statistics().open;
   return sum;
 }
 

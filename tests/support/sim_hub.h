@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "server/amqp/amqp_shard.h"
 #include "server/device/mqtt_shard.h"
 #include "server/hub/c2d_sweep.h"
 #include "server/hub/clock_control.h"
@@ -91,6 +92,7 @@ class SimHub {
   std::uint16_t shard_count() const { return static_cast<std::uint16_t>(shards_.size()); }
   Executor& executor(std::uint16_t shard) { return shards_[shard]->executor; }
   MqttShard& mqtt(std::uint16_t shard) { return *shards_[shard]->mqtt; }
+  AmqpShard& amqp(std::uint16_t shard) { return *shards_[shard]->amqp; }
   DeviceDirectory& directory(std::uint16_t shard) { return *shards_[shard]->directory; }
   RegistryService& registry(std::uint16_t shard = 0) { return *shards_[shard]->registry; }
   QueryService& queries(std::uint16_t shard = 0) { return *shards_[shard]->queries; }
@@ -153,6 +155,8 @@ class SimHub {
     std::unique_ptr<RegistryService> registry;
     std::unique_ptr<QueryService> queries;
     std::unique_ptr<MqttShard> mqtt;
+    std::unique_ptr<AmqpShard> amqp;
+    std::unique_ptr<ConnectionSwitch> connections;
   };
   void publish(const HubSecurityPtr& security, Task published);
   void publish_faults(const ActiveFaultsPtr& plan, Task published);

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "config/reference.h"
 #include "server/app/cli/commands.h"
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/settings_flags.h"
@@ -31,6 +32,11 @@ void add_config_commands(CLI::App& app, int& exit_code) {
     const auto flags = add_settings_flags(*command);
     command->callback([flags, print, &exit_code] { exit_code = check(*flags, print); });
   }
+  auto* reference = group->add_subcommand("reference", "describe every setting, as Markdown");
+  reference->callback([&exit_code] {
+    std::printf("%s", settings_reference().c_str());
+    exit_code = kDone;
+  });
 }
 
 }  // namespace kyanite::cli

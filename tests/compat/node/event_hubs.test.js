@@ -214,7 +214,7 @@ function run() {
     assert.ok(last.enqueuedOn instanceof Date);
   });
 
-  test('amqp 33: a rhea-promise client that listens only after createReceiver() sees the redirect', async () => {
+  test('A33: a rhea-promise client that listens only after createReceiver() sees the redirect', async () => {
     const login = Object.fromEntries(hub.info.serviceConnectionString.split(';').map((part) => part.split(/=(.*)/s).slice(0, 2)));
     const connection = new Connection({ transport: 'tls', host: hub.info.hostName, port: 5671, reconnect: false, ca: hub.ca,
       username: `${login.SharedAccessKeyName}@sas.root.${hub.info.hostName.split('.')[0]}`, password: makeSas(hub.info.hostName, login.SharedAccessKey, login.SharedAccessKeyName) });

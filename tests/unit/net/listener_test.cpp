@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <cerrno>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -40,6 +41,35 @@ TEST(Listener, closes_a_plain_text_peer_without_a_single_byte) {
   }
   EXPECT_TRUE(eventually([&] { return server.counters().plain_text == 4; }));
   EXPECT_EQ(server.connection_count(), 0U);
+}
+
+TEST(Listener, tells_why_a_peer_failed_and_nothing_of_one_that_only_left) {
+  std::mutex mutex;
+  std::vector<std::string> told;
+  ListenerSettings listening;
+  listening.on_failed = [&](Shard&, const std::string& address, const std::string& problem) {
+    const std::lock_guard lock(mutex);
+    told.push_back(address + " " + problem);
+  };
+  TestServer server(nullptr, {}, listening);
+  {
+    TcpTestClient left(server.port());
+    ASSERT_TRUE(left.send(kHalfOfARecord));
+  }
+  EXPECT_TRUE(eventually([&] { return server.counters().failed == 1; }));
+  TcpTestClient plain(server.port());
+  ASSERT_TRUE(plain.send("\x10\x0c MQTT"));
+  EXPECT_TRUE(eventually([&] { return server.counters().plain_text == 1; }));
+  TcpTestClient strange(server.port());
+  ASSERT_TRUE(strange.send(std::string("\x16\x03\x01\x00\x05hello", 10)));
+  EXPECT_TRUE(eventually([&] {
+    const std::lock_guard lock(mutex);
+    return told.size() == 2;
+  }));
+  const std::lock_guard lock(mutex);
+  EXPECT_EQ(told.front(), "127.0.0.1 the client speaks without TLS");
+  EXPECT_TRUE(told.back().starts_with("127.0.0.1 ")) << told.back();
+  EXPECT_GT(told.back().size(), 15U) << told.back();
 }
 
 TEST(Listener, random_bytes_after_a_tls_looking_start_end_the_connection) {

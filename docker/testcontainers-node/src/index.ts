@@ -1,0 +1,2 @@
+export { DEFAULT_IMAGE, KyaniteContainer, StartedKyaniteContainer } from './container';
+export * from './process-index';

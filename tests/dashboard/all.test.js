@@ -1,0 +1,7 @@
+// All tests in one process, one after the other, on one hub and in one browser.
+import './sign_in.js';
+import './devices.js';
+import './device.js';
+import './hub_pages.js';
+import './hostile.js';
+import './looks.js';
