@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Figures of AMQP that the C++ programs do not give: what an idle connection costs, and how long a message takes from a
-device to a reader.
+"""Figures of AMQP that one C++ program alone does not give: what an idle connection costs, how long a message takes from a
+device to a reader, and what telemetry costs over AMQP beside MQTT.
 
   bench/amqp_figures.py PROGRAM idle [--connections N]
+  bench/amqp_figures.py PROGRAM ingest --load PROGRAM [--seconds N] [--rounds N]
   bench/amqp_figures.py PROGRAM latency --load PROGRAM [--rate N] [--seconds N]
 
 Each starts a hub of its own on free ports of the loopback and ends it. The client is the one of the tests
 (tests/behaviours/amqp_wire.py).
 """
 import argparse
+import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -137,18 +140,61 @@ def latency(options):
         print(f"  {name} {samples[min(count - 1, int(count * share))] * 1000:7.1f} ms")
 
 
+# name, flags of `kyanite_load publish`: by pairs, since each AMQP row is compared with the MQTT row above it
+INGEST = [
+    ("MQTT, 100 devices, window 16", ["--devices", "100", "--window", "16"]),
+    ("AMQP, the same", ["--devices", "100", "--window", "16", "--amqp"]),
+    ("AMQP, in batches of 16", ["--devices", "100", "--window", "16", "--amqp", "--batch", "16"]),
+    ("MQTT, 1 device, window 100", ["--devices", "1", "--window", "100"]),
+    ("AMQP, the same", ["--devices", "1", "--window", "100", "--amqp"]),
+    ("AMQP, in batches of 16", ["--devices", "1", "--window", "100", "--amqp", "--batch", "16"]),
+]
+
+
+def publish(options, hub, flags):
+    done = subprocess.run([options.load, "publish", "--data", str(hub.data), "--payload", "200", "--duration", str(options.seconds), "--json",
+                           *flags], stdout=subprocess.PIPE, text=True, timeout=options.seconds + 120)
+    if done.returncode != 0:
+        raise SystemExit(f"kyanite_load ended with {done.returncode}: {done.stdout}")
+    return json.loads(done.stdout)
+
+
+def ingest(options):
+    """The ways in turns on one hub, so that what else the machine does meets them all; medians of the rounds."""
+    hub = world.main()
+    runs = [[] for _ in INGEST]
+    for _ in range(options.rounds):
+        for (_, flags), figures in zip(INGEST, runs):
+            figures.append(publish(options, hub, flags))
+
+    def median(figures, name):
+        return statistics.median(run[name] for run in figures)
+
+    print("| 200 B, over TLS, durability fsync | messages/s | to MQTT | hub CPU s per million | to MQTT | p50 / p99 ms |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for (name, flags), figures in zip(INGEST, runs):
+        rate, cpu = median(figures, "messagesPerSecond"), median(figures, "serverCpuSecondsPerMillion")
+        if "--amqp" not in flags:
+            base_rate, base_cpu = rate, cpu
+        times = " / ".join(f"{statistics.median(run['latency'][at] for run in figures):.1f}" for at in ("p50Ms", "p99Ms"))
+        print(f"| {name} | {rate:,.0f} | {rate / base_rate:.2f} | {cpu:.2f} | {cpu / base_cpu:.2f} | {times} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
-    parser.add_argument("figure", choices=("idle", "latency"))
+    parser.add_argument("figure", choices=("idle", "ingest", "latency"))
     parser.add_argument("--connections", type=int, default=500)
     parser.add_argument("--load", help="kyanite_load")
     parser.add_argument("--rate", type=int, default=5000)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    if options.figure != "idle" and not options.load:
+        parser.error(f"{options.figure} needs --load, the path of kyanite_load")
     world.begin(options.program)
     try:
-        {"idle": idle, "latency": latency}[options.figure](options)
+        {"idle": idle, "ingest": ingest, "latency": latency}[options.figure](options)
     finally:
         world.kill_all()
 

@@ -28,11 +28,11 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, ca-certificates, init-system-helpers (>= 1.52)")
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "self-hosted hub for devices built for Azure IoT Hub")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
-    "self-hosted hub for devices built for Azure IoT Hub
- Kyanite speaks what devices and back ends made for Azure IoT Hub speak: MQTT,
- AMQP and HTTPS with the same topics, routes, tokens and certificates. They
- connect to it unchanged. This package runs it as a service.")
+    "Kyanite speaks what devices and back ends made for Azure IoT Hub speak: MQTT,
+AMQP and HTTPS with the same topics, routes, tokens and certificates. They
+connect to it unchanged. This package runs it as a service.")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
     "${KYANITE_PACKAGING}/debian/postinst;${KYANITE_PACKAGING}/debian/prerm;${KYANITE_PACKAGING}/debian/postrm;${KYANITE_PACKAGING}/debian/conffiles")
 include(CPack)

@@ -117,7 +117,7 @@ void Loader::read_object(const json& object, const std::string& prefix) {
       for (const auto& entry : properties.items()) known.push_back(prefix + entry.key());
       const auto near = nearest_name(path, known);
       complain(where, "is no known key",
-               near ? "did you mean " + *near + "?" : "see config/reference.md for all keys");
+               near ? "did you mean " + *near + "?" : "`kyanite config reference` lists all keys");
       continue;
     }
     if (properties[name].contains("properties") && value.is_object()) {
@@ -163,7 +163,7 @@ void Loader::read_environment(const std::vector<std::pair<std::string, std::stri
     }
     const auto near = nearest_name(name, names);
     complain(name, "is no known variable",
-             near ? "did you mean " + *near + "?" : "unset it, or see config/reference.md");
+             near ? "did you mean " + *near + "?" : "unset it, or see `kyanite config reference`");
   }
 }
 
@@ -211,6 +211,17 @@ nlohmann::ordered_json show_settings(const Settings& settings) {
     }
   }
   return out;
+}
+
+std::vector<std::string> differing_settings(const Settings& a, const Settings& b) {
+  std::vector<std::string> keys;
+  for (const SettingKey& key : setting_keys()) {
+    bool same = key.show(a) == key.show(b);
+    if (key.path == "auth.testTokens") same = a.auth.test_tokens == b.auth.test_tokens;
+    if (key.path == "auth.ownerKey") same = a.auth.owner_key == b.auth.owner_key;
+    if (!same) keys.emplace_back(key.path);
+  }
+  return keys;
 }
 
 }  // namespace kyanite

@@ -44,4 +44,8 @@ LoadedSettings load_settings(const SettingSources& sources);
 // The settings as a configuration file would state them, every key present.
 nlohmann::ordered_json show_settings(const Settings& settings);
 
+// Keys that have another value, "listen.mqtts", in the order of the reference. Values that are not shown are
+// compared as they are.
+std::vector<std::string> differing_settings(const Settings& a, const Settings& b);
+
 }  // namespace kyanite

@@ -52,6 +52,11 @@ std::string sources(const SettingKey& key) {
   std::string out = code(environment_name(key.path));
   if (!key.environment.empty()) out += ", " + code(key.environment);
   if (!key.flag.empty()) out += ", " + code(key.flag);
+  if (is_secret(key.path)) {
+    const std::string name =
+        key.environment.empty() ? environment_name(key.path) : std::string(key.environment);
+    out += ", or a file: " + code(name + "_FILE");
+  }
   return out;
 }
 

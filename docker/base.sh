@@ -1,10 +1,10 @@
 #!/bin/sh
 # Makes a minimal Debian 12 root file system as a tar file, by debootstrap, where no registry gives one. Needs root.
 #   docker/base.sh [--force]         prints the path of the file; one that is there is used again
-# It is kept in $KYANITE_CACHE, or ~/.cache/kyanite, so that only the first call takes its minute.
+# It is kept in ~/.cache/kyanite ($XDG_CACHE_HOME), so that only the first call takes its minute.
 set -eu
 suite=bookworm
-cache=${KYANITE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kyanite}
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/kyanite
 target=$cache/debian-$suite-$(dpkg --print-architecture).tar
 [ "${1:-}" = --force ] || [ ! -s "$target" ] || { echo "$target"; exit 0; }
 [ "$(id -u)" -eq 0 ] || { echo "docker/base.sh: debootstrap needs root" >&2; exit 1; }

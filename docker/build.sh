@@ -5,12 +5,13 @@
 #   --tool      the first of the three that works, unless given
 #   --base      the Debian 12 to build on; debian:bookworm-slim with docker. Without a registry in reach (podman and
 #               buildah: unless the image is there or can be pulled) one is made by debootstrap, which takes root
+#   --tag       kyanite:VERSION and kyanite:latest, unless given
 #   --binary    a kyanite program built on Debian 12 already, instead of building one inside: seconds, not minutes
 #   --save      also writes the image to a file for `docker load` and `podman load`
 #   --storage   podman and buildah: keep images below this folder instead of the user's own storage
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-tool= base= binary= tag=kyanite:latest save= storage=
+tool= base= binary= tag= save= storage=
 
 usage() { sed -n '2,/^set -eu/p' "$0" | sed -e '/^set -eu/d' -e 's/^# \{0,1\}//'; }
 fail() { echo "docker/build.sh: $1" >&2; exit 1; }
@@ -104,6 +105,10 @@ version=$(sed -n 's/^project(kyanite VERSION \([0-9.]*\).*/\1/p' "$root/CMakeLis
 revision=$(git -C "$root" rev-parse HEAD 2> /dev/null) || revision=unknown
 created=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 
+# Both names are one image.
+second=
+[ -n "$tag" ] || { tag=kyanite:$version second=kyanite:latest; }
+
 context=$root
 prebuilt=
 if [ -n "$binary" ]; then
@@ -119,14 +124,22 @@ if [ -n "$binary" ]; then
 fi
 
 echo "Building $tag with $tool on $base$way$([ -z "$binary" ] || echo ", program $binary")"
-set -- --build-arg "BASE=$base" --build-arg "PREBUILT=$prebuilt" --build-arg "VERSION=$version" \
-  --build-arg "REVISION=$revision" --build-arg "CREATED=$created" -f "$context/docker/Dockerfile" -t "$tag"
+set -- --build-arg "BASE=$base" --build-arg "PREBUILT=$prebuilt" \
+  --label "org.opencontainers.image.version=$version" --label "org.opencontainers.image.revision=$revision" \
+  --label "org.opencontainers.image.created=$created" -f "$context/docker/Dockerfile" -t "$tag"
 case $tool in
   docker) docker build "$@" "$context" ;;
   # The OCI format has no place for HEALTHCHECK. chroot needs neither an OCI runtime nor cgroups.
   podman) containers build --layers --format docker --isolation chroot "$@" "$context" ;;
   buildah) containers bud --layers --format docker --isolation chroot "$@" "$context" ;;
 esac
+
+if [ -n "$second" ]; then
+  case $tool in
+    docker) docker tag "$tag" "$second" ;;
+    *) containers tag "$tag" "$second" ;;
+  esac
+fi
 
 archive=$work/image.tar
 case $tool in

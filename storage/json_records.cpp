@@ -386,10 +386,12 @@ Result<std::vector<AccessPolicy>> decode_policies(std::string_view bytes) {
 }
 
 std::string encode_ca_certificate(const CaCertificateRecord& record) {
-  return with_head(Json{{"name", record.name},
-                        {"der", encode_base64(record.der)},
-                        {"verified", record.verified},
-                        {"created", to_milliseconds(record.created)}});
+  Json json{{"name", record.name},
+            {"der", encode_base64(record.der)},
+            {"verified", record.verified},
+            {"created", to_milliseconds(record.created)}};
+  if (!record.challenge.empty()) json["challenge"] = record.challenge;
+  return with_head(json);
 }
 
 Result<CaCertificateRecord> decode_ca_certificate(std::string_view bytes) {
@@ -401,6 +403,7 @@ Result<CaCertificateRecord> decode_ca_certificate(std::string_view bytes) {
   members.read("name", record.name);
   members.read("der", der);
   members.read("verified", record.verified);
+  members.read_present("challenge", record.challenge);
   members.read("created", record.created);
   if (!members.ok()) return damaged("CA certificate", "a member is missing or of another type");
   auto bytes_of_der = decode_base64(der);

@@ -57,11 +57,12 @@ struct TwinRecord {
   friend bool operator==(const TwinRecord&, const TwinRecord&) = default;
 };
 
-// A device CA certificate that X.509 devices may chain to (spec device-mqtt.md 2.6).
+// A device CA certificate that X.509 devices may chain to once it is verified (spec device-mqtt.md 2.6).
 struct CaCertificateRecord {
   std::string name;
   std::string der;
   bool verified = true;
+  std::string challenge{};  // the code that a proof of possession has to carry; empty: none was asked for
   WallTime created = kNever;
   friend bool operator==(const CaCertificateRecord&, const CaCertificateRecord&) = default;
 };

@@ -9,6 +9,7 @@
 #include "storage/hub_store.h"
 #include "storage/identity_store.h"
 #include "storage/session_store.h"
+#include "storage/store_statistics.h"
 #include "storage/telemetry_log.h"
 #include "storage/twin_store.h"
 
@@ -42,6 +43,9 @@ class Stores {
   // The task is posted to `home` on every change of pressure, and at once when there is some already. Call
   // before the shards start.
   virtual void on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) = 0;
+
+  // What the engine says about itself; reads what is on disk, and so may come late. Errors: those of reads.
+  virtual void statistics(Reply<StoreStatistics> reply) = 0;
 
   virtual void close() = 0;
 };

@@ -78,6 +78,7 @@ enum class Errc {
   // start-up and operation
   config_invalid,
   io_failed,
+  operation_failed,  // of an operator, who sees the detail
 };
 
 // A refusal: the code decides what the peer sees, the detail is for the log and never carries a key,

@@ -110,6 +110,7 @@ constexpr std::array kRows{
     ErrorRow{Errc::topic_not_allowed, "InvalidOperation", 400003, 400, "The topic is not one of the hub's"},
     ErrorRow{Errc::config_invalid, "ServerError", 500001, 500, "The configuration is invalid"},
     ErrorRow{Errc::io_failed, "ServerError", 500001, 500, "An input or output operation failed"},
+    ErrorRow{Errc::operation_failed, "ServerError", 500001, 500, "The operation could not be done"},
 };
 
 constexpr bool rows_are_in_order() {

@@ -146,5 +146,6 @@ inline constexpr seconds kFaultDelayMax{60};
 inline constexpr std::size_t kWaitsMax = 256;  // of test control, per shard
 inline constexpr seconds kWaitMax{300};
 inline constexpr std::size_t kSnapshotsMax = 16;
+inline constexpr std::size_t kBackupsMax = 64;  // kept below the data directory
 
 }  // namespace kyanite::limits

@@ -35,6 +35,7 @@ bool may_show_detail(Errc code) {
     case Errc::configuration_metrics_invalid:
     case Errc::policy_key_invalid:
     case Errc::blob_container_invalid:
+    case Errc::operation_failed:
       return true;
     default:
       return false;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "protocol/base/json_limits.h"
+#include "server/admin/metrics_text.h"
 
 namespace kyanite {
 namespace {
@@ -39,6 +40,7 @@ std::optional<AdminRouter::Page> AdminRouter::page_of(const HttpRequest& request
   if (name == "healthz") return Page::healthz;
   if (name == "readyz") return Page::readyz;
   if (name == "health") return Page::health;
+  if (name == "metrics") return Page::metrics;
   if (name == "ca.pem") return Page::ca;
   return std::nullopt;
 }
@@ -72,6 +74,7 @@ HttpResponse AdminRouter::show(Page page) const {
       return show_readiness("ready", "not ready");
     case Page::health:
       return show_readiness("healthy", "unhealthy");
+    case Page::metrics:  // takes a while: show_metrics()
     case Page::ca:
       break;
   }
@@ -83,6 +86,17 @@ HttpResponse AdminRouter::show(Page page) const {
   response.headers.emplace_back("Cache-Control", "no-cache");
   response.body = ca_pem_;
   return response;
+}
+
+void AdminRouter::show_metrics(Reply<HttpResponse> reply) {
+  metrics_.scrape(
+      Reply<MetricsText>(shard_, [reply = std::move(reply)](const Result<MetricsText>& text) mutable {
+        if (!text) return reply(problem(503, "the hub is shutting down"));
+        HttpResponse response;
+        response.content_type = kMetricsType;
+        response.body = **text;
+        reply(std::move(response));
+      }));
 }
 
 // Called for requests with a body, which none of these paths takes.
@@ -99,7 +113,10 @@ void AdminRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
 }
 
 void AdminRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
-  if (const auto page = page_of(request)) return reply(only_reads(request) ? show(*page) : wrong_verb());
+  if (const auto page = page_of(request)) {
+    if (!only_reads(request)) return reply(wrong_verb());
+    return *page == Page::metrics ? show_metrics(std::move(reply)) : reply(show(*page));
+  }
   if (const auto reason = closed()) return reply(api_.reject(request, *reason));
   api_.handle(request, std::move(reply));
 }

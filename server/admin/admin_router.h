@@ -5,19 +5,21 @@
 
 #include "protocol/base/executor.h"
 #include "protocol/http/request_handler.h"
+#include "server/admin/metrics_source.h"
 #include "server/admin/readiness.h"
 
 namespace kyanite {
 
 // AdminRouter answers the requests of one shard's admin port. Its own paths need no credential and only
 // read: /healthz (the process is alive), /readyz (it serves), /health (the same in the words of the other
-// emulators) and /ca.pem (what clients must trust). Every other request is the REST API's, once the hub
-// serves.
+// emulators), /metrics (for Prometheus) and /ca.pem (what clients must trust). Every other request is the
+// REST API's, once the hub serves.
 //
-// Owner: its shard; it outlives the shard's admin connections. The API and the readiness outlive it.
+// Owner: its shard; it outlives the shard's admin connections. The others outlive it.
 class AdminRouter final : public HttpRequestHandler {
  public:
-  AdminRouter(HttpRequestHandler& api, const Readiness& readiness) : api_(api), readiness_(readiness) {}
+  AdminRouter(Executor& shard, HttpRequestHandler& api, const Readiness& readiness, MetricsSource& metrics)
+      : shard_(shard), api_(api), readiness_(readiness), metrics_(metrics) {}
 
   // PEM text; empty when clients trust the certificate without the hub's help.
   void set_ca(std::string pem) { ca_pem_ = std::move(pem); }
@@ -29,7 +31,7 @@ class AdminRouter final : public HttpRequestHandler {
   HttpResponse reject(const HttpRequest& request, const Error& error) override;
 
  private:
-  enum class Page { healthz, readyz, health, ca };
+  enum class Page { healthz, readyz, health, metrics, ca };
   static std::optional<Page> page_of(const HttpRequest& request);
 
   // Why the REST API does not take requests now.
@@ -37,8 +39,12 @@ class AdminRouter final : public HttpRequestHandler {
   HttpResponse show(Page page) const;
   HttpResponse show_readiness(std::string_view yes, std::string_view no) const;
 
+  void show_metrics(Reply<HttpResponse> reply);
+
+  Executor& shard_;
   HttpRequestHandler& api_;
   const Readiness& readiness_;
+  MetricsSource& metrics_;
   std::string ca_pem_;
 };
 

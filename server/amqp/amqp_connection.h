@@ -60,7 +60,7 @@ class AmqpConnection final : public Channel::Sink {
   // Ends an accepted link from our side; the AmqpLink is destroyed at the end of the turn.
   void detach(amqp::LinkId id, amqp::Condition condition);
   AmqpLink* find(amqp::LinkId id) const;
-  // Tokens that await the verdict of a device's owner.
+  // Tokens that await the verdict of a device's owner, and requests to $management that await shard 0.
   std::uint32_t& verdicts() { return verdicts_; }
   std::vector<ReplyLink*>& reply_links() { return reply_links_; }
   const std::vector<ReplyLink*>& reply_links() const { return reply_links_; }

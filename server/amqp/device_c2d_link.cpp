@@ -13,8 +13,9 @@
 namespace kyanite {
 namespace {
 
-// C2dLink gives a device its cloud-to-device messages. The owner lends as many as there is credit for, each
-// under a lock that ends there; the device's outcome settles it (spec amqp.md 7.4).
+// C2dLink gives a device its cloud-to-device messages. The owner lends as many as there is credit and room
+// for, each under a lock that ends there; the device's outcome settles it (spec amqp.md 7.4). What could not
+// be sent would lose its lock here, and with it its place in the queue.
 //
 // Bound: limits::kC2dWindowMessages of the owner's window.
 class C2dLink final : public AmqpDeviceLink {
@@ -96,13 +97,16 @@ class C2dLink final : public AmqpDeviceLink {
 
   void ask() {
     amqp::Engine& engine = connection().engine();
-    const std::uint32_t credit = engine.credit(id());
     const auto used = static_cast<std::uint32_t>(waiting_.size());
-    const std::uint32_t more = credit > used ? credit - used : 0;
-    if (!engine.is_draining(id()) || draining_) return device().allow_c2d(more);
+    const auto more_of = [used](std::uint32_t most) { return most > used ? most - used : 0; };
+    const std::uint32_t credit = engine.credit(id());
+    if (!engine.is_draining(id()) || draining_) {
+      return device().allow_c2d(more_of(std::min(credit, connection().may_send(id()))));
+    }
     draining_ = true;
-    device().allow_c2d(more, connection().reply_to_link<void, C2dLink>(
-                                 id(), [](C2dLink& self, const Result<void>&) { self.on_drained(); }));
+    device().allow_c2d(more_of(credit),
+                       connection().reply_to_link<void, C2dLink>(
+                           id(), [](C2dLink& self, const Result<void>&) { self.on_drained(); }));
   }
 
   // What the owner had is here. What waits for room is sent first, and asks once more.

@@ -116,7 +116,8 @@ class TwinRequestsLink final : public AmqpDeviceLink {
               device_twin_body(twin.desired, twin.desired_version, twin.reported, twin.reported_version);
           hub.throttles.meter(body.size(), hub.executor.wall_now());
           question.answer(200, {}, body);
-        })});
+        }),
+        TwinOrigin::device});
   }
 
   void patch(const TwinQuestion& question, TwinRequest request, std::size_t bytes) {

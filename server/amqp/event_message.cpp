@@ -78,7 +78,6 @@ EventFields write_annotations(Writer& writer, const TelemetryRecord& record) {
   writer.int64(static_cast<std::int64_t>(record.offset.value));
   annotate(writer, "x-opt-offset", offset.view());
   annotate_time(writer, "x-opt-enqueued-time", record.enqueued);
-  annotate(writer, "x-opt-partition-key", record.sender.device);
   annotate(writer, "iothub-connection-device-id", record.sender.device);
   if (record.sender.is_module()) annotate(writer, "iothub-connection-module-id", record.sender.module);
   // Events of the hub itself came over no connection.

@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::string_view kManagement = "$management";
 constexpr std::uint32_t kManagementCredit = 100;
-constexpr std::uint32_t kManagementWaitingMax = 64;  // requests whose answers need shard 0
+constexpr std::uint32_t kManagementWaitingMax = 64;  // of a connection: requests whose answers need shard 0
+constexpr std::size_t kManagementBytesMax = 64 * 1024;  // of a request, of which parts wait with it
 
 // A client's sender: requests come on it.
 class ManagementLink final : public AmqpLink {
@@ -43,30 +44,37 @@ class ManagementLink final : public AmqpLink {
   void send(const amqp::Message& request, std::string message) const;
 
   const std::uint32_t session_;
-  std::uint32_t waiting_ = 0;
 };
 
 // The event hub is as old as its first consumer group, of which shard 0 knows.
 void ManagementLink::on_message(const amqp::MessageReceived& received) {
+  if (received.payload.size() > kManagementBytesMax) {
+    if (received.settled) return;
+    return connection().engine().settle(
+        id(), received.delivery,
+        {amqp::OutcomeKind::rejected,
+         amqp::Condition{"amqp:link:message-size-exceeded", "The request is larger than allowed", {}}});
+  }
   Result<amqp::Message> request = amqp::read_message(received.payload);
   settle_request(connection(), received);
   if (!request) return;  // without an id nobody waits for an answer
   if (!may_ask(*request)) {
     return refuse(*request, 401, Error(Errc::unauthorized, "no token with ServiceConnect was put"));
   }
-  if (waiting_ >= kManagementWaitingMax) return refuse_busy(*request);
-  ++waiting_;
-  connection().services().consumer_groups.list(
-      connection().reply_to_link<std::vector<ConsumerGroup>, ManagementLink>(
-          id(), [request = kept(std::move(*request))](ManagementLink& self,
-                                                      const Result<std::vector<ConsumerGroup>>& groups) {
-            --self.waiting_;
-            if (!groups) return self.refuse_busy(request);
-            const auto first = std::find_if(groups->begin(), groups->end(), [](const ConsumerGroup& group) {
-              return group.name == ConsumerGroups::kDefault;
-            });
-            self.answer(request, first == groups->end() ? kNever : first->created);
-          }));
+  if (connection().verdicts() >= kManagementWaitingMax) return refuse_busy(*request);
+  ++connection().verdicts();
+  connection().services().consumer_groups.list(connection().reply_to_self<std::vector<ConsumerGroup>>(
+      [id = id(), request = kept(std::move(*request))](AmqpConnection& of,
+                                                       const Result<std::vector<ConsumerGroup>>& groups) {
+        --of.verdicts();
+        const auto* self = static_cast<const ManagementLink*>(of.find(id));
+        if (!self) return;
+        if (!groups) return self->refuse_busy(request);
+        const auto first = std::find_if(groups->begin(), groups->end(), [](const ConsumerGroup& group) {
+          return group.name == ConsumerGroups::kDefault;
+        });
+        self->answer(request, first == groups->end() ? kNever : first->created);
+      }));
 }
 
 void ManagementLink::answer(const amqp::Message& request, WallTime created) const {

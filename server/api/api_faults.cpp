@@ -32,7 +32,7 @@ HttpResponse ApiRouter::fault_response(const HttpRequest& request, ErrorForm for
     response.cut_after = 0;
     const Error error(Errc::internal, "fault " + rule.id + ": the connection ends without an answer");
     observer_.on_answered(
-        {request.verb, request.target, request.peer.address, request.tracking_id, 0, &error, {}});
+        {request.verb, request.target, request.peer.address, request.tracking_id, 0, &error, {}, {}});
     return response;
   }
   response = reject(request, error_of(rule), form);

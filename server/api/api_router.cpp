@@ -5,6 +5,7 @@
 
 #include "protocol/base/limits.h"
 #include "protocol/base/percent_encoding.h"
+#include "protocol/http/trace_context.h"
 #include "server/api/api_throttle.h"
 #include "server/api/bulk_api.h"
 #include "server/api/c2d_api.h"
@@ -23,6 +24,7 @@
 #include "server/api/job_api.h"
 #include "server/api/method_api.h"
 #include "server/api/openapi_api.h"
+#include "server/api/operator_api.h"
 #include "server/api/policy_api.h"
 #include "server/api/query_api.h"
 #include "server/api/registry_api.h"
@@ -183,17 +185,56 @@ Handler handler_of(Operation operation) {
       return list_ca_certificates;
     case Operation::add_ca_certificate:
       return add_ca_certificate;
+    case Operation::challenge_ca_certificate:
+      return challenge_ca_certificate;
+    case Operation::verify_ca_certificate:
+      return verify_ca_certificate;
     case Operation::delete_ca_certificate:
       return delete_ca_certificate;
     case Operation::list_policies:
       return list_policies;
     case Operation::get_policy:
       return get_policy;
+    case Operation::put_policy:
+      return put_policy;
+    case Operation::delete_policy:
+      return delete_policy;
     case Operation::regenerate_policy_key:
       return regenerate_policy_key;
+    case Operation::list_backups:
+      return list_backups;
+    case Operation::put_backup:
+      return put_backup;
+    case Operation::delete_backup:
+      return delete_backup;
+    case Operation::reload_settings:
+      return reload_settings;
+    case Operation::get_log_level:
+      return get_log_level;
+    case Operation::put_log_level:
+      return put_log_level;
   }
   KYANITE_ASSERT(false);
   return nullptr;
+}
+
+RequestSubject subject_of(Operation operation) {
+  switch (operation) {
+    case Operation::send_c2d:
+      return RequestSubject::c2d_send;
+    case Operation::invoke_method:
+    case Operation::invoke_command:
+      return RequestSubject::method_call;
+    default:
+      return RequestSubject::other;
+  }
+}
+
+Identity identity_of(const RouteMatch& route) {
+  const auto& ids = route.parameters;
+  // Behind a digital twin's id stand a component and a command.
+  const bool names_module = route.operation == Operation::invoke_method && ids.size() > 1;
+  return {ids.at(0), names_module ? ids[1] : std::string()};
 }
 
 // Chunked bodies may become any size.
@@ -213,16 +254,22 @@ struct RequestNote {
   std::string peer;
   std::string tracking_id;
   SteadyTime began;
+  std::string trace_id;
+  RequestSubject subject = RequestSubject::other;
+  Identity identity{};
 
   RequestNote(const HttpRequest& request, SteadyTime now)
       : verb(request.verb),
         path(request.target),
         peer(request.peer.address),
         tracking_id(request.tracking_id),
-        began(now) {}
+        began(now),
+        trace_id(trace_id_of(request.header("traceparent").value_or(std::string_view()))) {}
 
   RequestOutcome outcome(int status, const Error* error, SteadyTime now) const {
-    return {verb, path, peer, tracking_id, status, error, now - began};
+    const bool is_about = subject != RequestSubject::other;
+    return {verb,  path,        peer,     tracking_id, status,
+            error, now - began, trace_id, subject,     is_about ? &identity : nullptr};
   }
 };
 
@@ -459,7 +506,10 @@ void ApiRouter::handle(const HttpRequest& request, Keys keys, Reply<HttpResponse
     return reply(reject(request, in_rate.error(), form));
   }
   Executor& executor = context_.services.executor;
-  Reply<HttpResponse> finished(executor, [this, operation, form, note = RequestNote(request, executor.now()),
+  RequestNote noted_request(request, executor.now());
+  noted_request.subject = subject_of(operation);
+  if (noted_request.subject != RequestSubject::other) noted_request.identity = identity_of(route);
+  Reply<HttpResponse> finished(executor, [this, operation, form, note = std::move(noted_request),
                                           reply = std::move(reply)](Result<HttpResponse> result) mutable {
     const SteadyTime now = context_.services.executor.now();
     if (!result) {

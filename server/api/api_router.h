@@ -30,6 +30,9 @@ class ApiRouter final : public HttpRequestHandler {
   // The hub is going down: those who wait are answered, so that they do not hold up the stop.
   void drain() { waits_.refuse_all(Error(Errc::shutting_down, "the hub is shutting down")); }
 
+  // Telemetry that came over HTTPS.
+  const TelemetryRequests& telemetry() const { return telemetry_; }
+
   // The port clients dial, known once it is bound; before that the configured one.
   void set_ports(const HubPorts& ports) { context_.facts.ports = ports; }
 

@@ -21,7 +21,9 @@ Json certificate_to_json(const CaCertificateRecord& record) {
     json["notAfter"] = to_iso_time(facts->not_after);
   }
   json["isVerified"] = record.verified;
+  if (!record.challenge.empty()) json["verificationCode"] = record.challenge;
   json["created"] = to_iso_time(record.created);
+  json["etag"] = etag_of(record);
   json["certificate"] = der_to_pem(record.der);
   return json;
 }
@@ -29,6 +31,7 @@ Json certificate_to_json(const CaCertificateRecord& record) {
 struct NewCertificate {
   std::string name;
   std::string pem_or_der;
+  HubAdministration::CaTrust trust = HubAdministration::CaTrust::after_proof;
 };
 
 Result<std::string> text_member(const Json& body, std::string_view name) {
@@ -43,12 +46,22 @@ Result<NewCertificate> parse_certificate_body(const ApiCall& call) {
   const Result<Json> body = parse_json(call.request.body);
   if (!body) return body.error();
   if (!body->is_object()) return Error(Errc::argument_invalid, "the body must be a JSON object");
-  NewCertificate wanted{call.route.parameters.at(0), {}};
+  NewCertificate wanted{.name = call.route.parameters.at(0), .pem_or_der = {}};
   Result<std::string> certificate = text_member(*body, "certificate");
   if (!certificate) return certificate.error();
   std::optional<std::string> der = decode_base64(*certificate);
   wanted.pem_or_der = der ? std::move(*der) : std::move(*certificate);
+  if (const Json* verified = find_member(*body, "isVerified")) {
+    if (!verified->is_boolean()) return Error(Errc::argument_invalid, "isVerified must be true or false");
+    if (verified->get<bool>()) wanted.trust = HubAdministration::CaTrust::at_once;
+  }
   return wanted;
+}
+
+Reply<CaCertificateRecord> answer_with_entry(Executor& home, Reply<HttpResponse> reply) {
+  return answer_with<CaCertificateRecord>(home, std::move(reply), [](const CaCertificateRecord& record) {
+    return entity_response(certificate_to_json(record), etag_of(record));
+  });
 }
 
 }  // namespace
@@ -68,16 +81,30 @@ void add_ca_certificate(const ApiCall& call, Reply<HttpResponse> reply) {
   Result<NewCertificate> wanted = parse_certificate_body(call);
   if (!wanted) return reply(wanted.error());
   HubServices& hub = call.context.services;
-  hub.administration.add_ca_certificate(
-      std::move(wanted->name), std::move(wanted->pem_or_der),
-      answer_with<CaCertificateRecord>(hub.executor, std::move(reply), [](CaCertificateRecord record) {
-        return json_response(certificate_to_json(record));
-      }));
+  hub.administration.add_ca_certificate(std::move(wanted->name), std::move(wanted->pem_or_der), wanted->trust,
+                                        answer_with_entry(hub.executor, std::move(reply)));
+}
+
+void challenge_ca_certificate(const ApiCall& call, Reply<HttpResponse> reply) {
+  HubServices& hub = call.context.services;
+  hub.administration.challenge_ca_certificate(call.route.parameters.at(0),
+                                              parse_if_match(call.request.header("if-match")),
+                                              answer_with_entry(hub.executor, std::move(reply)));
+}
+
+void verify_ca_certificate(const ApiCall& call, Reply<HttpResponse> reply) {
+  Result<NewCertificate> proof = parse_certificate_body(call);
+  if (!proof) return reply(proof.error());
+  HubServices& hub = call.context.services;
+  hub.administration.verify_ca_certificate(std::move(proof->name), std::move(proof->pem_or_der),
+                                           parse_if_match(call.request.header("if-match")),
+                                           answer_with_entry(hub.executor, std::move(reply)));
 }
 
 void delete_ca_certificate(const ApiCall& call, Reply<HttpResponse> reply) {
   HubServices& hub = call.context.services;
   hub.administration.erase_ca_certificate(call.route.parameters.at(0),
+                                          parse_if_match(call.request.header("if-match")),
                                           answer_with<void>(hub.executor, std::move(reply), no_content));
 }
 

@@ -10,6 +10,10 @@ namespace kyanite {
 void list_policies(const ApiCall& call, Reply<HttpResponse> reply);
 // One entry as listed. Names ignore case.
 void get_policy(const ApiCall& call, Reply<HttpResponse> reply);
+// PUT .../{name} with the body {"rights":"RegistryRead, ServiceConnect"}, or a list of them, and the two keys
+// when they are not to be random: creates without If-Match, changes with it. 201 or 200 with the entry.
+void put_policy(const ApiCall& call, Reply<HttpResponse> reply);
+void delete_policy(const ApiCall& call, Reply<HttpResponse> reply);  // 204
 // POST .../{name}/regenerate-key with the body {"key":"primary"} or {"key":"secondary"}. Answers the entry as
 // it is from now on; what the old key signed is refused everywhere by then.
 void regenerate_policy_key(const ApiCall& call, Reply<HttpResponse> reply);

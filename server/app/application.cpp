@@ -67,8 +67,9 @@ int Application::run() {
     }
     if (!signal) continue;
     if (*signal == Signal::reload) {
-      reload();
+      static_cast<void>(reload());  // it logs what it did
     } else if (*signal == Signal::work) {
+      operator_->run_pending();
       if (snapshots_) change_ = snapshots_->run_pending();
       if (!change_) continue;
       drain(true);
@@ -122,6 +123,7 @@ void Application::drain(bool for_successor) {
   if (options_.service_manager && !for_successor) options_.service_manager->stopping();
   readiness_->set_phase(Readiness::Phase::draining);
   hub_file_->remove();
+  operator_->close();
   if (snapshots_) snapshots_->close();
   options_.settings.listen.mqtts.port = mqtts_->port();
   options_.settings.listen.https.port = https_->port();
@@ -194,7 +196,9 @@ void Application::stop_listeners() {
 void Application::stop_engine() {
   stop_listeners();
   if (admin_) admin_->stop();
+  if (metrics_) metrics_->stop();
   if (blobs_) blobs_->stop();
+  if (operator_) operator_->close();
   if (bearer_fetcher_) bearer_fetcher_->stop();
   if (remote_blobs_) remote_blobs_->stop();
   if (stores_) stores_->close();
@@ -207,12 +211,14 @@ void Application::stop_engine() {
   amqps_.reset();
   amqp_.reset();
   admin_.reset();
+  metrics_.reset();
   administration_.reset();
   clock_control_.reset();
   registry_jobs_.reset();
   hub_shards_.clear();
   tests_.reset();
   snapshots_.reset();
+  operator_.reset();
   faults_.reset();
   // Receivers that still wait are answered on their shards, which must be there for it.
   consumer_groups_.reset();

@@ -16,6 +16,8 @@
 #include "server/app/first_start/pki_store.h"
 #include "server/app/hub_shard.h"
 #include "server/app/log_observer.h"
+#include "server/app/metrics_service.h"
+#include "server/app/operator_desk.h"
 #include "server/app/remote_blobs.h"
 #include "server/app/seed_start.h"
 #include "server/app/service_manager.h"
@@ -91,17 +93,20 @@ class Application {
   Result<void> apply_seed();
   Result<void> open_admin();
   Result<void> open_listeners();
+  void tell_metrics_of_listeners();
   Result<void> announce();
 
   void publish_security(const HubSecurityPtr& security, Task published);
   // Runs `step` on every shard, then `done` on shard 0.
   void on_every_shard(std::function<void(HubShard&)> step, Task done);
   Result<void> make_contexts(const ServerCertificate& certificate);
-  void reload();
+  Result<ReloadReport> reload();
+  Result<ReloadReport> read_again();
   milliseconds tell_alive();
   void check_certificate();
-  void renew_certificate();
-  void keep_certificate(const Error& problem);
+  // True when another one is served from now on.
+  bool renew_certificate();
+  bool keep_certificate(const Error& problem);
   std::string ca_pem() const;
   void drain(bool for_successor = false);
   void flush_events(SteadyTime deadline);
@@ -128,6 +133,7 @@ class Application {
   HubClock clock_;  // read by the stores and all shards
   std::unique_ptr<Stores> stores_;
   std::unique_ptr<Readiness> readiness_;
+  std::unique_ptr<MetricsService> metrics_;
   std::optional<FileUploads::Storage> upload_storage_;
   std::shared_ptr<TicketKeys> ticket_keys_;
   std::shared_ptr<TlsContextHolder> mqtts_context_;
@@ -139,6 +145,7 @@ class Application {
   std::unique_ptr<ClockControl> clock_control_;
   std::unique_ptr<FaultControl> faults_;
   std::unique_ptr<SnapshotKeeper> snapshots_;
+  std::unique_ptr<OperatorDesk> operator_;
   std::optional<StoreChange> change_;
   AdapterCounters counters_;
   ConnectionHistory history_;           // of the shards' journals

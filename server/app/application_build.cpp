@@ -147,22 +147,35 @@ void Application::build_shards() {
     snapshots_ = std::make_unique<SnapshotKeeper>(directory_.path(), *stores_);
     tests_ = std::make_unique<TestControl>(TestControl{*faults_, snapshots_.get()});
   }
+  std::vector<HubShard*> all;
+  for (const auto& hub_shard : hub_shards_) all.push_back(hub_shard.get());
+  metrics_ = std::make_unique<MetricsService>(
+      MetricsService::Sources{std::string(kVersion), std::move(all), *stores_, *throttles_, *readiness_});
+  metrics_->set_certificate_expiry(certificate_.expires);
+  operator_ = std::make_unique<OperatorDesk>(
+      RunningHub{.data = directory_.path(),
+                 .stores = *stores_,
+                 .version = std::string(kVersion),
+                 .host_names = host_names_,
+                 .free_bytes_floor = options_.settings.storage.free_bytes_floor},
+      [this] { return reload(); });
   const HubFacts facts{.version = std::string(kVersion),
                        .started = options_.started,
                        .started_at = HubClock::real_now(),
                        .ports = {.https = options_.settings.listen.https.port},
                        .incarnation = options_.incarnation};
   for (const auto& hub_shard : hub_shards_) {
-    hub_shard->connect(
-        {*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
-         *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get(), *readiness_},
-        facts, security, observer_);
+    hub_shard->connect({*router_, *stores_, *administration_, *feedback_, *jobs_, *configurations_, *uploads_,
+                        *consumer_groups_, *clock_control_, *throttles_, options_.settings, tests_.get(),
+                        *readiness_, *metrics_},
+                       facts, security, observer_);
   }
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->join_counters(counters_);
     hub_shard->join_history(history_);
     hub_shard->set_ca(ca_pem());
   }
+  for (const auto& hub_shard : hub_shards_) hub_shard->set_operator(*operator_);
   build_registry_jobs();
   build_bearer_fetcher();
   tell_of_low_disk();
@@ -308,12 +321,26 @@ Result<void> Application::open_listeners() {
   if (auto done = open_amqp(settings.listen.amqps, amqps_, "listen.amqps", "--amqps", true); !done)
     return done;
   if (auto done = open_amqp(settings.listen.amqp, amqp_, "listen.amqp", "--amqp", false); !done) return done;
+  tell_metrics_of_listeners();
   const HubPorts ports{https_->port(), amqps_ ? amqps_->port() : std::uint16_t{0},
                        amqp_ ? amqp_->port() : std::uint16_t{0}};
   for (const auto& hub_shard : hub_shards_) {
     hub_shard->shard().post([target = hub_shard.get(), ports] { target->set_ports(ports); });
   }
   return {};
+}
+
+void Application::tell_metrics_of_listeners() {
+  std::vector<MetricsService::NamedListener> listeners;
+  const auto add = [&](const char* name, const std::unique_ptr<Listener>& listener, bool with_tls) {
+    if (listener) listeners.push_back({name, listener.get(), with_tls});
+  };
+  add("mqtts", mqtts_, true);
+  add("https", https_, true);
+  add("amqps", amqps_, true);
+  add("amqp", amqp_, false);
+  add("admin", admin_, false);
+  metrics_->set_listeners(std::move(listeners));
 }
 
 // hub.json, the block for people and the line for machines.

@@ -17,6 +17,28 @@ namespace {
 
 constexpr std::chrono::hours kRemindEvery{24};
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+// Keys whose value in force is not that of the configuration and that only a start takes. A port that the
+// system chose is as good as 0.
+std::vector<std::string> settings_that_differ(const Settings& in_force, Settings loaded) {
+  const auto keep_chosen = [](const ListenAddress& bound, ListenAddress& wanted) {
+    if (wanted.port == 0) wanted.port = bound.port;
+  };
+  keep_chosen(in_force.listen.mqtts, loaded.listen.mqtts);
+  keep_chosen(in_force.listen.https, loaded.listen.https);
+  if (in_force.listen.amqps && loaded.listen.amqps) keep_chosen(*in_force.listen.amqps, *loaded.listen.amqps);
+  if (in_force.listen.amqp && loaded.listen.amqp) keep_chosen(*in_force.listen.amqp, *loaded.listen.amqp);
+  if (in_force.listen.admin && loaded.listen.admin) keep_chosen(*in_force.listen.admin, *loaded.listen.admin);
+  std::vector<std::string> keys = differing_settings(in_force, loaded);
+  std::erase(keys, "log.level");
+  return keys;
+}
+
 // The certificates of a PEM file and nothing else: somebody's file may hold a private key as well.
 std::string certificates_in(std::string_view pem) {
   constexpr std::string_view kBegin = "-----BEGIN CERTIFICATE-----";
@@ -122,26 +144,44 @@ void Application::on_every_shard(std::function<void(HubShard&)> step, Task done)
   }
 }
 
-void Application::reload() {
+Result<ReloadReport> Application::reload() {
   if (options_.service_manager) options_.service_manager->reloading();
+  Result<ReloadReport> report = read_again();
+  if (options_.service_manager) options_.service_manager->ready("serving as " + host_names_.front());
+  return report;
+}
+
+// Everything that can be read again is read before anything changes; what cannot be used leaves the old one.
+Result<ReloadReport> Application::read_again() {
   const LoadedSettings loaded = options_.reload_settings();
-  if (loaded.problems.empty()) {
-    if (const auto level = log::level_from_text(loaded.settings.log.level)) log::set_level(*level);
-  } else {
+  if (!loaded.problems.empty()) {
     for (const Problem& problem : loaded.problems) {
       log::error("reload_refused", {{"where", problem.where}, {"reason", problem.what}});
     }
+    return Error(Errc::argument_invalid,
+                 "the configuration cannot be used, nothing changed: " + to_text(loaded.problems));
+  }
+  ReloadReport report;
+  report.needs_restart = settings_that_differ(options_.settings, loaded.settings);
+  if (const auto level = log::level_from_text(loaded.settings.log.level); level && *level != log::level()) {
+    log::set_level(*level);
+    report.changed.emplace_back("log.level");
   }
   certificate_problem_.clear();
-  renew_certificate();
+  if (renew_certificate()) report.changed.emplace_back("certificate");
+  if (!certificate_problem_.empty()) report.kept.push_back("certificate: " + certificate_problem_);
   if (bearer_fetcher_) bearer_fetcher_->fetch_soon();
   if (const Result<void> loaded_keys = load_bearer_keys(); !loaded_keys) {
     log::error("bearer_keys_kept", {{"reason", loaded_keys.error().detail}});
+    report.kept.push_back("bearer keys: " + loaded_keys.error().detail);
   } else if (bearer_keys_) {
     administration_->set_bearer_keys(bearer_keys_, [] {});
     log::info("bearer_keys_loaded", {{"keys", bearer_keys_->size()}});
+    report.changed.emplace_back("bearerKeys");
   }
-  if (options_.service_manager) options_.service_manager->ready("serving as " + host_names_.front());
+  log::info("reloaded",
+            {{"changed", joined(report.changed)}, {"needs_restart", joined(report.needs_restart)}});
+  return report;
 }
 
 // What clients are told to trust; empty when they need not be told, or when its file is gone.
@@ -161,7 +201,10 @@ void Application::check_certificate() {
     next_reminder_ = now + kRemindEvery;
     certificate_problem_.clear();
   }
-  if (options_.settings.tls.certificate_file.empty()) return renew_certificate();
+  if (options_.settings.tls.certificate_file.empty()) {
+    renew_certificate();
+    return;
+  }
   const milliseconds left = certificate_.expires - HubClock::real_now();
   if (!remind || left >= pki::kRenewBefore) return;
   log::warning("certificate_expires", {{"file", options_.settings.tls.certificate_file.string()},
@@ -171,12 +214,13 @@ void Application::check_certificate() {
 }
 
 // What stays wrong is said once a day, not each minute.
-void Application::keep_certificate(const Error& problem) {
-  if (std::exchange(certificate_problem_, problem.detail) == problem.detail) return;
-  log::error("certificate_kept", {{"reason", problem.detail}});
+bool Application::keep_certificate(const Error& problem) {
+  if (std::exchange(certificate_problem_, problem.detail) != problem.detail)
+    log::error("certificate_kept", {{"reason", problem.detail}});
+  return false;
 }
 
-void Application::renew_certificate() {
+bool Application::renew_certificate() {
   auto certificate =
       load_server_certificate(options_.settings.tls, directory_.pki(), host_names_, HubClock::real_now());
   if (!certificate) return keep_certificate(certificate.error());
@@ -184,10 +228,12 @@ void Application::renew_certificate() {
     log::info("certificate_made", {{"what", sentence}});
   if (certificate->certificate_pem == certificate_.certificate_pem &&
       certificate->key_pem == certificate_.key_pem)
-    return;
+    return false;
   if (const auto done = make_contexts(*certificate); !done) return keep_certificate(done.error());
   on_every_shard([pem = ca_pem()](HubShard& hub_shard) { hub_shard.set_ca(pem); }, [] {});
+  metrics_->set_certificate_expiry(certificate_.expires);
   log::info("certificate_loaded", {{"host", host_names_.front()}});
+  return true;
 }
 
 }  // namespace kyanite

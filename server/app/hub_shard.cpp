@@ -3,7 +3,6 @@
 #include <numeric>
 
 #include "protocol/base/limits.h"
-
 #include "server/net/ws_channel.h"
 
 namespace kyanite {
@@ -31,17 +30,20 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
                                                    hub.settings.events, security->host_names.front());
   }
   HubObserver& told = monitor_ ? static_cast<HubObserver&>(*monitor_) : *journal_;
-  mqtt_ = std::make_unique<MqttShard>(*services_, security, told);
-  amqp_ = std::make_unique<AmqpShard>(*services_, security, told);
+  mqtt_meter_ = std::make_unique<ConnectionMeter>(told);
+  amqp_meter_ = std::make_unique<ConnectionMeter>(told);
+  request_meter_ = std::make_unique<RequestMeter>(observer);
+  mqtt_ = std::make_unique<MqttShard>(*services_, security, *mqtt_meter_);
+  amqp_ = std::make_unique<AmqpShard>(*services_, security, *amqp_meter_);
   connections_ = std::make_unique<ConnectionSwitch>(mqtt_->connections(), *amqp_);
   hub.router.bind_connections(index, *connections_);
   hub.stores.on_pressure_change(shard_, [this](StorePressure pressure) {
     mqtt_->on_pressure(pressure);
     amqp_->on_pressure(pressure);
   });
-  api_ = std::make_unique<ApiRouter>(*services_, facts, security, observer);
+  api_ = std::make_unique<ApiRouter>(*services_, facts, security, *request_meter_);
   http_ = std::make_unique<HttpShard>(shard_, *api_);
-  admin_ = std::make_unique<AdminRouter>(*api_, hub.readiness);
+  admin_ = std::make_unique<AdminRouter>(shard_, *api_, hub.readiness, hub.metrics);
   admin_http_ = std::make_unique<HttpShard>(
       shard_, *admin_, HttpLimits{.connections_max = kAdminConnectionsMax, .idle_time = kAdminIdleTime});
   hub.clock.on_shift(shard_, [this](milliseconds shift) { on_clock_shift(shift); });
@@ -82,6 +84,34 @@ AdapterCounts HubShard::counts() const {
   counts.https_connections = http_->connection_count();
   counts.https_requests = http_->counters().requests;
   return counts;
+}
+
+ShardMetrics HubShard::metrics() const {
+  const MqttStatistics& mqtt = mqtt_->statistics();
+  const AmqpStatistics& amqp = amqp_->statistics();
+  const TelemetryRequests& https = api_->telemetry();
+  ShardMetrics out;
+  out.mqtt_connections = mqtt.open;
+  out.amqp_connections = amqp.open;
+  out.https_connections = http_->connection_count();
+  out.admin_connections = admin_http_->connection_count();
+  out.amqp_links = amqp.links;
+  out.devices_connected = directory_.connected_devices();
+  out.connections_turned_away = mqtt.turned_away + amqp.turned_away + http_->counters().refused_full +
+                                admin_http_->counters().refused_full;
+  out.mqtt = mqtt_meter_->counters();
+  out.amqp = amqp_meter_->counters();
+  out.requests = request_meter_->counters();
+  out.hub = directory_.counters();
+  out.mqtt_telemetry_messages = mqtt.telemetry_messages;
+  out.mqtt_telemetry_bytes = mqtt.telemetry_bytes;
+  out.amqp_telemetry_messages = amqp.telemetry_messages;
+  out.amqp_telemetry_bytes = amqp.telemetry_bytes;
+  out.https_telemetry_messages = https.messages();
+  out.https_telemetry_bytes = https.bytes();
+  out.amqp_events_sent = amqp.events_sent;
+  out.amqp_event_bytes_sent = amqp.event_bytes_sent;
+  return out;
 }
 
 void HubShard::set_security(const HubSecurityPtr& security) {

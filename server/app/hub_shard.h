@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "server/admin/admin_router.h"
+#include "server/admin/hub_metrics.h"
+#include "server/admin/traffic_meters.h"
 #include "server/amqp/amqp_shard.h"
 #include "server/api/api_router.h"
 #include "server/app/log_observer.h"
@@ -56,6 +58,7 @@ class HubShard {
     const Settings& settings;
     TestControl* tests;  // null without the setting
     const Readiness& readiness;
+    MetricsSource& metrics;
   };
   // Builds the adapters and binds them to the router, the stores and the clock.
   void connect(const HubWide& hub, const HubFacts& facts, const HubSecurityPtr& security,
@@ -79,12 +82,16 @@ class HubShard {
   // The same of the connections that this one remembers.
   void join_history(ConnectionHistory& history);
 
+  void set_operator(OperatorControl& control) { services_->operator_control = &control; }
   void set_bearer_keys(BearerKeySource& keys) { services_->bearer_keys = &keys; }
 
   // On the shard.
   ConnectionJournal& journal() { return *journal_; }
   void set_ports(const HubPorts& ports) { api_->set_ports(ports); }
   void set_security(const HubSecurityPtr& security);
+  // What it counts; on the shard. Its cost does not grow with the devices.
+  ShardMetrics metrics() const;
+
   void set_ca(std::string pem) { admin_->set_ca(std::move(pem)); }
   void set_faults(const ActiveFaultsPtr& faults);
   void on_clock_shift(milliseconds shift);
@@ -105,6 +112,9 @@ class HubShard {
   std::unique_ptr<RegistryService> registry_;
   std::unique_ptr<QueryService> queries_;
   std::unique_ptr<HubServices> services_;
+  std::unique_ptr<ConnectionMeter> mqtt_meter_;
+  std::unique_ptr<ConnectionMeter> amqp_meter_;
+  std::unique_ptr<RequestMeter> request_meter_;
   std::unique_ptr<MqttShard> mqtt_;
   std::unique_ptr<AmqpShard> amqp_;
   std::unique_ptr<ConnectionSwitch> connections_;

@@ -180,11 +180,13 @@ void MqttConnection::get_twin(const TwinGetTopic& topic) {
       return twin_refused_response(topic.request_id, admitted.error(), executor().wall_now());
     });
   }
-  shard_.services_.router.send(GetTwin{
-      origin_.identity, reply_to_self<TwinView>([question, request_id = std::string(topic.request_id)](
-                                                    MqttConnection& self, const Result<TwinView>& twin) {
-        self.on_twin(question, request_id, twin);
-      })});
+  shard_.services_.router.send(
+      GetTwin{origin_.identity,
+              reply_to_self<TwinView>([question, request_id = std::string(topic.request_id)](
+                                          MqttConnection& self, const Result<TwinView>& twin) {
+                self.on_twin(question, request_id, twin);
+              }),
+              TwinOrigin::device});
 }
 
 void MqttConnection::on_twin(std::uint64_t question, std::string_view request_id,

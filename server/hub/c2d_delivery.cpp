@@ -121,6 +121,7 @@ void C2dQueue::on_read(std::uint64_t from, std::uint64_t round, Result<std::vect
 void C2dQueue::deliver(Message& message, C2dMessage body, std::uint8_t qos) {
   message.locked_until = host_.executor().wall_now() + host_.settings().c2d.lock_timeout;
   message.resend = false;
+  host_.counters().count(C2dEvent::delivered);
   const bool was_sent = message.header.was_sent;
   if (!was_sent) {
     message.header.was_sent = true;

@@ -55,6 +55,7 @@ void C2dQueue::on_lease_read(const std::string& lock, LeaseC2d message,
   given.message.header = leased->header;
   leased->header.was_sent = true;
   leased->unmarked = true;
+  host_.counters().count(C2dEvent::delivered);
   arm_timers();
   message.reply(std::optional<C2dLease>(std::move(given)));
 }

@@ -7,6 +7,25 @@
 #include "server/hub/c2d_message.h"
 
 namespace kyanite {
+namespace {
+
+C2dEvent event_of(FeedbackStatus status) {
+  switch (status) {
+    case FeedbackStatus::success:
+      return C2dEvent::completed;
+    case FeedbackStatus::expired:
+      return C2dEvent::expired;
+    case FeedbackStatus::delivery_count_exceeded:
+      return C2dEvent::delivery_count_exceeded;
+    case FeedbackStatus::rejected:
+      return C2dEvent::rejected;
+    case FeedbackStatus::purged:
+      return C2dEvent::purged;
+  }
+  return C2dEvent::completed;
+}
+
+}  // namespace
 
 C2dQueue::C2dQueue(DeviceHost& host) : host_(host), outcomes_(host) {}
 
@@ -52,10 +71,16 @@ void C2dQueue::send(SendC2d message) {
   const WallTime now = host_.executor().wall_now();
   C2dHeader& header = message.message.header;
   loaded_ = true;  // from now on memory knows more than a store that is read later
-  if (header.explicit_expiry && header.expiry <= now) return message.reply(Error(Errc::message_expired));
+  if (header.explicit_expiry && header.expiry <= now) {
+    host_.counters().count(C2dEvent::refused);
+    return message.reply(Error(Errc::message_expired));
+  }
   if (!has_room()) bury_expired();
   outcomes_.write();
-  if (!has_room()) return message.reply(Error(Errc::c2d_queue_full));
+  if (!has_room()) {
+    host_.counters().count(C2dEvent::refused);
+    return message.reply(Error(Errc::c2d_queue_full));
+  }
 
   header.sequence = next_sequence_++;
   header.enqueued = now;
@@ -75,6 +100,7 @@ void C2dQueue::send(SendC2d message) {
                                      reply = std::move(message.reply)](Result<void> committed) mutable {
         --operations_;
         --appending_;
+        host_.counters().count(committed ? C2dEvent::enqueued : C2dEvent::refused);
         if (committed && life == life_) on_appended(std::move(queued), std::move(body));
         reply(std::move(committed));
         host_.settled();
@@ -146,6 +172,7 @@ void C2dQueue::settle(SettleC2d settlement) {
 }
 
 C2dQueue::Messages::iterator C2dQueue::finish(Messages::iterator message, FeedbackStatus status) {
+  host_.counters().count(event_of(status));
   outcomes_.remove(message->header.sequence, feedback_of(message->header, status));
   return messages_.erase(message);
 }
@@ -224,6 +251,7 @@ void C2dQueue::purge(PurgeC2d message) {
         --operations_;
         purging_ -= taken.size();
         if (committed) {
+          host_.counters().count(C2dEvent::purged, taken.size());
           if (has_feedback) host_.feedback_written();
           reply(std::uint64_t{taken.size()});
         } else {

@@ -435,6 +435,7 @@ void DeviceActor::on(AnswerMethod message) {
 Executor& DeviceActor::executor() { return directory_.executor(); }
 Stores& DeviceActor::stores() { return directory_.stores(); }
 const Settings& DeviceActor::settings() const { return directory_.settings(); }
+HubCounters& DeviceActor::counters() { return directory_.counters(); }
 HubEvents& DeviceActor::events() { return directory_.events(); }
 const ConfigurationSet* DeviceActor::configurations() const { return directory_.configurations(); }
 void DeviceActor::feedback_written() { directory_.feedback_written(); }

@@ -65,6 +65,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   Stores& stores() override;
   const Settings& settings() const override;
   HubEvents& events() override;
+  HubCounters& counters() override;
   const IdentityRecord* identity(const std::string& module) const override;
   IdentityView view(const IdentityRecord& record) const override;
   const DeviceLink* link(const std::string& module) const override { return presence_.link(module); }

@@ -14,6 +14,7 @@
 #include "protocol/base/shard_check.h"
 #include "server/hub/activity_book.h"
 #include "server/hub/device_messages.h"
+#include "server/hub/hub_counters.h"
 #include "server/hub/hub_security.h"
 #include "storage/stores.h"
 
@@ -64,6 +65,7 @@ class DeviceDirectory {
   std::size_t actors() const { return actors_.size(); }
   const ConfigurationSet* configurations() const { return configurations_.get(); }
   std::uint64_t connected_devices() const { return connected_devices_; }
+  const HubCounters& counters() const { return counters_; }
 
  private:
   friend class DeviceActor;
@@ -76,6 +78,7 @@ class DeviceDirectory {
   Stores& stores() { return services_.stores; }
   const Settings& settings() const { return services_.settings; }
   HubEvents& events() { return services_.events; }
+  HubCounters& counters() { return counters_; }
   ActivityBook& activity() { return activity_; }
   const HubSecurity& security() const { return *security_; }
   DeviceRouter& router();
@@ -95,7 +98,8 @@ class DeviceDirectory {
   ShardCheck shard_check_;
   std::optional<ActivityRecord> last_heard_of(const Identity& id) const;
 
-  ActivityBook activity_;  // outlives the actors
+  ActivityBook activity_;  // outlives the actors, as the counters do
+  HubCounters counters_;
   std::unordered_map<std::string, std::unique_ptr<DeviceActor>> actors_;
   std::uint64_t connected_devices_ = 0;
   bool draining_ = false;

@@ -6,6 +6,7 @@
 #include "config/settings.h"
 #include "protocol/base/executor.h"
 #include "server/hub/device_messages.h"
+#include "server/hub/hub_counters.h"
 #include "storage/stores.h"
 
 namespace kyanite {
@@ -43,6 +44,7 @@ class DeviceHost {
   virtual Stores& stores() = 0;
   virtual const Settings& settings() const = 0;
   virtual HubEvents& events() = 0;
+  virtual HubCounters& counters() = 0;  // of the shard
 
   // Committed, of the device (empty module) or one of its modules; nullptr when there is none.
   virtual const IdentityRecord* identity(const std::string& module) const = 0;

@@ -14,6 +14,7 @@
 #include "protocol/http/etag.h"
 #include "protocol/topics/device_topic.h"
 #include "protocol/twin/twin_metadata.h"
+#include "server/hub/hub_counters.h"
 #include "storage/document_store.h"
 #include "storage/records.h"
 
@@ -170,6 +171,7 @@ struct TwinView {
 struct GetTwin {
   Identity identity;
   Reply<TwinView> reply;
+  TwinOrigin origin = TwinOrigin::service;  // who asks
 };
 // The device's own PATCH; it has passed the rules of 6.7 but for the size of the whole.
 struct PatchReported {

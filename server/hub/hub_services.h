@@ -26,6 +26,7 @@ class AdapterCounters;
 class ConsumerGroups;
 class RegistryJobs;
 class BearerKeySource;
+class OperatorControl;
 class ConnectionHistory;
 struct TestControl;
 
@@ -47,11 +48,12 @@ struct HubServices {
   FileUploads& uploads;
   HubEvents& events;  // of this shard
   ConsumerGroups& consumer_groups;
-  TestControl* tests = nullptr;                // with the setting testControl only
-  RegistryJobs* registry_jobs = nullptr;       // import and export; where there is a REST API
-  const AdapterCounters* counters = nullptr;   // of all shards; where there is a REST API
-  BearerKeySource* bearer_keys = nullptr;      // where the issuer's key set is fetched
-  const ConnectionHistory* history = nullptr;  // of all shards; where there is a REST API
+  TestControl* tests = nullptr;                 // with the setting testControl only
+  RegistryJobs* registry_jobs = nullptr;        // import and export; where there is a REST API
+  const AdapterCounters* counters = nullptr;    // of all shards; where there is a REST API
+  BearerKeySource* bearer_keys = nullptr;       // where the issuer's key set is fetched
+  const ConnectionHistory* history = nullptr;   // of all shards; where there is a REST API
+  OperatorControl* operator_control = nullptr;  // where there is a process around the hub
 };
 
 }  // namespace kyanite

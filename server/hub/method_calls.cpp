@@ -42,31 +42,33 @@ MethodCalls::MethodCalls(DeviceHost& host)
 MethodCalls::~MethodCalls() { on_drain(); }
 
 void MethodCalls::invoke(InvokeMethod message) {
+  const auto refuse = [&](const Error& error) {
+    host_.counters().count(method_outcome_of(error));
+    message.reply(error);
+  };
   if (calls_.size() >= limits::kMethodCallsMax) {
-    message.reply(Error(Errc::too_many_calls, "the device has " + std::to_string(limits::kMethodCallsMax) +
+    return refuse(Error(Errc::too_many_calls, "the device has " + std::to_string(limits::kMethodCallsMax) +
                                                   " direct methods under way"));
-    return;
   }
   const bool listening = is_listening(message.identity.module);
   if (!listening && message.connect_timeout <= milliseconds::zero()) {
     const bool connected = host_.link(message.identity.module) != nullptr;
-    message.reply(Error(Errc::device_not_online,
+    return refuse(Error(Errc::device_not_online,
                         connected ? "the device is connected but not subscribed to direct methods"
                                   : "the device is not connected"));
-    return;
   }
   const std::size_t payload_bytes = message.payload ? message.payload->size() : 0;
   if (!listening && waiting_bytes_ + payload_bytes > limits::kMethodWaitingBytesMax) {
-    message.reply(Error(Errc::too_many_calls, "the direct methods that wait for the device carry more than " +
+    return refuse(Error(Errc::too_many_calls, "the direct methods that wait for the device carry more than " +
                                                   std::to_string(limits::kMethodWaitingBytesMax) + " bytes"));
-    return;
   }
   waiting_bytes_ += payload_bytes;
-  const auto call = calls_
-                        .emplace(++last_number_, Call{std::move(message.identity.module),
-                                                      std::move(message.method), std::move(message.payload),
-                                                      message.response_timeout, std::move(message.reply)})
-                        .first;
+  const auto call =
+      calls_
+          .emplace(++last_number_, Call{std::move(message.identity.module), std::move(message.method),
+                                        std::move(message.payload), message.response_timeout,
+                                        std::move(message.reply), TimerId{}, false, host_.executor().now()})
+          .first;
   if (listening) {
     send(call);
   } else {
@@ -147,6 +149,12 @@ void MethodCalls::on_time(std::uint64_t number) {
 MethodCalls::Calls::iterator MethodCalls::finish(Calls::iterator call, Result<MethodResult> result) {
   if (call->second.timer) host_.executor().cancel(call->second.timer);
   if (call->second.payload) waiting_bytes_ -= call->second.payload->size();
+  HubCounters& counters = host_.counters();
+  if (result) {
+    const SteadyTime::duration took = host_.executor().now() - call->second.began;
+    counters.method_seconds.observe(std::chrono::duration<double>(took).count());
+  }
+  counters.count(result ? MethodOutcome::answered : method_outcome_of(result.error()));
   call->second.reply(std::move(result));
   return calls_.erase(call);
 }

@@ -50,6 +50,7 @@ class MethodCalls {
     Reply<MethodResult> reply;
     TimerId timer{};  // of the phase the call is in
     bool sent = false;
+    SteadyTime began{};
   };
   using Calls = std::map<std::uint64_t, Call>;  // in the order they came
 

@@ -36,6 +36,8 @@ void TelemetryRequests::append(const Identity& identity, const RequestVerdict& c
     const auto done =
         ingest_.append(origin, item.properties, item.body, {ConnectionRef{}, sequence}, is_last);
     KYANITE_ASSERT(done);
+    ++messages_;
+    bytes_ += item.body.size();
   }
 }
 

@@ -34,12 +34,18 @@ class TelemetryRequests final : public TelemetryAckSink {
 
   void on_committed(std::vector<Ack> acks) override;
 
+  // Accepted since the start.
+  std::uint64_t messages() const { return messages_; }
+  std::uint64_t bytes() const { return bytes_; }  // of their bodies
+
  private:
   void answer(const std::vector<Ack>& acks);
 
   HubServices& services_;
   TelemetryIngest ingest_;
   std::uint64_t next_ = 1;
+  std::uint64_t messages_ = 0;
+  std::uint64_t bytes_ = 0;
   std::unordered_map<std::uint64_t, Reply<void>> waiting_;  // by the sequence of their last message
 };
 

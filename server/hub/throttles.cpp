@@ -40,6 +40,28 @@ std::uint64_t day_of(WallTime time) {
 
 }  // namespace
 
+std::string_view to_string(ThrottleClass of) {
+  switch (of) {
+    case ThrottleClass::connections:
+      return "connections";
+    case ThrottleClass::d2c_sends:
+      return "telemetry";
+    case ThrottleClass::c2d_sends:
+      return "c2d";
+    case ThrottleClass::methods:
+      return "methods";
+    case ThrottleClass::twin_reads:
+      return "twin_reads";
+    case ThrottleClass::twin_updates:
+      return "twin_updates";
+    case ThrottleClass::registry:
+      return "registry";
+    case ThrottleClass::queries:
+      return "queries";
+  }
+  return "unknown";
+}
+
 ThrottleGrant throttle_grant(Tier tier, std::uint32_t units, ThrottleClass of) {
   const double u = units;
   switch (of) {
@@ -95,6 +117,7 @@ std::int64_t Throttles::take_within(Bucket& bucket, SteadyTime now, std::uint64_
 
 Result<void> Throttles::take(ThrottleClass of, SteadyTime now, std::uint64_t units) {
   if (is_on() && take_within(bucket(of), now, units, 0) == kRefused) {
+    count(of);
     return Error(Errc::throttled, "over the rate of the tier");
   }
   return {};
@@ -107,12 +130,14 @@ void Throttles::charge(ThrottleClass of, SteadyTime now, std::uint64_t units) {
 Result<milliseconds> Throttles::reserve(ThrottleClass of, SteadyTime now) {
   if (!is_on()) return milliseconds(0);
   const std::int64_t wait = take_within(bucket(of), now, 1, std::chrono::nanoseconds(kShapingMax).count());
+  if (wait != 0) count(of);
   if (wait == kRefused) return Error(Errc::throttled, "over the rate of the tier for too long");
   return std::chrono::ceil<milliseconds>(std::chrono::nanoseconds(wait));
 }
 
 Result<void> Throttles::check_quota(WallTime now) const {
   if (!is_on() || messages_today(now) < quota_.messages) return {};
+  quota_refused_.fetch_add(1, std::memory_order_relaxed);
   return Error(Errc::quota_exceeded, "the messages of the day are used up");
 }
 

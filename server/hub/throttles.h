@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "config/settings.h"
 #include "protocol/base/result.h"
@@ -23,6 +24,7 @@ enum class ThrottleClass : std::uint8_t {
   queries,
 };
 inline constexpr std::size_t kThrottleClassCount = 8;
+std::string_view to_string(ThrottleClass of);  // snake_case, for metrics
 
 // So many units of a class a second, and so many at once after a rest.
 struct ThrottleGrant {
@@ -72,6 +74,11 @@ class Throttles {
   Result<void> admit(ThrottleClass of, std::size_t bytes, SteadyTime now, WallTime wall,
                      std::uint64_t units = 1);
   std::uint64_t messages_today(WallTime now) const;
+  // Operations that were refused or made to wait, and those refused for the quota, since the start.
+  std::uint64_t held_up(ThrottleClass of) const {
+    return held_up_[static_cast<std::size_t>(of)].load(std::memory_order_relaxed);
+  }
+  std::uint64_t quota_refused() const { return quota_refused_.load(std::memory_order_relaxed); }
   std::uint64_t messages_a_day() const { return quota_.messages; }
 
  private:
@@ -88,7 +95,13 @@ class Throttles {
 
   const Tier tier_;
   const QuotaGrant quota_;
+  void count(ThrottleClass of) {
+    held_up_[static_cast<std::size_t>(of)].fetch_add(1, std::memory_order_relaxed);
+  }
+
   std::array<Bucket, kThrottleClassCount> buckets_;
+  std::array<std::atomic<std::uint64_t>, kThrottleClassCount> held_up_{};
+  mutable std::atomic<std::uint64_t> quota_refused_{0};
   std::atomic<std::uint64_t> today_{0};  // the day since 1970 and its messages
 };
 

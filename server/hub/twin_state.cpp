@@ -64,10 +64,10 @@ void TwinState::on_erased() {
 }
 
 void TwinState::enqueue(Operation operation) {
-  if (erased_) return refuse(operation, absent());
+  if (erased_) return refuse_operation(operation, absent());
   // A model takes one place at most and is never refused: nobody would announce it again.
   if (waiting_.size() >= limits::kDeviceQueueMax && !std::holds_alternative<AnnounceModel>(operation))
-    return refuse(operation, Error(Errc::busy, "too many operations wait for the twin"));
+    return refuse_operation(operation, Error(Errc::busy, "too many operations wait for the twin"));
   waiting_.push_back(std::move(operation));
   work();
 }
@@ -140,7 +140,7 @@ void TwinState::on_written(const Result<void>& written) {
 
 void TwinState::answer(Applied& applied, const Result<void>& written) {
   // Even a refusal may rest on what was not written in the end.
-  if (!written) return refuse(applied.operation, written.error());
+  if (!written) return refuse_operation(applied.operation, written.error());
   if (!applied.notifications.empty()) {
     const DeviceLink* link = host_.link(module_);
     if (link && link->find(FilterKind::twin_desired)) {
@@ -148,7 +148,8 @@ void TwinState::answer(Applied& applied, const Result<void>& written) {
     }
   }
   if (applied.deployment_changed) host_.deployment_changed();
-  if (applied.refusal) return refuse(applied.operation, *applied.refusal);
+  if (applied.refusal) return refuse_operation(applied.operation, *applied.refusal);
+  count(applied.operation, OperationResult::ok);
   if (auto* patched = std::get_if<PatchReported>(&applied.operation)) {
     return patched->reply(applied.reported_version);
   }
@@ -164,8 +165,26 @@ void TwinState::answer(Applied& applied, const Result<void>& written) {
   if (auto* updated = std::get_if<UpdateTwin>(&applied.operation)) answer_view(updated->reply);
 }
 
+void TwinState::refuse_operation(Operation& operation, const Error& error) {
+  count(operation, operation_result_of(error));
+  refuse(operation, error);
+}
+
+// Announced models and the hub's own look at configurations are nobody's requests.
+void TwinState::count(const Operation& operation, OperationResult result) {
+  HubCounters& counters = host_.counters();
+  if (const auto* got = std::get_if<GetTwin>(&operation)) {
+    counters.count(TwinOperation::get, got->origin, result);
+  } else if (std::holds_alternative<PatchReported>(operation)) {
+    counters.count(TwinOperation::update, TwinOrigin::device, result);
+  } else if (const auto* updated = std::get_if<UpdateTwin>(&operation)) {
+    const bool merges = updated->mode == UpdateTwin::Mode::merge;
+    counters.count(merges ? TwinOperation::update : TwinOperation::replace, TwinOrigin::service, result);
+  }
+}
+
 void TwinState::refuse_waiting(const Error& error) {
-  for (Operation& operation : std::exchange(waiting_, {})) refuse(operation, error);
+  for (Operation& operation : std::exchange(waiting_, {})) refuse_operation(operation, error);
 }
 
 void TwinState::forget() {

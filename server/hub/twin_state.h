@@ -69,7 +69,9 @@ class TwinState {
   void write();
   void on_written(const Result<void>& written);
   void answer(Applied& applied, const Result<void>& written);
+  void refuse_operation(Operation& operation, const Error& error);
   void refuse_waiting(const Error& error);
+  void count(const Operation& operation, OperationResult result);
   void forget();
   void trim();
   Error absent() const;

@@ -54,6 +54,13 @@ void MemoryStores::set_pressure(StorePressure pressure) {
   }
 }
 
+void MemoryStores::statistics(Reply<StoreStatistics> reply) {
+  StoreStatistics statistics;
+  statistics.identities = state_.count();
+  for (const auto& [device, queue] : state_.c2d) statistics.c2d_queued += queue.messages.size();
+  reply(statistics);
+}
+
 void MemoryStores::close() {
   if (closed_) return;
   faults.hold_commits = false;

@@ -51,6 +51,7 @@ class MemoryStores final : public Stores {
   TelemetryLog& telemetry() override;
   StorePressure pressure() const override { return pressure_; }
   void on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) override;
+  void statistics(Reply<StoreStatistics> reply) override;
   void close() override;
 
   // Faults, changed as the test goes.

@@ -18,7 +18,7 @@ void CommitQueue::append(TelemetryBatch batch) {
   if (batch.appends.empty()) return;
   Amount amount{batch.appends.size(), 0};
   for (const TelemetryAppend& append : batch.appends) amount.bytes += append.record.size();
-  Operation operation = Appends{std::move(batch)};
+  Operation operation = Appends{std::move(batch), 0, std::chrono::steady_clock::now()};
   submit(operation, amount);  // what a closed queue refuses is not acknowledged, and that is all
 }
 
@@ -81,6 +81,7 @@ void CommitQueue::run() {
         return fail(std::move(group), committed.error());
       }
       target_.publish();
+      count(group, std::chrono::steady_clock::now());
       const Amount amount = group.amount;
       answer(std::exchange(group, {}));
       release(amount);
@@ -125,10 +126,12 @@ CommitQueue::Group CommitQueue::stage_group() {
       group.amount.bytes += write->bytes;
       group.answers.emplace_back(std::move(write->reply), target_.stage(write->step));
     } else {
-      auto& [batch, next] = std::get<Appends>(taken_.front());
+      auto& [batch, next, submitted] = std::get<Appends>(taken_.front());
+      if (next < batch.appends.size()) group.telemetry.emplace_back(submitted, 0);
       for (; next < batch.appends.size(); ++next) {
         TelemetryAppend& append = batch.appends[next];
         if (!fits(group, append.record.size())) return group;
+        ++group.telemetry.back().second;
         group.amount.operations += 1;
         group.amount.bytes += append.record.size();
         target_.stage(append);
@@ -163,6 +166,26 @@ void CommitQueue::answer(Group group) {
     at->second.push_back(reply.into_task(std::move(result)));
   }
   for (auto& [home, tasks] : posts) home->post_all(std::move(tasks));
+}
+
+// One clock reading for a group and a few numbers for each batch in it: nothing for a message.
+void CommitQueue::count(const Group& group, SteadyTime committed) {
+  const auto since = [committed](SteadyTime then) {
+    return std::chrono::duration<double>(committed - then).count();
+  };
+  const std::lock_guard lock(mutex_);
+  statistics_.group_operations.observe(static_cast<double>(group.amount.operations));
+  statistics_.commit_seconds.observe(since(last_start_));
+  for (const auto& [submitted, messages] : group.telemetry)
+    statistics_.telemetry_seconds.observe(since(submitted), messages);
+}
+
+CommitQueue::Statistics CommitQueue::statistics() const {
+  const std::lock_guard lock(mutex_);
+  Statistics now = statistics_;
+  now.waiting_operations = waiting_amount_.operations;
+  now.waiting_bytes = waiting_amount_.bytes;
+  return now;
 }
 
 void CommitQueue::release(Amount amount) {

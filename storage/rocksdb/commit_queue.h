@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "protocol/base/histogram.h"
 #include "protocol/base/reply.h"
 #include "storage/rocksdb/pressure_gauge.h"
 #include "storage/telemetry_log.h"
@@ -70,11 +71,20 @@ class CommitQueue {
   // Commits and answers what was submitted, ends the thread. Later writes are answered shutting_down.
   void close();
   Totals totals() const;
+  struct Statistics {
+    SizeHistogram group_operations;
+    SecondsHistogram commit_seconds;
+    SecondsHistogram telemetry_seconds;  // from append() to the commit, by message
+    std::size_t waiting_operations = 0;
+    std::size_t waiting_bytes = 0;
+  };
+  Statistics statistics() const;  // any thread
 
  private:
   struct Appends {
     TelemetryBatch batch;
     std::size_t next = 0;  // the first not yet in a group
+    SteadyTime submitted{};
   };
   struct Write {
     StoreStep step;
@@ -90,6 +100,7 @@ class CommitQueue {
     Amount amount;
     std::vector<std::pair<TelemetryAckSink*, std::vector<TelemetryAckSink::Ack>>> acks;
     std::vector<std::pair<Reply<void>, Result<void>>> answers;
+    std::vector<std::pair<SteadyTime, std::size_t>> telemetry;  // when submitted, and how many messages
   };
   enum class State { open, closed, failed };
   enum class Waiting { no, for_work, for_pace };
@@ -102,6 +113,7 @@ class CommitQueue {
   static void stage_acks(Group& group, TelemetryAckSink* sink, const TelemetryAckSink::Ack& ack);
   bool fits(const Group& group, std::size_t bytes) const;
   void answer(Group group);
+  void count(const Group& group, SteadyTime committed);
   void release(Amount amount);
   void fail(Group group, const Error& error);
 
@@ -118,6 +130,7 @@ class CommitQueue {
   State state_ = State::open;
   Waiting waiting_ = Waiting::no;
   Totals totals_;
+  Statistics statistics_;  // but for what waits
   // The commit thread's own:
   std::deque<Operation> taken_;
   SteadyTime last_start_{};

@@ -35,6 +35,11 @@ void ReadPool::submit(Job job) {
   }
 }
 
+std::size_t ReadPool::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.size();
+}
+
 void ReadPool::close() {
   {
     const std::lock_guard lock(mutex_);

@@ -41,6 +41,8 @@ class ReadPool {
     submit(std::move(job));
   }
 
+  std::size_t waiting() const;  // any thread
+
   // Answers what waits, ends the threads. Later reads are answered shutting_down.
   void close();
 
@@ -62,7 +64,7 @@ class ReadPool {
   const Options options_;
   const std::function<void()> housekeeping_;
   const std::function<void(const Error&)> on_fatal_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> waiting_;  // guarded by mutex_
   bool closed_ = false;      // guarded by mutex_

@@ -44,6 +44,7 @@ class RocksdbStores final : public Stores {
   void on_pressure_change(Executor& home, std::function<void(StorePressure)> listener) override {
     gauge_->add_listener(home, std::move(listener));
   }
+  void statistics(Reply<StoreStatistics> reply) override;
   void close() override;
   Result<void> checkpoint(const std::filesystem::path& directory);
 
@@ -57,6 +58,7 @@ class RocksdbStores final : public Stores {
   RocksdbStores(Parts parts, const Settings::Storage& settings, RocksdbHooks hooks);
   void housekeep();
   void watch_disk();
+  Result<StoreStatistics> gather_statistics();
 
   const RocksdbHooks hooks_;
   const std::uint64_t free_bytes_floor_;
@@ -145,6 +147,32 @@ void RocksdbStores::close() {
   log_->end_waits(Error(Errc::shutting_down, "the store is closed"));
   readers_.close();
   database_->shorten_recovery();
+}
+
+void RocksdbStores::statistics(Reply<StoreStatistics> reply) {
+  readers_.run<StoreStatistics>(std::move(reply), [this] { return gather_statistics(); });
+}
+
+Result<StoreStatistics> RocksdbStores::gather_statistics() {
+  StoreStatistics out;
+  const CommitQueue::Statistics commits = queue_.statistics();
+  out.group_operations = commits.group_operations;
+  out.commit_seconds = commits.commit_seconds;
+  out.telemetry_seconds = commits.telemetry_seconds;
+  out.waiting_operations = commits.waiting_operations;
+  out.waiting_bytes = commits.waiting_bytes;
+  out.waiting_reads = readers_.waiting();
+  rocksdb::DB& db = database_->db();
+  // A property that cannot be read stays 0.
+  db.GetAggregatedIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &out.table_bytes);
+  db.GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &out.memory_bytes);
+  out.free_bytes = hooks_.free_bytes();
+  auto counts = read_counts(*database_);
+  if (!counts) return counts.error();
+  out.identities = *counts;
+  // A message's row there is written once and deleted once, so that the estimate is close.
+  db.GetIntProperty(database_->c2d_expiry(), rocksdb::DB::Properties::kEstimateNumKeys, &out.c2d_queued);
+  return out;
 }
 
 Result<void> RocksdbStores::checkpoint(const std::filesystem::path& directory) {

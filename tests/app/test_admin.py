@@ -309,7 +309,7 @@ class Readiness(AdminCase):
 
     def test_it_says_what_it_waits_for_while_it_starts(self):
         seed = self.folder / "seed.json"
-        seed.write_text("\n".join(json.dumps({"id": f"d{i}"}) for i in range(4000)))
+        seed.write_text("\n".join(json.dumps({"id": f"d{i}"}) for i in range(2000)))
         port = free_port()
         hub = self.hub("--seed", str(seed), start=False, admin=f"127.0.0.1:{port}")
         seen = []

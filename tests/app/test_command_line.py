@@ -84,7 +84,7 @@ class Devices(HubCase):
         self.assertEqual(len(shown["authentication"]["x509Thumbprint"]["primaryThumbprint"]), 64)
 
     def test_ca_certificates_are_added_listed_and_removed(self):
-        self.kyanite("cert", "add", "plant", self.running.ca_file)
+        self.kyanite("cert", "add", "plant", self.running.ca_file, "--trusted")
         self.assertEqual([entry["name"] for entry in self.document("cert", "list")["caCertificates"]], ["plant"])
         self.kyanite("cert", "delete", "plant")
         self.assertEqual(self.document("cert", "list")["caCertificates"], [])

@@ -335,6 +335,20 @@ class CloudToDevice(unittest.TestCase):
             # The third is with nobody: another protocol may take it.
             self.assertEqual(service.poll(device).body, b"3")
 
+    def test_as_many_come_as_the_session_has_room_for(self):
+        device = world.device()
+        self.send(device, b"1", b"2", b"3", b"4")
+        with connected(device) as client:
+            client.begin(channel=1, incoming_window=2)
+            link = client.attach(RECEIVER, address(device, "messages/devicebound"), channel=1)
+            link.credit(10, incoming_window=2)
+            self.assertEqual([link.receive()[1].data for _ in range(2)], [b"1", b"2"])
+            self.assertTrue(client.has_nothing())
+            # What the window has no room for is with nobody: its lock does not end unseen.
+            self.assertEqual(service.poll(device).body, b"3")
+            link.credit(10, incoming_window=2)
+            self.assertEqual(link.receive()[1].data, b"4")
+
     def test_A42_a_drain_takes_what_is_there_and_gives_back_the_rest(self):
         device = world.device()
         self.send(device, b"1")

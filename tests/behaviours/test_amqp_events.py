@@ -197,6 +197,13 @@ class Management(unittest.TestCase):
             self.assertEqual(answer.application["status-code"], 400, application)
             self.assertEqual(answer.application["error-condition"], "com.microsoft:argument-error")
 
+    def test_a_request_without_end_is_rejected_and_the_link_stays(self):
+        import amqp_peers
+        large = amqp.message(application={"operation": "READ", "name": "x" * 70_000, "type": "com.microsoft:eventhub"})
+        outcome, condition, _ = amqp_peers.send(self.node.sender, large)
+        self.assertEqual((outcome, condition), ("rejected", "amqp:link:message-size-exceeded"))
+        self.assertEqual(self.ask(kind="com.microsoft:eventhub").application["status-code"], 200)
+
     def test_A14_ids_come_back_in_their_type(self):
         import uuid
         for message_id in ("text", Ulong(7), uuid.uuid4()):

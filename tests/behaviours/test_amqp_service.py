@@ -335,7 +335,7 @@ class Feedback(unittest.TestCase):
         if condition:
             self.assertEqual(got.field(4).value[0].value[0], condition)
 
-    def test_42_a_drain_gives_the_credit_back(self):
+    def test_A42_a_drain_gives_the_credit_back(self):
         with back_end(world.main()) as client:
             receiver = client.attach(RECEIVER, FILES)
             receiver.credit(5, drain=True)

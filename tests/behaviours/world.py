@@ -16,6 +16,7 @@ import urllib.parse
 from pathlib import Path
 
 from https_wire import request
+import log_secrecy
 from hub_process import API, Hub, parse_connection_string, quote
 from mqtt_wire import Client
 
@@ -35,8 +36,12 @@ def begin(program):
 
 
 def end():
-    """Stops the shared hubs in order; says what went wrong with them."""
+    """Stops the shared hubs in order; says what went wrong with them, and what no log may hold."""
     trouble = ""
+    secrets = []
+    for name, hub in _hubs.items():
+        if hub.is_running() and name != "test-control":  # whose clock a test may have left elsewhere
+            secrets += log_secrecy.collect(hub)
     for name, hub in _hubs.items():
         if hub.is_running():
             status = hub.stop()
@@ -47,6 +52,9 @@ def end():
         for line in hub.log_file.read_text(errors="replace").splitlines():
             if "ERROR: AddressSanitizer" in line or "runtime error:" in line or "LeakSanitizer" in line:
                 trouble += f"{name} hub: {line}\n"
+    for log in sorted(Path(_folder.name).rglob("*.log")):
+        for what, number, line in log_secrecy.leaks(log.read_text(errors="replace"), secrets)[:10]:
+            trouble += f"{log.relative_to(_folder.name)}:{number}: {what} in the log: {line}\n"
     return trouble
 
 
@@ -74,7 +82,8 @@ def new_hub(name, settings=None, environment=None, arguments=()):
     config = place / "kyanite.json"
     config.write_text(json.dumps(settings or {}))
     names = ["--hostname", HOST, "--hostname", ALIAS, "--quiet"]
-    return Hub(_program, place / "data", environment=environment, arguments=["--config", str(config), *names, *arguments])
+    talkative = {"KYANITE_LOG_LEVEL": "debug", **(environment or {})}
+    return Hub(_program, place / "data", environment=talkative, arguments=["--config", str(config), *names, *arguments])
 
 
 def _shared(name, settings):

@@ -17,7 +17,11 @@ only_install=no
 suites=${*:-python node java}
 cache=${COMPAT_CACHE:-$root/build/compat}
 results=$cache/results
-mkdir -p "$results"
+# What every hub logged, at the level debug; looked through at the end.
+HUB_LOGS=$results/logs
+export HUB_LOGS
+rm -rf "$HUB_LOGS"
+mkdir -p "$HUB_LOGS"
 
 cannot() {
   echo "compat: $1; see $2" >&2
@@ -120,5 +124,9 @@ for suite in $suites; do
   esac
 done
 [ "$only_install" = no ] || exit 0
+$python "$root/tests/support/log_secrecy.py" "$HUB_LOGS" > "$results/log-secrecy.txt"
+status=$?
+[ $status -eq 0 ] && echo "log secrecy PASSED" || cat "$results/log-secrecy.txt"
+count "$([ $status -eq 0 ] && echo 1 || echo 0)" "$([ $status -eq 0 ] && echo 0 || echo 1)" $status "log secrecy"
 echo "compat: $passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

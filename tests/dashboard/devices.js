@@ -31,12 +31,12 @@ pageTest('devices are found by the beginning of the id, by state and by a condit
   await page.getByText('1–50 of 100').waitFor();
   assert.equal(await rows(page).first().locator('a').innerText(), 'fleet-01200');
   await page.getByLabel('State').selectOption('disabled');
-  await page.getByText('1–1 of 1').waitFor();
+  await page.getByText('1–1 of 1').waitFor({ timeout: 60_000 }); // all devices are looked at
   await page.getByText('fleet-01207').waitFor();
   await page.getByLabel('State').selectOption('all');
   await page.getByLabel('Condition').fill("tags.site = 'north' AND deviceId != 'fleet-01201'");
   await page.getByRole('button', { name: 'Apply' }).click();
-  await page.getByText('1–49 of 49').waitFor();
+  await page.getByText('1–49 of 49').waitFor({ timeout: 60_000 });
   await page.getByLabel('Search').fill('it\'s \\ "none"');
   await page.getByText('No device is like that.').waitFor();
 });
@@ -77,7 +77,7 @@ pageTest('a device is created, and a second one of its id is not', async (page) 
   await create(id);
   await page
     .getByRole('dialog')
-    .getByText(/DeviceAlreadyExists/)
+    .getByText(/HTTP 409 · DeviceAlreadyExists/)
     .waitFor();
   await shoot(page, '12-already-there');
 });
@@ -125,7 +125,7 @@ pageTest('several devices are disabled, enabled and deleted at once', async (pag
   const prefix = newName('bulk');
   for (let i = 0; i < 6; ++i) await hub.create(`${prefix}-${i}`);
   const statuses = async () => {
-    const answer = await hub.rest('POST', '/devices/query', {
+    const answer = await hub.must('POST', '/devices/query', {
       query: `SELECT status FROM devices WHERE STARTSWITH(deviceId, '${prefix}-')`,
     });
     return answer.json.map((row) => row.status).join();
@@ -164,7 +164,7 @@ pageTest('an empty hub says how to begin', async (page) => {
 });
 
 pageTest('a fault of the hub is shown with its tracking id', async (page) => {
-  const { json: fault } = await hub.rest('POST', '/kyanite/v1/faults', {
+  const { json: fault } = await hub.must('POST', '/kyanite/v1/faults', {
     kind: 'httpError',
     status: 500,
     routes: ['POST /devices/query'],
@@ -185,7 +185,7 @@ pageTest('a fault of the hub is shown with its tracking id', async (page) => {
 });
 
 pageTest('the fleet is whole', async () => {
-  const answer = await hub.rest('POST', '/devices/query', {
+  const answer = await hub.must('POST', '/devices/query', {
     query: "SELECT COUNT() AS n FROM devices WHERE STARTSWITH(deviceId, 'fleet-')",
   });
   assert.equal(answer.json[0].n, FLEET);

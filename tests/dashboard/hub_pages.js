@@ -14,7 +14,7 @@ pageTest('a query is run, paged through, and shown as a table and as JSON', asyn
   await shoot(page, '40-query');
   for (let rows = 40; rows <= 100; rows += 20) {
     await page.getByRole('button', { name: 'More rows' }).click();
-    await page.getByText(new RegExp(`^${rows} rows`)).waitFor();
+    await page.getByText(new RegExp(`^${rows} rows.* ms$`)).waitFor();
   }
   await page.getByLabel('How rows are shown').selectOption('json');
   await page.getByLabel('Rows', { exact: true }).getByText('"fleet-00099"').waitFor();
@@ -26,7 +26,7 @@ pageTest('a query is run, paged through, and shown as a table and as JSON', asyn
   assert.equal(JSON.parse(text).length, 100);
   await page.getByLabel('Queries of this tab and examples').selectOption({ label: 'Devices by status' });
   await page.getByRole('button', { name: 'Run' }).click();
-  await page.getByText('"disabled"').waitFor();
+  await page.getByText('"disabled"').waitFor({ timeout: 60_000 }); // all devices are looked at
 });
 
 pageTest('a query that cannot be read is marked at its place', async (page) => {
@@ -41,7 +41,7 @@ pageTest('a query that cannot be read is marked at its place', async (page) => {
   await shoot(page, '41-query-error');
   await page.getByLabel('Query', { exact: true }).fill('SELECT deviceId FROM devices');
   await page.getByRole('button', { name: 'Run' }).click();
-  await page.getByText(/100 rows so far/).waitFor();
+  await page.getByText(/^100 rows so far/).waitFor();
   assert.equal(await page.locator('.error-box, .mark').count(), 0);
 });
 
@@ -75,10 +75,10 @@ pageTest('consumer groups are made and deleted', async (page) => {
   await go(page, 'hub');
   await page.getByLabel('New group').fill(group);
   await page.getByRole('button', { name: 'Add', exact: true }).click();
-  await page.getByRole('cell', { name: group }).waitFor();
+  await page.getByRole('cell', { name: group, exact: true }).waitFor();
   await page.getByRole('button', { name: `Delete ${group}` }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
-  await page.getByRole('cell', { name: group }).waitFor({ state: 'detached' });
+  await page.getByRole('cell', { name: group, exact: true }).waitFor({ state: 'detached' });
 });
 
 pageTest('faults are added, hit and removed', async (page) => {

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { Hub, openBrowser, openPage, shoot, signIn } from './world.js';
+import { Hub, openBrowser, openPage, serveFromDisk, shoot, signIn } from './world.js';
 
 export const FLEET = 10_000;
 export let hub;
@@ -33,23 +33,45 @@ after(async () => {
   await hub?.stop();
 });
 
+// A page that is signed in, for all tests that want no other: it is loaded anew for each of them.
+let shared = null;
+
+async function takeShared() {
+  if (!shared) {
+    shared = await openPage(browser, hub);
+    await signIn(shared, hub, hub.connectionString, { keep: true });
+  } else {
+    shared.complaints.length = 0;
+    await shared.unrouteAll();
+    if (process.env.DASHBOARD_WEB) await serveFromDisk(shared);
+    await shared.evaluate(() => sessionStorage.removeItem('kyanite.queries'));
+    await shared.goto('about:blank');
+    await shared.goto(hub.url);
+  }
+  await shared.getByRole('heading', { name: 'Devices', level: 1 }).waitFor();
+  return shared;
+}
+
 // A test that has a page: `run(page)`. A page that complained, was asked to run something it should not, or spoke to
-// anybody but the hub fails it. On a failure there is a screenshot.
-export function pageTest(name, run, { options, expectComplaints = false, signedIn = true, of = () => hub } = {}) {
-  test(name, { timeout: 60_000 }, async () => {
-    const page = await openPage(browser, of(), options);
+// anybody but the hub fails it. On a failure there is a screenshot. With `options` or without a sign-in the page is one of
+// its own.
+export function pageTest(name, run, { options, signedIn = true } = {}) {
+  test(name, { timeout: 120_000 }, async () => {
+    const isShared = signedIn && !options;
+    const page = isShared ? await takeShared() : await openPage(browser, hub, options);
     try {
-      if (signedIn) {
-        await signIn(page, of());
+      if (signedIn && !isShared) {
+        await signIn(page, hub);
         await page.getByRole('heading', { name: 'Devices', level: 1 }).waitFor();
       }
       await run(page);
-      if (!expectComplaints) assert.deepEqual(page.complaints, []);
+      assert.deepEqual(page.complaints, []);
+      if (!isShared) await page.context().close();
     } catch (error) {
       await shoot(page, `failed ${name}`.replace(/[^a-z0-9]+/gi, '-').slice(0, 80)).catch(() => {});
-      throw error;
-    } finally {
       await page.context().close();
+      if (isShared) shared = null;
+      throw error;
     }
   });
 }

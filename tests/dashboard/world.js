@@ -1,5 +1,5 @@
 // What the tests share: a hub, its devices, its service API, and a browser.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
@@ -15,7 +15,7 @@ const API = 'api-version=2021-04-12';
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-export async function eventually(check, what, seconds = 10) {
+export async function eventually(check, what, seconds = 20) {
   const ends = Date.now() + seconds * 1000;
   for (;;) {
     const found = await check();
@@ -68,6 +68,8 @@ export class Hub {
         `127.0.0.1:${this.ports.https}`,
         '--amqps',
         'off',
+        '--admin',
+        '127.0.0.1:0',
         '--hostname',
         'hub.test',
         '--quiet',
@@ -155,6 +157,13 @@ export class Hub {
     });
   }
 
+  // The same, where nothing else than a success will do.
+  async must(method, target, body, headers) {
+    const answer = await this.rest(method, target, body, headers);
+    if (answer.status >= 300) throw new Error(`${method} ${target}: ${answer.status} ${answer.text}`);
+    return answer;
+  }
+
   async policy(name) {
     const answer = await this.rest('GET', `/kyanite/v1/policies/${name}`);
     if (answer.status !== 200) throw new Error(`policy ${name}: ${answer.status} ${answer.text}`);
@@ -234,7 +243,7 @@ export async function openPage(browser, hub, options = {}) {
   });
   await context.grantPermissions(['clipboard-read', 'clipboard-write']).catch(() => {});
   const page = await context.newPage();
-  page.setDefaultTimeout(10000);
+  page.setDefaultTimeout(20_000);
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(`page error: ${error.stack ?? error}`));
   page.on('dialog', (dialog) => {
@@ -247,12 +256,10 @@ export async function openPage(browser, hub, options = {}) {
   });
   page.on('request', (request) => {
     const url = new URL(request.url());
-    if (
-      url.protocol !== 'data:' &&
-      url.protocol !== 'blob:' &&
-      url.host !== `127.0.0.1:${hub.ports.https}` &&
-      url.hostname !== 'localhost'
-    )
+    const isHub =
+      ['127.0.0.1', 'localhost'].includes(url.hostname) &&
+      [hub.ports.https, hub.info.ports.admin].includes(Number(url.port));
+    if (!isHub && url.protocol !== 'data:' && url.protocol !== 'blob:')
       page.complaints.push(`asked somebody else: ${request.url()}`);
     if (/SharedAccess|sig=/.test(request.url())) page.complaints.push(`a secret in an address: ${request.url()}`);
   });
@@ -260,7 +267,7 @@ export async function openPage(browser, hub, options = {}) {
   return page;
 }
 
-async function serveFromDisk(page) {
+export async function serveFromDisk(page) {
   const types = { '.js': 'text/javascript', '.css': 'text/css', '.html': 'text/html', '.svg': 'image/svg+xml' };
   await page.route(/^https:\/\/[^/]+\/(dashboard\/.*)?$/, (route) => {
     const name = path.basename(new URL(route.request().url()).pathname) || 'index.html';
@@ -288,5 +295,3 @@ export async function shoot(page, name, options = {}) {
   fs.mkdirSync(RESULTS, { recursive: true });
   await page.screenshot({ path: path.join(RESULTS, `${name}.png`), ...options });
 }
-
-export { execFileSync };

@@ -2,7 +2,7 @@
 """Makes the pages that come from the program itself: tests/docs/make.py PROGRAM [--check]
 
 docs/configuration.md (`kyanite config reference`), docs/commands.md (`--help` of each command), docs/rest-api.md
-(`/kyanite/v1/openapi.json` of a hub started for it), docs/errors.md (the table of the sources). Between two comments in each page stands what is made; the text
+(`/kyanite/v1/openapi.json` of a hub started for it), docs/errors.md (the table of the sources), docs/metrics.md (a scrape of a hub). Between two comments in each page stands what is made; the text
 around it is written by hand. With --check nothing is written and a page that is not up to date is a failure.
 """
 
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ def rows(lines):
         if not line.startswith("   "):
             name, gap, text = line.strip().partition("  ")
             if not gap:  # a name as wide as its column has one space behind it
-                split = re.match(r"(\S+ [A-Z]+(?::\S+)?) (.+)", name)
+                split = re.match(r"(\S+ [A-Z]+(?::\S+)?(?: in \[[^]]*\])?) (.+)", name)
                 name, text = split.groups() if split else (name, "")
             found.append([name.strip(), text.strip()])
         elif found:
@@ -142,7 +143,35 @@ def errors(_program):
     return out + "".join(f"| {status} | {number} | `{name}` | {text} |\n" for status, number, name, text in rows)
 
 
-MADE = {"configuration.md": settings, "commands.md": commands, "rest-api.md": routes, "errors.md": errors}
+def metrics(program):
+    """What a scrape of a hub says of itself: families with their kind, labels and help."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Hub(program, Path(folder) / "data") as hub:
+            address = f"http://127.0.0.1:{hub.info['ports']['admin']}/metrics"
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                text = answer.read().decode()
+    help_of_family, kinds, labels = {}, {}, {}
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            name, _, what = line[7:].partition(" ")
+            help_of_family[name] = what
+        elif line.startswith("# TYPE "):
+            name, _, kinds[name] = line[7:].partition(" ")
+        elif line:
+            name, _, rest = line.partition("{")
+            name = re.split(r"[ {]", name)[0]
+            family = name if name in kinds else re.sub(r"_(bucket|sum|count)$", "", name)
+            found = re.findall(r'(\w+)="', rest) if rest else []
+            labels.setdefault(family, [])
+            labels[family] += [one for one in found if one != "le" and one not in labels[family]]
+    out = "| Metric | Kind | Labels | Meaning |\n|---|---|---|---|\n"
+    for name, what in sorted(help_of_family.items()):
+        shown = ", ".join(f"`{one}`" for one in labels.get(name, []))
+        out += f"| `{name}` | {kinds.get(name, '')} | {shown} | {cell(what)} |\n"
+    return out
+
+
+MADE = {"configuration.md": settings, "commands.md": commands, "rest-api.md": routes, "errors.md": errors, "metrics.md": metrics}
 
 
 def main():

@@ -3,7 +3,7 @@
 Markers, which readers of the page do not see:
 
     <!-- run -->                      carried out in the page's shell; a text block that follows is its output
-    <!-- run: exit=1 -->              the same, and the last command has to end with this status
+    <!-- run: exit=1 -->              the same, and the last command has to end with this status (failure: any but 0)
     <!-- run: background=hub until=TEXT -->   carried out beside the others until the end of the page
     <!-- not run: REASON -->          shown only
     <!-- file: examples/x.js -->      the block is that file (relative to the page), which is put into the shell's folder

@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
-"""Follows the documents as a reader would, against a real hub: tests/docs/run.py PROGRAM [PAGE...]
+"""Follows the documents as a reader would, against a real hub: tests/docs/run.py [--own-network] PROGRAM [PAGE...]
 
 Checked: each link and anchor, each command block of README.md, docs/ and config/reference.md with its output, each
 program file, each configuration, and that the made pages are what the program says. 8883, 443 and 5671 on 127.0.0.1
 have to be free: run.sh takes a network namespace where it may. Ends with "N passed, N failed".
 """
 
+import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import unittest
 from pathlib import Path
 
 import links
@@ -22,6 +27,7 @@ import session
 from pages import BadPage, blocks_of
 
 ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("COMPAT_CACHE", ROOT / "build/compat")).resolve()
 
 
 class Count:
@@ -60,16 +66,14 @@ def check_settings(program, block, folder, environment):
         raise session.Failed(done.stderr)
 
 
-def put_file(block, folder):
-    """The block is the file it names, and the reader has that file now."""
+def shown_file(block):
+    """The file that the block is."""
     file = (ROOT / block.page).parent / block.argument
     if not file.is_file():
         raise session.Failed(f"there is no {block.argument}")
     if file.read_text() != block.text:
         raise session.Failed(f"is not what {block.argument} holds; tests/docs/embed.py copies the files into the pages")
-    target = folder / file.name
-    if not target.exists():
-        shutil.copyfile(file, target)
+    return file
 
 
 class Page:
@@ -128,16 +132,23 @@ class Page:
             check_settings(self.program, block, self.folder, self.environment)
             self.count.good()
         elif block.kind == "file":
-            put_file(block, self.folder)
+            file = shown_file(block)
+            self.in_shell().run(f"cp {shlex.quote(str(file))} .\n")  # the reader has that file now
             self.count.good()
+        elif block.options.get("needs") == "java" and not (CACHE / "java/jars").is_dir():
+            self.count.not_run.append(f"{block.place}: the Java SDKs are not installed")
         elif block.kind in ("run", "shell"):
             self.execute(block)
         elif block.language == "json":
             check_json(block)
             self.count.good()
 
-    def execute(self, block):
+    def in_shell(self):
         self.shell = self.shell or session.Shell(self.folder, self.environment)
+        return self.shell
+
+    def execute(self, block):
+        self.in_shell()
         options = block.options
         text, seconds = self.as_carried_out(block.text), int(options.get("seconds", 60))
         if "background" in options:
@@ -146,7 +157,7 @@ class Page:
             if block.output is None and block.kind == "run":
                 self.count.good()
             return
-        printed = self.shell.run(text, int(options.get("exit", 0)), seconds)
+        printed = self.shell.run(text, options.get("exit", "0"), seconds)
         if block.output is not None:
             difference = output.differs(block.output, self.as_read(printed))
             if difference:
@@ -161,7 +172,7 @@ class Page:
                 continue
             try:
                 self.shell.wait_for(
-                    name, lambda text: output.begins(block.output, self.as_read(text)), 20, "what the page shows"
+                    name, lambda text: output.begins(block.output, self.as_read(text)), 30, "what the page shows"
                 )
                 self.count.good()
             except session.Failed as problem:
@@ -172,16 +183,14 @@ def environment_for(program):
     """What a reader has who installed the program; nothing of whoever runs the tests."""
     tools = Path(tempfile.mkdtemp(prefix="kyanite-docs-bin-"))
     (tools / "kyanite").symlink_to(program)
-    cache = Path(os.environ.get("COMPAT_CACHE", ROOT / "build/compat"))
-    path = [str(tools), str(cache / "venv/bin"), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+    path = [str(tools), str(CACHE / "venv/bin"), "/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
     return tools, {
         "PATH": ":".join(path),
         "LANG": "C.UTF-8",
-        "NODE_PATH": str(cache / "node/node_modules"),
+        "NODE_PATH": str(CACHE / "node/node_modules"),
         "PYTHONUNBUFFERED": "1",
         "DOCS_ROOT": str(ROOT),
-        "DOCS_PROGRAM": str(program),
-        "DOCS_CACHE": str(cache),
+        "DOCS_CACHE": str(CACHE),
         "KYANITE_LOG_FORMAT": "text",
     }
 
@@ -194,14 +203,61 @@ def check_made_pages(program, count, environment):
     count.good() if done.returncode == 0 else count.bad(f"made pages: {done.stdout}{done.stderr}")
 
 
+def check_versions(pages, count):
+    """Readers install the versions that the tests run."""
+    compat = ROOT / "tests/compat"
+    pip = re.findall(r"^([\w-]+)==([\w.]+)$", (compat / "requirements.txt").read_text(), re.M)
+    npm = json.loads((compat / "node/package.json").read_text())["dependencies"].items()
+    tested = {("pip", *found) for found in pip} | {("npm", *found) for found in npm}
+    named = []
+    for page in pages:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if installs := re.match(r"\s*(npm|pip) install ", line):
+                packages = re.findall(r"(@?[\w/-]+)(?:@|==)(\d[\w.]*)", line)
+                named += [(page, (installs[1], *found)) for found in packages]
+    artifact = re.compile(r"<artifactId>([\w-]+)</artifactId>\s*<version>([^<]+)</version>")
+    if (compat / "java/pom.xml").exists():
+        tested |= {("mvn", *found) for found in artifact.findall((compat / "java/pom.xml").read_text())}
+        pom = ROOT / "docs/sdk/examples/java/pom.xml"
+        named += [(pom, ("mvn", *found)) for found in artifact.findall(pom.read_text()) if found[0].startswith("iot-")]
+    for page, package in named:
+        if package in tested:
+            count.good()
+        else:
+            count.bad(f"{page.relative_to(ROOT)}: {' '.join(package)} is no version that tests/compat runs")
+
+
+def raise_loopback():
+    """A network namespace begins with a loopback that is down."""
+    get_flags, set_flags, up = 0x8913, 0x8914, 1
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = fcntl.ioctl(any_socket, get_flags, struct.pack("16sh14x", b"lo", 0))
+        flags = struct.unpack("16sh14x", request)[1] | up
+        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", flags))
+
+
+def check_own_parts(count):
+    """That a page which says something else, or a link to nowhere, would be found."""
+    tests = unittest.defaultTestLoader.loadTestsFromName("test_parts")
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(tests)
+    count.passed += result.testsRun - len(result.failures) - len(result.errors)
+    count.failed += len(result.failures) + len(result.errors)
+
+
 def main():
-    program = Path(sys.argv[1]).resolve()
-    wanted = [str(Path(name)) for name in sys.argv[2:]]
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--own-network"]:
+        raise_loopback()
+        arguments = arguments[1:]
+    program = Path(arguments[0]).resolve()
+    wanted = [str(Path(name)) for name in arguments[1:]]
     count = Count()
     tools, environment = environment_for(program)
     try:
         followed = [ROOT / "README.md", ROOT / "config/reference.md", *sorted((ROOT / "docs").rglob("*.md"))]
         if not wanted:
+            check_own_parts(count)
+            check_versions(followed, count)
             for page in links.pages(ROOT):
                 problems = list(links.broken(ROOT, page))
                 for problem in problems:

@@ -58,21 +58,21 @@ class Shell:
         script.write_text(text)
         return script, script.with_suffix(".out"), script.with_suffix(".rc")
 
-    def run(self, text, exit_code=0, seconds=60):
-        """The output of the block. Unless another exit status is expected each command has to succeed."""
+    def run(self, text, exit_code="0", seconds=60):
+        """The output of the block. Each command has to succeed, or the last one to end with `exit_code` ("failure": any but 0)."""
         script, out, rc = self._script(text)
         part = rc.with_suffix(".part")
-        careful = "set -e; " if exit_code == 0 else ""
+        careful = "set -e; " if exit_code == "0" else ""
         # The trap tells of a block that ended the shell.
         self._tell(
             f"trap 'echo $? > {part}; mv {part} {rc}' EXIT; {careful}. {script} > {out} 2>&1 < /dev/null; "
             f"s=$?; set +e; trap - EXIT; echo $s > {part}; mv {part} {rc}"
         )
         if not self._wait(rc, seconds):
-            raise Failed(f"not done within {seconds} s; so far it printed:\n{_read(out)}")
-        status = int(rc.read_text().strip())
-        if status != exit_code:
-            raise Failed(f"exit status {status} instead of {exit_code}:\n{_read(out)}")
+            raise Failed(f"not done within {seconds} s; so far it printed:\n{_tail(out)}")
+        status = rc.read_text().strip()
+        if status == "0" if exit_code == "failure" else status != exit_code:
+            raise Failed(f"exit status {status} instead of {exit_code}:\n{_tail(out)}")
         return _read(out)
 
     def start(self, name, text, until, seconds=60):
@@ -94,9 +94,9 @@ class Shell:
         end = time.monotonic() + seconds
         while not holds(_read(out)):
             if time.monotonic() > end:
-                raise Failed(f"{what} did not come within {seconds} s from {name}:\n{_read(out)}")
+                raise Failed(f"{what} did not come within {seconds} s from {name}:\n{_tail(out)}")
             if not _alive(pid) and not holds(_read(out)):
-                raise Failed(f"{name} ended before {what} came:\n{_read(out)}")
+                raise Failed(f"{name} ended before {what} came:\n{_tail(out)}")
             time.sleep(0.02)
 
     def output(self, name):
@@ -123,6 +123,11 @@ def _read(file):
     except FileNotFoundError:
         return ""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def _tail(file):
+    lines = _read(file).splitlines()
+    return "\n".join((["..."] if len(lines) > 40 else []) + lines[-40:])
 
 
 def _alive(pid):

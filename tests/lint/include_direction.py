@@ -31,7 +31,7 @@ ALLOWED = {
     "server/http": ["server/net", "server/runtime", "protocol"],
     "server/dashboard": ["protocol"],
     "server/api": ["server/dashboard", "server/hub", "protocol", "storage", "config"],
-    "server/admin": ["server/hub", "protocol", "storage", "config"],
+    "server/admin": ["server/api", "server/hub", "protocol", "storage", "config"],
     "server/observe": ["protocol/base", "config"],
     "server/app": ["server", "storage", "config", "protocol"],
 }

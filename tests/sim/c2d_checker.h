@@ -27,8 +27,12 @@ class C2dChecker {
   void deliveries_are_at_most(std::uint32_t count) { deliveries_max_ = count; }
   void wall_is(WallTime wall) { latest_wall_ = std::max(latest_wall_, wall); }
 
-  // The hub wrote it to a connection, at QoS 0 or 1.
-  void written(const std::string& body, const Identity& to, std::uint64_t connection, int qos,
+  // So long a message is with a device that settles nothing.
+  void locks_last(seconds time) { lock_time_ = time; }
+
+  // The hub wrote it to a connection, at QoS 0 or 1; or to a link of AMQP, to which it was lent.
+  enum class Way : std::uint8_t { qos0, qos1, lent };
+  void written(const std::string& body, const Identity& to, std::uint64_t connection, Way way,
                SteadyTime now);
   void acknowledged_by_device(std::uint64_t number) { sends_[number].device_acknowledged = true; }
   void rejected_by_device(std::uint64_t number) { sends_[number].device_rejected = true; }
@@ -87,6 +91,7 @@ class C2dChecker {
   seconds default_ttl_;
   bool counts_deliveries_ = false;
   std::uint32_t deliveries_max_ = 0;
+  seconds lock_time_{0};
   WallTime latest_wall_{};
   std::map<std::uint64_t, Send> sends_;
   std::map<std::string, Queue> queues_;

@@ -7,6 +7,11 @@
 
 namespace kyanite::sim {
 
+std::string body_of(const amqp::Message& message) {
+  const Result<std::string> body = message.body_bytes();
+  return body ? *body : std::string();
+}
+
 SimAmqp::SimAmqp(Checkers& checkers, Random& random, std::string name)
     : checkers_(checkers), random_(random), name_(std::move(name)) {}
 

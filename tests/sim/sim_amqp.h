@@ -13,6 +13,9 @@
 
 namespace kyanite::sim {
 
+// The body as bytes; empty when it has no such form.
+std::string body_of(const amqp::Message& message);
+
 // SimAmqp is one program that speaks AMQP, on one connection at a time: what devices, back ends and readers
 // of events have in common. It reads what came when it is told to, so that anything may lie unread.
 class SimAmqp {

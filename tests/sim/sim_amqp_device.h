@@ -20,6 +20,8 @@ struct AmqpManners {
 
 // SimAmqpDevice is one program that speaks AMQP as a device or module. Others with the same identity may
 // speak MQTT.
+//
+// Files: sim_amqp_device.cpp (links, telemetry, messages), sim_amqp_requests.cpp (twins, methods).
 class SimAmqpDevice final : public SimAmqp {
  public:
   enum class Node { telemetry, messages, twin, methods };

@@ -226,7 +226,8 @@ void SimClient::watch(PacketReader& reader, std::uint64_t connection, std::strin
   for (const ServerPacket& packet : reader.take(bytes)) {
     if (packet.type != ServerPacket::Type::publish) continue;
     if (packet.topic.starts_with("devices/")) {
-      checkers_.c2d.written(packet.payload, identity_, connection, packet.qos, hub_->loop.now());
+      const auto way = packet.qos == 0 ? C2dChecker::Way::qos0 : C2dChecker::Way::qos1;
+      checkers_.c2d.written(packet.payload, identity_, connection, way, hub_->loop.now());
     } else if (packet.topic.starts_with(kMethod)) {
       checkers_.methods.written(packet.payload, identity_);
     } else if (packet.topic.starts_with(kDesired)) {

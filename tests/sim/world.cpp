@@ -31,6 +31,7 @@ World::World(Options options)
       service_(checkers_, random_),
       amqp_service_(checkers_, random_) {
   checkers_.c2d.deliveries_are_at_most(settings_.c2d.max_delivery_count);
+  checkers_.c2d.locks_last(settings_.c2d.lock_timeout);
   if (settings_.c2d.count_lock_expiry) checkers_.c2d.count_deliveries();
   machine_.loop.shuffle(random_.next());
   machine_.stores.after_commit = [this] {

@@ -2,6 +2,9 @@
 
 Knows only hub.json, which the hub writes when it is ready, and the public interfaces. Everything is on the
 loopback.
+
+Where HUB_LOGS names a folder, hubs log there, everything there is to log, and leave beside the log what must not be in
+it (log_secrecy.py) when they are stopped.
 """
 
 import base64
@@ -17,6 +20,8 @@ import subprocess
 import time
 import urllib.parse
 from pathlib import Path
+
+import log_secrecy
 
 API = "api-version=2021-04-12"
 
@@ -54,6 +59,9 @@ class Hub:
     ):
         self.data = Path(data)
         self.log_file = self.data.with_name(self.data.name + ".log")
+        self.kept_logs = os.environ.get("HUB_LOGS")
+        if self.kept_logs:
+            self.log_file = Path(self.kept_logs) / f"{self.data.parent.name}-{self.data.name}.log"
         self.command = [
             str(binary),
             "serve",
@@ -70,6 +78,8 @@ class Hub:
             *arguments,
         ]
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("KYANITE_")}
+        if self.kept_logs:
+            self.environment["KYANITE_LOG_LEVEL"] = "debug"
         self.environment.update(environment or {})
         self.process = None
         self.info = {}
@@ -114,12 +124,19 @@ class Hub:
     def stop(self, timeout=20):
         """SIGTERM; returns the exit status. A hub that does not end is killed, which shows as -9."""
         if self.process.poll() is None:
+            if self.kept_logs:
+                self._keep_secrets()
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(timeout)
             except subprocess.TimeoutExpired:
                 self.kill()
         return self.process.returncode
+
+    def _keep_secrets(self):
+        beside = self.log_file.with_name(self.log_file.name + ".secrets.json")
+        before = json.loads(beside.read_text()) if beside.exists() else []
+        beside.write_text(json.dumps(before + log_secrecy.collect(self)))
 
     def is_running(self):
         return self.process is not None and self.process.poll() is None
@@ -212,7 +229,7 @@ class Hub:
         return self._expect((200,), "PUT", f"/devices/{quote(device_id)}?{API}", device, {"If-Match": '"*"'})
 
     def add_ca_certificate(self, name, pem):
-        return self._expect((200, 201), "PUT", f"/kyanite/v1/ca-certificates/{name}", {"certificate": pem})
+        return self._expect((200, 201), "PUT", f"/kyanite/v1/ca-certificates/{name}", {"certificate": pem, "isVerified": True})
 
     # Telemetry.
 

@@ -18,6 +18,7 @@ struct CertificateOptions {
   std::shared_ptr<HubOptions> hub;
   std::string name;
   std::string file;
+  bool trusted = false;
   bool json = false;
 };
 
@@ -30,9 +31,25 @@ std::string member(const Json& entry, const char* name) {
   return found != entry.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+bool is_verified(const Json& entry) {
+  const auto found = entry.find("isVerified");
+  return found != entry.end() && found->is_boolean() && found->get<bool>();
+}
+
 void print_entry(const Json& entry) {
-  std::printf("%-20s  %s  until %s  %s\n", member(entry, "name").c_str(), member(entry, "thumbprint").c_str(),
-              member(entry, "notAfter").c_str(), member(entry, "subject").c_str());
+  std::printf("%-20s  %s  until %s  %-10s  %s\n", member(entry, "name").c_str(),
+              member(entry, "thumbprint").c_str(), member(entry, "notAfter").c_str(),
+              is_verified(entry) ? "verified" : "unverified", member(entry, "subject").c_str());
+}
+
+int print_certificate(const CertificateOptions& options, const Result<Json>& entry) {
+  if (!entry) return fail(entry.error().detail);
+  if (options.json) {
+    std::printf("%s\n", entry->dump(2).c_str());
+  } else {
+    print_entry(*entry);
+  }
+  return kDone;
 }
 
 int add(const CertificateOptions& options, RestClient& hub) {
@@ -40,14 +57,43 @@ int add(const CertificateOptions& options, RestClient& hub) {
   if (!text) return fail(text.error().detail);
   Json body;
   body["certificate"] = *text;
+  body["isVerified"] = options.trusted;
   const auto added = hub.ask_json("PUT", entry_path(options), dump_json(body));
-  if (!added) return fail(added.error().detail);
-  if (options.json) {
-    std::printf("%s\n", added->dump(2).c_str());
-  } else {
-    print_entry(*added);
+  const int exit_code = print_certificate(options, added);
+  if (added && !is_verified(*added)) {
+    std::fprintf(
+        stderr,
+        "Devices may chain to it once it is verified: `kyanite cert challenge %s` says how. If you need "
+        "no proof that its key is yours, add it with --trusted.\n",
+        options.name.c_str());
   }
+  return exit_code;
+}
+
+// The code alone on standard output, for scripts; what to do with it beside it, for people.
+int challenge(const CertificateOptions& options, RestClient& hub) {
+  const auto entry = hub.ask_json("POST", entry_path(options) + "/challenge");
+  if (!entry) return fail(entry.error().detail);
+  if (options.json) return print_certificate(options, entry);
+  const std::string code = member(*entry, "verificationCode");
+  std::printf("%s\n", code.c_str());
+  std::fprintf(
+      stderr,
+      "Sign a certificate whose common name is this code with the CA's key, for example:\n"
+      "  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout proof.key -out "
+      "proof.csr -subj /CN=%s\n"
+      "  openssl x509 -req -in proof.csr -CA CA.pem -CAkey CA.key -CAcreateserial -days 1 -out proof.pem\n"
+      "  kyanite cert verify %s proof.pem\n",
+      code.c_str(), options.name.c_str());
   return kDone;
+}
+
+int verify(const CertificateOptions& options, RestClient& hub) {
+  const auto text = read_file(options.file);
+  if (!text) return fail(text.error().detail);
+  Json body;
+  body["certificate"] = *text;
+  return print_certificate(options, hub.ask_json("POST", entry_path(options) + "/verify", dump_json(body)));
 }
 
 int list(const CertificateOptions& options, RestClient& hub) {
@@ -89,15 +135,30 @@ void add_certificate_commands(CLI::App& app, int& exit_code) {
     });
     return std::pair(command, options);
   };
-  const auto [add_command, add_options] = declare("add", "trust a CA certificate", add);
+  const auto [add_command, add_options] = declare("add", "add a CA certificate, unverified", add);
   add_command->add_option("NAME", add_options->name, "a name of your choice")->required();
   add_command->add_option("FILE", add_options->file, "the certificate, PEM")->required();
+  add_command->add_flag("--trusted", add_options->trusted,
+                        "devices may chain to it at once, without a proof that its key is yours");
   add_command->add_flag("--json", add_options->json, "print JSON");
+  const auto [challenge_command, challenge_options] =
+      declare("challenge", "get a code that proves, when signed, that the CA's key is yours", challenge);
+  challenge_command->add_option("NAME", challenge_options->name, "of an unverified CA certificate")
+      ->required();
+  challenge_command->add_flag("--json", challenge_options->json, "print JSON");
+  const auto [verify_command, verify_options] =
+      declare("verify", "prove that the CA's key is yours; devices may chain to it then", verify);
+  verify_command->add_option("NAME", verify_options->name, "of an unverified CA certificate")->required();
+  verify_command
+      ->add_option("FILE", verify_options->file,
+                   "PEM certificate with the code as common name, signed by the CA")
+      ->required();
+  verify_command->add_flag("--json", verify_options->json, "print JSON");
   const auto [list_command, list_options] = declare("list", "list them", list);
   list_command->add_flag("--json", list_options->json, "print JSON");
   const auto [delete_command, delete_options] =
       declare("delete", "trust it no longer; live connections stay", erase);
-  delete_command->add_option("NAME", delete_options->name)->required();
+  delete_command->add_option("NAME", delete_options->name, "of a CA certificate")->required();
 }
 
 }  // namespace kyanite::cli

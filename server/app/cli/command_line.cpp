@@ -48,6 +48,10 @@ int run(int argc, char** argv) {
   add_hub_commands(app, exit_code);
   add_health_command(app, exit_code);
   add_config_commands(app, exit_code);
+  add_backup_commands(app, exit_code);
+  add_operator_commands(app, exit_code);
+  add_support_bundle_command(app, exit_code);
+  add_completion_commands(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -34,7 +34,11 @@ void add_fault_commands(CLI::App& app, int& exit_code);
 void add_snapshot_commands(CLI::App& app, int& exit_code);  // and reset
 void add_wait_commands(CLI::App& app, int& exit_code);
 void add_health_command(CLI::App& app, int& exit_code);
-void add_hub_commands(CLI::App& app, int& exit_code);  // ca, status, version
+void add_hub_commands(CLI::App& app, int& exit_code);       // ca, status, version
+void add_backup_commands(CLI::App& app, int& exit_code);    // backup, restore, check
+void add_operator_commands(CLI::App& app, int& exit_code);  // reload, log-level
+void add_support_bundle_command(CLI::App& app, int& exit_code);
+void add_completion_commands(CLI::App& app, int& exit_code);  // completion, man: after all others
 
 // Says what went wrong in one line on standard error: "kyanite: SENTENCE".
 int fail(const std::string& sentence);

@@ -4,6 +4,7 @@
 #include "protocol/auth/connection_string.h"
 #include "protocol/base/percent_encoding.h"
 #include "server/app/cli/json_command.h"
+#include "server/app/first_start/files.h"
 
 // The shared access policies, with the keys that back ends and device makers get (service-rest.md 2.2). The
 // hub tells them only to a login with every right, such as iothubowner.
@@ -13,6 +14,9 @@ namespace {
 struct PolicyOptions : JsonCommandOptions {
   std::string name;
   std::string key;
+  std::string rights;
+  std::string primary_key_file;
+  std::string secondary_key_file;
   bool secondary = false;
   bool emulator = false;
 
@@ -111,6 +115,43 @@ int regenerate(const PolicyOptions& options, RestClient& hub) {
   return kDone;
 }
 
+// Keys come from files, since the command line is seen by others.
+Result<void> read_key(const std::string& file, const char* member, Json& body) {
+  if (file.empty()) return {};
+  Result<std::string> text = read_file(file);
+  if (!text) return text.error();
+  while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
+  body[member] = *text;
+  return {};
+}
+
+int add(const PolicyOptions& options, RestClient& hub) {
+  Json body;
+  body["rights"] = options.rights;
+  for (const auto& read : {read_key(options.primary_key_file, "primaryKey", body),
+                           read_key(options.secondary_key_file, "secondaryKey", body)}) {
+    if (!read) return fail(read.error().detail);
+  }
+  const auto policy = hub.ask_json("PUT", options.path(), dump_json(body));
+  if (!policy) return fail(policy.error().detail);
+  print(options, *policy);
+  return kDone;
+}
+
+int update(const PolicyOptions& options, RestClient& hub) {
+  Json body;
+  body["rights"] = options.rights;
+  const auto policy = hub.ask_json("PUT", options.path(), dump_json(body), {"If-Match: *"});
+  if (!policy) return fail(policy.error().detail);
+  print(options, *policy);
+  return kDone;
+}
+
+int erase(const PolicyOptions& options, RestClient& hub) {
+  const auto erased = hub.ask_json("DELETE", options.path());
+  return erased ? kDone : fail(erased.error().detail);
+}
+
 }  // namespace
 
 void add_policy_commands(CLI::App& app, int& exit_code) {
@@ -136,6 +177,20 @@ void add_policy_commands(CLI::App& app, int& exit_code) {
   events_command->add_flag("--secondary", events_options->secondary, "with the secondary key");
   events_command->add_flag("--emulator", events_options->emulator,
                            "for the listener without TLS, as for an emulator");
+  const char* rights_help =
+      "RegistryRead, RegistryWrite, ServiceConnect, DeviceConnect: one or more, separated by commas";
+  const auto [add_command, add_options] =
+      declare("add", "make a policy of your own, with random keys unless files have them", true, add);
+  add_command->add_option("--rights", add_options->rights, rights_help)->required();
+  add_command->add_option("--primary-key-file", add_options->primary_key_file, "file with the key, base64")
+      ->type_name("FILE");
+  add_command
+      ->add_option("--secondary-key-file", add_options->secondary_key_file, "file with the key, base64")
+      ->type_name("FILE");
+  const auto [update_command, update_options] =
+      declare("update", "give a policy of your own other rights; its keys stay", true, update);
+  update_command->add_option("--rights", update_options->rights, rights_help)->required();
+  declare("delete", "delete a policy of your own; what its keys signed is refused at once", true, erase);
   const auto [regenerate_command, regenerate_options] =
       declare("regenerate", "replace a key; what the old one signed is refused at once", true, regenerate);
   regenerate_command->add_option("--key", regenerate_options->key, "which of the two: primary or secondary")

@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "server/app/application.h"
+#include "server/app/backup/backup.h"
+#include "server/app/backup/restore.h"
 #include "server/app/cli/commands.h"
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/settings_flags.h"
@@ -68,6 +70,8 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   std::optional<DataDirectory> directory;
   if (auto opened = DataDirectory::open(loaded.settings.data_directory)) {
     directory.emplace(std::move(*opened));
+    if (const Result<bool> finished = finish_restore(directory->path()); !finished)
+      loaded.problems.push_back({"dataDirectory (--data)", finished.error().detail, ""});
   } else {
     loaded.problems.push_back({"dataDirectory (--data)", opened.error().detail, ""});
   }
@@ -93,6 +97,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
     log::warning("service_manager_not_told", {{"reason", opened.error().detail}});
   }
   remove_unused_stores(directory->path());
+  remove_unfinished_backups(directory->path());
   log::debug("settings", {{"effective", show_settings(loaded.settings).dump()}});
   EmptyStore empty_store;
   Application::Options options{.settings = loaded.settings,
@@ -132,7 +137,8 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   const SteadyTime started = std::chrono::steady_clock::now();
   auto* command = app.add_subcommand("serve", "run the hub in the foreground");
   command->footer(
-      "All settings: config/reference.md. SIGTERM stops cleanly, SIGHUP reloads certificates and log level.\n"
+      "All settings: `kyanite config reference`. SIGTERM stops cleanly, SIGHUP reloads certificates and log "
+      "level.\n"
       "Where standard output is no terminal, one line \"hub ready mqtt=... https=... amqp=... admin=... "
       "start_ms=...\" says that everything is served.");
   const auto flags = add_settings_flags(*command);

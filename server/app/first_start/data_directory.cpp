@@ -94,6 +94,14 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
   return out;
 }
 
+bool DataDirectory::is_in_use(const std::filesystem::path& path) {
+  const int lock = ::open((path / "lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return false;
+  const bool is_free = ::flock(lock, LOCK_SH | LOCK_NB) == 0;
+  ::close(lock);
+  return !is_free;
+}
+
 DataDirectory::DataDirectory(DataDirectory&& other) noexcept
     : path_(std::move(other.path_)),
       lock_(std::exchange(other.lock_, -1)),

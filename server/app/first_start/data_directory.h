@@ -16,6 +16,9 @@ class DataDirectory {
  public:
   static Result<DataDirectory> open(const std::filesystem::path& path);
 
+  // Whether a process has it, as far as this user may look.
+  static bool is_in_use(const std::filesystem::path& path);
+
   DataDirectory(DataDirectory&& other) noexcept;
   DataDirectory& operator=(DataDirectory&&) = delete;
   ~DataDirectory();

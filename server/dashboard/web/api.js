@@ -3,6 +3,7 @@
 import { parseJson } from './json.js';
 
 const API_VERSION = '2021-04-12';
+const UNAUTHORIZED = 'IotHubUnauthorizedAccess';
 const LINE_MAX = 4 * 1024 * 1024;
 
 // A request that failed: what was tried, what the hub said, and what to do.
@@ -49,6 +50,7 @@ const ADVICE = {
   IotHubQuotaExceeded: 'The daily quota of the tier that the hub enforces is used up (limits.tier).',
   DeviceMaximumQueueDepthExceeded: 'The queue of the device is full: let it receive, or purge the queue.',
   InvalidMessageExpiryTime: 'Give an expiry that lies ahead, by the hub’s clock.',
+  SystemModuleModifyUnauthorizedAccess: 'The hub makes and removes the system modules of Edge devices itself.',
   ServerBusy: 'The hub has much to do. Try again in some seconds.',
   ServiceUnavailable: 'The hub stops, or cannot store anything: look at its log and the free space of its disk.',
   ServerError: 'This is a fault of the hub. Its log has more, under the tracking id.',
@@ -56,7 +58,7 @@ const ADVICE = {
 };
 
 function advise(session, status, code, needs) {
-  if (status === 401 || (status === 403 && code === 'IotHubUnauthorizedAccess')) {
+  if (code === UNAUTHORIZED) {
     if (needs && session?.lacks(needs))
       return `${session.explainLack(needs)} Sign in with a policy that has it, such as iothubowner.`;
     return 'The key may have been replaced, or the policy removed: sign in again with what kyanite policy connection-string prints.';
@@ -162,7 +164,7 @@ export class Api {
       if (error.name === 'TypeError' && /header|ByteString|Latin|ISO-8859/i.test(error.message)) {
         throw new HubError(what, {
           detail: 'A header cannot hold these characters.',
-          advice: 'Use characters of Latin-1 in names and values of properties.',
+          advice: 'Use ASCII characters.',
         });
       }
       lost();
@@ -181,7 +183,8 @@ export class Api {
     }
     const refusal = readRefusal(await response.text().catch(() => ''));
     const code = response.headers.get('iothub-errorcode') ?? '';
-    if (response.status === 401 && !this.session.lacks(needs)) this.onUnauthorized();
+    // (Other refusals of 401 are about what was asked, not about who asked.)
+    if (code === UNAUTHORIZED && !this.session.lacks(needs)) this.onUnauthorized();
     throw new HubError(what, {
       status: response.status,
       code,

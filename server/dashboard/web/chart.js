@@ -58,7 +58,7 @@ export class Chart {
         legend: { show: false },
         cursor: { y: false },
         padding: [8, 8, 0, 0],
-        scales: { y: { range: (_, low, high) => range(low, high) } },
+        scales: { x: { range: (_, low, high) => times(low, high) }, y: { range: (_, low, high) => range(low, high) } },
         axes: [
           { ...axis, size: 28, values: (_, ticks) => clockTicks(ticks) },
           { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => this.format(tick)) },
@@ -112,6 +112,12 @@ function clockTicks(ticks) {
     const text = clockTime(new Date(tick * 1000), step < 1);
     return step >= 60 ? text.slice(0, 5) : step < 1 ? text.slice(3, -1) : text;
   });
+}
+
+// One moment, or none yet, is shown with the minute before it.
+function times(low, high) {
+  if (low === null || low === undefined || high === null) return [Date.now() / 1000 - 60, Date.now() / 1000];
+  return high === low ? [high - 60, high + 1] : [low, high];
 }
 
 // Room above and below, and some for a line that does not move.

@@ -3,6 +3,7 @@
 import { address } from './address.js';
 import { fill, h, setText } from './dom.js';
 import { ago, clockTime, duration, fullTime, plural } from './format.js';
+import { isId } from './identities.js';
 import { badge, empty, errorBox, LiveTable, poll, select } from './ui.js';
 
 const NAMES = { connected: ['Connected', 'good'], disconnected: ['Disconnected', ''], refused: ['Refused', 'bad'] };
@@ -25,7 +26,10 @@ function makeRow(entry, session, withDevice) {
   const times = h('span');
   const identity = entry.deviceId
     ? [
-        h('a', { class: 'mono id', href: address('device', entry.deviceId, 'connections') }, entry.deviceId),
+        // What a stranger claims to be called may be no id at all.
+        isId(entry.deviceId)
+          ? h('a', { class: 'mono id', href: address('device', entry.deviceId, 'connections') }, entry.deviceId)
+          : h('span', { class: 'mono' }, entry.deviceId),
         entry.moduleId ? h('span', { class: 'mono quiet' }, ` / ${entry.moduleId}`) : null,
       ]
     : h('span', { class: 'quiet' }, 'no id');
@@ -44,11 +48,7 @@ function makeRow(entry, session, withDevice) {
       'tr',
       {},
       time,
-      withDevice
-        ? h('td', { class: 'id-cell' }, identity)
-        : entry.moduleId && !withDevice
-          ? h('td', { class: 'mono' }, entry.moduleId)
-          : h('td', { class: 'mono' }, ''),
+      withDevice ? h('td', { class: 'id-cell' }, identity) : h('td', { class: 'mono wide' }, entry.moduleId ?? ''),
       h('td', {}, badge(name, kind), times),
       h(
         'td',
@@ -98,7 +98,7 @@ export function connectionList(page, { device = null, module = null, event = '',
     'Connections',
     [
       { name: 'Time' },
-      { name: withDevice ? 'Device' : 'Module' },
+      withDevice ? { name: 'Device' } : { name: 'Module', class: 'wide' },
       { name: 'What' },
       { name: 'Why' },
       { name: 'From', class: 'wide' },
@@ -146,8 +146,7 @@ export function connectionsTab(page, subject) {
     connectionList(page, {
       device: subject.id,
       module: subject.module,
-      explain:
-        'The latest since the hub started: it keeps some thousand of all devices together.',
+      explain: 'The latest since the hub started: it keeps some thousand of all devices together.',
     }),
   );
 }

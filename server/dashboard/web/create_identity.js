@@ -1,14 +1,12 @@
 // Dialogs that register devices and modules.
 
 import { fill, h } from './dom.js';
-import { identityPath } from './identities.js';
+import { identityPath, isId } from './identities.js';
 import { attempt, dialog, field, InputError, select } from './ui.js';
-
-const ID = /^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/;
 
 function checkId(id, what) {
   if (!id) throw new InputError(`Give the ${what} an id.`);
-  if (!ID.test(id)) throw new InputError("An id has 1 to 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
+  if (!isId(id)) throw new InputError("An id has 1 to 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
 }
 
 // The parts of a form that say how an identity proves itself.

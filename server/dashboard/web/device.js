@@ -63,6 +63,8 @@ export function devicePage(page) {
     content,
   );
 
+  page.main.querySelector('.tabs [aria-current]').scrollIntoView({ block: 'nearest', inline: 'center' });
+
   if (tab.needs && page.session.lacks(tab.needs)) {
     fill(content, lackNote(page.session, tab.needs, 'So this part of the device cannot be seen.'));
   } else {

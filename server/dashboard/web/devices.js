@@ -34,6 +34,7 @@ export function devicesPage(page) {
   let next = null; // the continuation behind the page that is shown
   let total = null;
   let generation = 0;
+  let asking = new AbortController();
 
   const search = h('input', {
     type: 'search',
@@ -76,7 +77,7 @@ export function devicesPage(page) {
     [
       { name: mayWrite ? all : '', class: 'tick' },
       { name: 'Device' },
-      { name: 'Connection' },
+      { name: 'Connection', class: 'dots' },
       { name: 'Last activity', class: 'wide' },
       { name: 'Status' },
       { name: 'Authentication', class: 'wide' },
@@ -98,7 +99,7 @@ export function devicesPage(page) {
       },
     });
     const cells = {
-      connection: h('td'),
+      connection: h('td', { class: 'dots' }),
       activity: h('td', { class: 'wide' }),
       status: h('td'),
       kind: h('td', { class: 'wide' }),
@@ -237,11 +238,12 @@ export function devicesPage(page) {
   });
 
   let shownItems = [];
+  let isBusy = false; // with something else than keeping the page up to date
   let isBad = false; // the condition; nothing is asked again before it changes
 
   async function refresh() {
     const asked = generation;
-    const { items, token, total: known } = await readPage(api, left, page.signal);
+    const { items, token, total: known } = await readPage(api, left, AbortSignal.any([asking.signal, page.signal]));
     if (asked !== generation || page.signal.aborted) return;
     if (items.length === 0 && left.index > 0) return restart(); // they were deleted meanwhile
     next = token;
@@ -253,7 +255,7 @@ export function devicesPage(page) {
     fill(nothing, items.length === 0 ? nothingThere() : null);
     showTotal();
     showBulk();
-    return undefined;
+    return true;
   }
 
   function nothingThere() {
@@ -267,26 +269,36 @@ export function devicesPage(page) {
   async function countAll() {
     const asked = generation;
     total = null;
-    const found = await countDevices(api, left, page.signal);
+    const found = await countDevices(api, left, AbortSignal.any([asking.signal, page.signal]));
     if (asked === generation && found !== null) total = found;
+  }
+
+  // What was asked before is of no interest any more.
+  function nextGeneration() {
+    asking.abort();
+    asking = new AbortController();
+    isBusy = true;
+    return ++generation;
   }
 
   // From the first page, after what is looked for changed, or on the same one.
   async function restart(fromStart = true) {
-    ++generation;
+    const mine = nextGeneration();
     if (fromStart) Object.assign(left, { tokens: [null], index: 0 });
     try {
       await Promise.all([countAll(), refresh()]);
       showTotal();
       isBad = false;
     } catch (error) {
-      if (error.name === 'AbortError') return;
+      if (error.name === 'AbortError' || mine !== generation) return;
       isBad = error.status === 400;
       shownItems = [];
       table.update([], (item) => item.deviceId);
       fill(nothing);
       showTotal();
       fill(place, errorBox(error));
+    } finally {
+      if (mine === generation) isBusy = false;
     }
   }
 
@@ -296,15 +308,17 @@ export function devicesPage(page) {
     setText(told, shownItems.length === 0 ? '' : `${count(begin + 1)}–${count(begin + shownItems.length)}${of}`);
   }
 
-  function turn(by) {
+  async function turn(by) {
+    const mine = nextGeneration();
     if (by > 0) left.tokens[left.index + 1] = next;
     left.index += by;
-    ++generation;
-    attempt(by > 0 ? following : previous, place, refresh).then(() => {
-      previous.disabled = left.index === 0;
-      following.disabled = !next;
-      table.element.scrollTop = 0;
-    });
+    const isDone = await attempt(by > 0 ? following : previous, place, refresh);
+    if (mine !== generation) return;
+    if (!isDone) left.index -= by;
+    isBusy = false;
+    previous.disabled = left.index === 0;
+    following.disabled = !next;
+    table.element.scrollTop = 0;
   }
 
   let typing = null;
@@ -382,7 +396,7 @@ export function devicesPage(page) {
   poll(
     page,
     async () => {
-      if (!isBad) await refresh();
+      if (!isBad && !isBusy) await refresh();
     },
     POLL,
     (error) => {

@@ -2,6 +2,10 @@
 
 import { segment } from './api.js';
 
+const ID = /^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/;
+
+export const isId = (text) => ID.test(text);
+
 export const identityPath = (device, module) =>
   `/devices/${segment(device)}${module ? `/modules/${segment(module)}` : ''}`;
 export const twinPath = (device, module) => `/twins/${segment(device)}${module ? `/modules/${segment(module)}` : ''}`;

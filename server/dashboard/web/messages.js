@@ -78,6 +78,9 @@ export function messagesTab(page, subject) {
     if (new TextEncoder().encode(body.value).length > BODY_MAX)
       throw new InputError('A cloud-to-device message has at most 64 KiB.');
     const id = messageId.value || crypto.randomUUID();
+    checkHeader(id, 'The message id');
+    checkHeader(correlationId.value, 'The correlation id');
+    checkHeader(contentType.value, 'The content type');
     const headers = { 'iothub-messageid': id };
     if (contentType.value) headers['iothub-contenttype'] = contentType.value;
     if (correlationId.value) headers['iothub-correlationid'] = correlationId.value;
@@ -177,6 +180,12 @@ export function messagesTab(page, subject) {
   );
 }
 
+// Over HTTPS they travel in headers, whose bytes the hub takes as they are.
+function checkHeader(value, what) {
+  if (!/^[\x20-\x7e]*$/.test(value))
+    throw new InputError(`${what} is made of printable ASCII characters where messages are sent over HTTPS.`);
+}
+
 // Rows of a name and a value.
 function propertyList() {
   const rows = h('div', { class: 'property-rows' });
@@ -224,7 +233,7 @@ function propertyList() {
           throw new InputError(
             `“${name}” cannot be the name of a property: over HTTPS names are made of letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`,
           );
-        if (/[\r\n\0]/.test(value)) throw new InputError('The value of a property cannot have line breaks.');
+        checkHeader(value, 'The value of a property');
         found.push([name, value]);
       }
       return found;

@@ -203,6 +203,8 @@ export function telemetryTab(page, subject) {
     );
   }
 
+  let goOn = null; // after the stream broke off
+
   // Where the stream was when it broke off, so that nothing is shown twice or left out.
   const places = new Map();
 
@@ -240,13 +242,15 @@ export function telemetryTab(page, subject) {
     } catch (error) {
       if (mine.signal.aborted || page.signal.aborted) return;
       showState('Not connected');
-      fill(place, errorBox(error));
-      if (error.status !== 0) return;
-      page.onBack(() => {
+      goOn = () => {
+        goOn = null;
         if (!mine.signal.aborted && !page.signal.aborted) follow(from, mine);
-      });
+      };
+      fill(place, errorBox(error, h('button', { type: 'button', onclick: () => goOn?.() }, 'Try again')));
     }
   }
+
+  page.onBack(() => goOn?.());
 
   fill(
     main,

@@ -274,11 +274,11 @@ function problemOf(document) {
   const unknown = Object.keys(document).filter((name) => name !== 'tags' && name !== 'properties');
   if (unknown.length > 0) return `“${unknown[0]}” cannot stand here: only tags and properties can.`;
   if (document.tags !== undefined && !isObject(document.tags)) return 'tags must be an object.';
-  if (document.properties === undefined) return null;
-  if (!isObject(document.properties)) return 'properties must be an object.';
-  const others = Object.keys(document.properties).filter((name) => name !== 'desired');
+  const properties = document.properties ?? {};
+  if (!isObject(properties)) return 'properties must be an object.';
+  const others = Object.keys(properties).filter((name) => name !== 'desired');
   if (others.length > 0) return `“properties.${others[0]}” cannot be written: only properties.desired can.`;
-  const { desired } = document.properties;
+  const { desired } = properties;
   if (desired !== undefined && !isObject(desired)) return 'properties.desired must be an object.';
   return badName(document.tags, 'tags') ?? badName(desired, 'properties.desired');
 }

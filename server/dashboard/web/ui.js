@@ -230,7 +230,12 @@ export function badge(text, kind = '') {
 }
 
 export function stateDot(isOn, text) {
-  return h('span', { class: `state ${isOn ? 'on' : 'off'}` }, h('span', { class: 'dot', 'aria-hidden': 'true' }), text);
+  return h(
+    'span',
+    { class: `state ${isOn ? 'on' : 'off'}` },
+    h('span', { class: 'dot', 'aria-hidden': 'true' }),
+    h('span', { class: 'text' }, text),
+  );
 }
 
 // Pairs of a name and a value.
@@ -265,9 +270,12 @@ export function poll(page, action, milliseconds, onError) {
         onError?.(null);
       } catch (error) {
         if (page.signal.aborted) return;
-        if (!(error instanceof HubError)) console.error(error);
-        pause = Math.min(pause * 2, 30000);
-        onError?.(error);
+        // (After an abort the page wanted something else meanwhile.)
+        if (error.name !== 'AbortError') {
+          if (!(error instanceof HubError)) console.error(error);
+          pause = Math.min(pause * 2, 30000);
+          onError?.(error);
+        }
       } finally {
         isRunning = false;
       }

@@ -76,3 +76,22 @@ def relay():
     made = Relay([8883, 443])
     yield made
     made.close()
+
+
+CERTIFI = '''
+import os
+
+
+def where():
+    return os.environ["COMPAT_CA"]
+'''
+
+
+@pytest.fixture
+def uamqp_environment(hub, tmp_path):
+    """The environment of a process in which uamqp trusts the hub: it knows only the file that `certifi.where()` names."""
+    package = tmp_path / "certifi"
+    package.mkdir()
+    (package / "__init__.py").write_text(CERTIFI)
+    trusted = {name: hub.ca_file for name in ("COMPAT_CA", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")}
+    return {**os.environ, "PYTHONPATH": str(tmp_path), **trusted}

@@ -1,22 +1,12 @@
 """The official Python service SDK over AMQP, unmodified (amqp.md, A54): messages to devices, on 5671 and over WebSocket.
 
-Its AMQP library trusts only the file that `certifi.where()` names, so it runs in a process of its own whose certifi names the
-hub's CA."""
+It runs in a process of its own, whose certifi names the hub's CA (`uamqp_environment`)."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
-
-CERTIFI = '''
-import os
-
-
-def where():
-    return os.environ["COMPAT_CA"]
-'''
 
 PROGRAM = '''
 import json
@@ -37,16 +27,12 @@ for device, body, properties in messages:
 
 
 @pytest.fixture
-def send(hub, tmp_path):
+def send(hub, uamqp_environment):
     """Sends messages as (device, body, properties) in one process; gives what became of each."""
-    package = tmp_path / "certifi"
-    package.mkdir()
-    (package / "__init__.py").write_text(CERTIFI)
 
     def run(transport, *messages):
-        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "COMPAT_CA": hub.ca_file, "REQUESTS_CA_BUNDLE": hub.ca_file}
         order = json.dumps([hub.info["serviceConnectionString"], transport, messages])
-        done = subprocess.run([sys.executable, "-c", PROGRAM, order], env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, "-c", PROGRAM, order], env=uamqp_environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.splitlines()
 

@@ -56,14 +56,13 @@ TEST(EventMessage, amqp_43_annotations_have_their_types) {
   const amqp::Message message = read_event(bytes);
   const amqp::Map& map = message.message_annotations;
   EXPECT_THAT(keys(map), ElementsAre("x-opt-sequence-number", "x-opt-offset", "x-opt-enqueued-time",
-                                     "x-opt-partition-key", "iothub-connection-device-id",
-                                     "iothub-connection-auth-method", "iothub-connection-auth-generation-id",
-                                     "iothub-enqueuedtime", "iothub-message-source"));
+                                     "iothub-connection-device-id", "iothub-connection-auth-method",
+                                     "iothub-connection-auth-generation-id", "iothub-enqueuedtime",
+                                     "iothub-message-source"));
   EXPECT_EQ(annotation(map, "x-opt-sequence-number"), amqp::Value(std::int64_t{4711}));
   EXPECT_EQ(annotation(map, "x-opt-offset"), amqp::Value("4711"));
   EXPECT_EQ(annotation(map, "x-opt-enqueued-time"),
             amqp::Value(amqp::Timestamp{kEventAt.time_since_epoch().count()}));
-  EXPECT_EQ(annotation(map, "x-opt-partition-key"), amqp::Value("d1"));
   EXPECT_EQ(annotation(map, "iothub-connection-device-id"), amqp::Value("d1"));
   EXPECT_EQ(annotation(map, "iothub-connection-auth-method"), amqp::Value(kEventAuth));
   EXPECT_EQ(annotation(map, "iothub-connection-auth-generation-id"), amqp::Value("638000000000000000"));

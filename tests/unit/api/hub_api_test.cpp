@@ -83,7 +83,7 @@ TEST(StatusApi, the_status_tells_what_an_operator_looks_at_first) {
 TEST(CaCertificateApi, a_certificate_is_added_listed_and_deleted) {
   RestHub rest;
   const TestCertificate ca = make_ca("Factory CA");
-  const Json body = {{"certificate", ca.certificate_pem}};
+  const Json body = {{"certificate", ca.certificate_pem}, {"isVerified", true}};
   RestAnswer added = rest.put("/kyanite/v1/ca-certificates/factory", body.dump());
   ASSERT_EQ(added.status, 200) << added.body;
   EXPECT_EQ(added.json["name"], "factory");

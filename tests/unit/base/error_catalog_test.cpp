@@ -5,7 +5,7 @@
 namespace kyanite {
 namespace {
 
-constexpr auto kLast = Errc::io_failed;  // the last enumerator
+constexpr auto kLast = Errc::operation_failed;  // the last enumerator
 
 TEST(ErrorCatalog, has_a_complete_row_for_each_code) {
   for (int i = 0; i <= static_cast<int>(kLast); ++i) {

@@ -325,7 +325,8 @@ TEST_F(DeviceCertificates, B20_ca_device_needs_a_chain_to_a_known_ca_and_its_nam
   const TestCertificate ca = make_ca("Factory");
   const TestCertificate stranger = make_ca("Stranger");
   ASSERT_TRUE(hub.ask<CaCertificateRecord>([&](Reply<CaCertificateRecord> reply) {
-    hub.administration().add_ca_certificate("factory", ca.certificate_pem, std::move(reply));
+    hub.administration().add_ca_certificate("factory", ca.certificate_pem,
+                                            HubAdministration::CaTrust::at_once, std::move(reply));
   }));
   IdentityRecord c = wanted(device("c1"));
   c.auth_type = AuthenticationType::certificate_authority;

@@ -37,6 +37,7 @@ class FakeHost final : public DeviceHost {
   Stores& stores() override { return stores_; }
   const Settings& settings() const override { return settings_; }
   HubEvents& events() override { std::abort(); }  // the queue appends no events
+  HubCounters& counters() override { return counted; }
   const IdentityRecord* identity(const std::string& module) const override {
     return module.empty() ? &record : nullptr;
   }
@@ -180,6 +181,7 @@ class FakeHost final : public DeviceHost {
   std::string lock;  // of the last leased_body()
   std::vector<ConnectionMessage> sent;
   int settlements = 0;
+  HubCounters counted;
 
  private:
   void register_device() {

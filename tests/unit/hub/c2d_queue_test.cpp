@@ -611,5 +611,27 @@ TEST_F(C2dQueueTest, a_connection_that_ends_leaves_no_timer) {
   EXPECT_TRUE(host.queue->is_quiet());
 }
 
+TEST_F(C2dQueueTest, messages_are_counted_by_what_became_of_them) {
+  const auto counted = [this](C2dEvent event) { return host.counted.c2d[static_cast<std::size_t>(event)]; };
+  ASSERT_TRUE(host.send_c2d("a"));
+  ASSERT_TRUE(host.send_c2d("b"));
+  ASSERT_TRUE(host.send_c2d("c"));
+  EXPECT_EQ(counted(C2dEvent::enqueued), 3u);
+  EXPECT_EQ(counted(C2dEvent::delivered), 0u);
+  host.resume();
+  EXPECT_EQ(counted(C2dEvent::delivered), 3u);
+  host.settle(1);
+  host.settle(2, C2dSettlement::reject);
+  EXPECT_EQ(counted(C2dEvent::completed), 1u);
+  EXPECT_EQ(counted(C2dEvent::rejected), 1u);
+  host.settle(3, C2dSettlement::abandon);
+  EXPECT_EQ(counted(C2dEvent::delivered), 4u) << "sent once more";
+  host.settle(3);
+  host.cut();
+  for (std::size_t i = 0; i < limits::kC2dDepthMax; ++i) ASSERT_TRUE(host.send_c2d("x"));
+  EXPECT_FALSE(host.send_c2d("one too many"));
+  EXPECT_EQ(counted(C2dEvent::refused), 1u);
+}
+
 }  // namespace
 }  // namespace kyanite::test

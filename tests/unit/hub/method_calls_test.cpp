@@ -28,6 +28,7 @@ class FakeHost final : public DeviceHost {
   Stores& stores() override { std::abort(); }  // methods store nothing
   const Settings& settings() const override { return settings_; }
   HubEvents& events() override { std::abort(); }
+  HubCounters& counters() override { return counted; }
   const IdentityRecord* identity(const std::string&) const override { return nullptr; }
   IdentityView view(const IdentityRecord& record) const override { return {record}; }
   const DeviceLink* link(const std::string& module) const override {
@@ -48,6 +49,7 @@ class FakeHost final : public DeviceHost {
   std::map<std::string, DeviceLink> links;
   std::vector<std::pair<std::string, CallMethod>> sent;
   int settled_count = 0;
+  HubCounters counted;
   Settings settings_;
 
  private:
@@ -354,6 +356,28 @@ TEST_F(MethodCallsTest, calls_that_wait_are_bounded_by_what_they_carry) {
     waiting.push_back(invoke("m", seconds{30}, {}, largest));
     ASSERT_TRUE(waiting.back()->empty());
   }
+}
+
+TEST_F(MethodCallsTest, calls_are_counted_by_how_they_ended) {
+  const auto counted = [this](MethodOutcome outcome) {
+    return host.counted.methods[static_cast<std::size_t>(outcome)];
+  };
+  invoke("nobody-listens");
+  EXPECT_EQ(counted(MethodOutcome::not_online), 1u);
+  listen();
+  const auto answered = invoke("m");
+  loop.advance(seconds{2});
+  answer(id(), 200, "{}");
+  EXPECT_EQ(counted(MethodOutcome::answered), 1u);
+  EXPECT_DOUBLE_EQ(host.counted.method_seconds.sum(), 2);
+  invoke("m");
+  loop.advance(seconds{31});
+  loop.run();
+  EXPECT_EQ(counted(MethodOutcome::timed_out), 1u);
+  invoke("m");
+  calls->on_drain();
+  loop.run();
+  EXPECT_EQ(counted(MethodOutcome::failed), 1u);
 }
 
 }  // namespace

@@ -156,5 +156,17 @@ TEST(Throttles, the_quota_ends_the_day_and_begins_anew_at_midnight) {
   EXPECT_EQ(throttles.messages_today(last + 1ms), 0u);
 }
 
+TEST(Throttles, what_is_held_up_is_counted_by_class) {
+  Throttles throttles({Tier::s1, 1});
+  taken_at_once(throttles, ThrottleClass::methods, at(0ms));
+  EXPECT_EQ(throttles.held_up(ThrottleClass::methods), 1u);  // the one that was refused
+  EXPECT_EQ(throttles.held_up(ThrottleClass::registry), 0u);
+  for (int i = 0; i < 101; ++i) ASSERT_TRUE(throttles.reserve(ThrottleClass::d2c_sends, at(0ms)));
+  EXPECT_EQ(throttles.held_up(ThrottleClass::d2c_sends), 1u);  // the one that waits
+  throttles.meter(400'000ull * 4096, kMorning);
+  EXPECT_FALSE(throttles.check_quota(kMorning));
+  EXPECT_EQ(throttles.quota_refused(), 1u);
+}
+
 }  // namespace
 }  // namespace kyanite

@@ -33,6 +33,7 @@ class TwinStateTest : public testing::Test, public DeviceHost {
   Stores& stores() override { return stores_; }
   const Settings& settings() const override { return settings_; }
   HubEvents& events() override { return events_; }
+  HubCounters& counters() override { return counted; }
   const IdentityRecord* identity(const std::string& module) const override {
     return exists_ && module.empty() ? &record_ : nullptr;
   }
@@ -123,6 +124,7 @@ class TwinStateTest : public testing::Test, public DeviceHost {
   std::optional<DeviceLink> link_;
   std::vector<std::string> lines_;
   int settled_ = 0;
+  HubCounters counted;
   TwinState twin_{*this, {}};
 };
 
@@ -371,6 +373,26 @@ TEST_F(TwinStateTest, a_flood_of_operations_is_refused_as_busy) {
   const auto answers = lines();
   ASSERT_EQ(answers.size(), limits::kDeviceQueueMax + 1);
   for (std::size_t i = 0; i < answers.size(); ++i) EXPECT_EQ(answers[i], "reported " + std::to_string(i + 2));
+}
+
+TEST_F(TwinStateTest, operations_are_counted_by_who_asked_and_what_came_of_it) {
+  const auto count_of = [this](TwinOperation operation, TwinOrigin origin, OperationResult result) {
+    return counted.twins[static_cast<std::size_t>(operation)][static_cast<std::size_t>(origin)]
+                        [static_cast<std::size_t>(result)];
+  };
+  patch(R"({"a":1})");
+  patch(R"({"a":2})", 99);  // not its version
+  update(desired(R"({"b":1})"));
+  get();
+  lines();
+  EXPECT_EQ(count_of(TwinOperation::update, TwinOrigin::device, OperationResult::ok), 1u);
+  EXPECT_EQ(count_of(TwinOperation::update, TwinOrigin::device, OperationResult::refused), 1u);
+  EXPECT_EQ(count_of(TwinOperation::update, TwinOrigin::service, OperationResult::ok), 1u);
+  EXPECT_EQ(count_of(TwinOperation::get, TwinOrigin::service, OperationResult::ok), 1u);
+  twin_.on_erased();
+  patch(R"({"a":3})");
+  lines();
+  EXPECT_EQ(count_of(TwinOperation::update, TwinOrigin::device, OperationResult::refused), 2u);
 }
 
 }  // namespace

@@ -310,5 +310,33 @@ TEST_F(CommitQueueTest, threads_keep_their_own_order_and_lose_nothing) {
   }
 }
 
+TEST_F(CommitQueueTest, groups_and_the_time_of_each_message_are_counted) {
+  start({.group_operations = 100, .pace = milliseconds(0)});
+  target_.hold(true);
+  append(0, 1);
+  target_.wait_for_commits(1);
+  append(1, 250);
+  const CommitQueue::Statistics waiting = queue_->statistics();
+  EXPECT_EQ(waiting.waiting_operations, 251u);
+  EXPECT_GT(waiting.waiting_bytes, 0u);
+  std::this_thread::sleep_for(milliseconds(2));  // what every time here is at least
+  target_.hold(false);
+  wait_for_acks(251);
+  queue_->close();
+  const CommitQueue::Statistics done = queue_->statistics();
+  const auto total = [](const auto& histogram) {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < std::decay_t<decltype(histogram)>::kBuckets; ++i) sum += histogram.count(i);
+    return sum;
+  };
+  EXPECT_EQ(total(done.group_operations), target_.commits().size());
+  EXPECT_DOUBLE_EQ(done.group_operations.sum(), 251);
+  EXPECT_EQ(total(done.commit_seconds), target_.commits().size());
+  EXPECT_EQ(total(done.telemetry_seconds), 251u);
+  EXPECT_GE(done.telemetry_seconds.sum(), 251 * 0.002);
+  EXPECT_EQ(done.waiting_operations, 0u);
+  EXPECT_EQ(done.waiting_bytes, 0u);
+}
+
 }  // namespace
 }  // namespace kyanite

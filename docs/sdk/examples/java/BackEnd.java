@@ -1,6 +1,6 @@
 import com.microsoft.azure.sdk.iot.service.methods.DirectMethodRequestOptions;
 import com.microsoft.azure.sdk.iot.service.methods.DirectMethodsClient;
-import com.microsoft.azure.sdk.iot.service.methods.MethodResponse;
+import com.microsoft.azure.sdk.iot.service.methods.DirectMethodResponse;
 import com.microsoft.azure.sdk.iot.service.twin.Twin;
 import com.microsoft.azure.sdk.iot.service.twin.TwinClient;
 import java.util.Collections;
@@ -13,7 +13,7 @@ public class BackEnd {
     DirectMethodRequestOptions call = DirectMethodRequestOptions.builder()
         .payload(Collections.singletonMap("times", 3))
         .build();
-    MethodResponse answer = new DirectMethodsClient(service).invoke(device, "blink", call);
+    DirectMethodResponse answer = new DirectMethodsClient(service).invoke(device, "blink", call);
     System.out.println("method: " + answer.getStatus());
 
     TwinClient twins = new TwinClient(service);
