@@ -24,7 +24,7 @@ bool is_backup_path(std::string_view path) {
                       [](const std::filesystem::path& part) {
                         return part.empty() || part == "." || part == ".." || part == "/";
                       }) &&
-         path.find('\0') == std::string_view::npos;
+         path.find('\0') == std::string_view::npos && path.find("//") == std::string_view::npos;
 }
 
 bool is_sha256(std::string_view text) {
