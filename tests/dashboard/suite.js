@@ -37,19 +37,20 @@ after(async () => {
 let shared = null;
 
 async function takeShared() {
-  if (!shared) {
-    shared = await openPage(browser, hub);
-    await signIn(shared, hub, hub.connectionString, { keep: true });
-  } else {
-    shared.complaints.length = 0;
-    await shared.unrouteAll();
-    if (process.env.DASHBOARD_WEB) await serveFromDisk(shared);
-    await shared.evaluate(() => sessionStorage.removeItem('kyanite.queries'));
-    await shared.goto('about:blank');
-    await shared.goto(hub.url);
+  const page = shared;
+  shared = null; // until it is well
+  if (!page || page.isClosed()) {
+    const made = await openPage(browser, hub);
+    await signIn(made, hub, hub.connectionString, { keep: true });
+    return made;
   }
-  await shared.getByRole('heading', { name: 'Devices', level: 1 }).waitFor();
-  return shared;
+  page.complaints.length = 0;
+  await page.unrouteAll();
+  if (process.env.DASHBOARD_WEB) await serveFromDisk(page);
+  await page.evaluate(() => sessionStorage.removeItem('kyanite.queries'));
+  await page.goto('about:blank');
+  await page.goto(hub.url);
+  return page;
 }
 
 // A test that has a page: `run(page)`. A page that complained, was asked to run something it should not, or spoke to
@@ -60,17 +61,15 @@ export function pageTest(name, run, { options, signedIn = true } = {}) {
     const isShared = signedIn && !options;
     const page = isShared ? await takeShared() : await openPage(browser, hub, options);
     try {
-      if (signedIn && !isShared) {
-        await signIn(page, hub);
-        await page.getByRole('heading', { name: 'Devices', level: 1 }).waitFor();
-      }
+      if (signedIn && !isShared) await signIn(page, hub);
+      if (signedIn) await page.getByRole('heading', { name: 'Devices', level: 1 }).waitFor();
       await run(page);
       assert.deepEqual(page.complaints, []);
-      if (!isShared) await page.context().close();
+      if (isShared) shared = page;
+      else await page.context().close();
     } catch (error) {
       await shoot(page, `failed ${name}`.replace(/[^a-z0-9]+/gi, '-').slice(0, 80)).catch(() => {});
       await page.context().close();
-      if (isShared) shared = null;
       throw error;
     }
   });

@@ -239,6 +239,7 @@ function faultForm(page, refresh) {
     h(
       'form',
       {
+        novalidate: true,
         onsubmit: (event) => {
           event.preventDefault();
           attempt(add, place, async () => {

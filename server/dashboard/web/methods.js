@@ -32,6 +32,7 @@ export function methodsTab(page, subject) {
   const form = h(
     'form',
     {
+      novalidate: true,
       onsubmit: (event) => {
         event.preventDefault();
         attempt(call, place, submit);

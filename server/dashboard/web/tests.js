@@ -4,18 +4,7 @@ import { segment } from './api.js';
 import { fill, h } from './dom.js';
 import { faultsPanel, NEEDS, number } from './faults.js';
 import { bytes, duration, fullTime } from './format.js';
-import {
-  attempt,
-  badge,
-  confirmDialog,
-  errorBox,
-  field,
-  InputError,
-  note,
-  panel,
-  poll,
-  toast,
-} from './ui.js';
+import { attempt, badge, confirmDialog, errorBox, field, InputError, note, panel, poll, toast } from './ui.js';
 
 export function testsPage(page) {
   fill(
