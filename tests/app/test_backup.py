@@ -83,6 +83,14 @@ class RunningHub(BackupCase):
         send_telemetry(restored, "d1", "goes on")
         self.assertEqual(restored.stop(), 0)
 
+    def test_nothing_is_wrong_with_a_hub_to_which_no_file_was_uploaded(self):
+        hub = self.hub()
+        target = self.folder / "copy"
+        self.done(self.backup(hub, target))
+        self.check(target)
+        hub.stop()
+        self.check(hub.data)
+
     def test_telemetry_acknowledged_before_the_backup_is_in_it_under_load(self):
         hub = self.hub()
         for number in range(4):

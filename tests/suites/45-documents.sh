@@ -1,5 +1,6 @@
 #!/bin/sh
 # Follows the documents as a reader would: links, command blocks with their output, programs, settings, made pages.
+# Lane: ports
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1

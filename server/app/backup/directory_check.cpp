@@ -183,13 +183,15 @@ std::uint64_t DirectoryChecker::check_uploads() {
   } else {
     check_secret(key);
   }
+  const fs::path blobs = files / "blobs";
+  if (!fs::exists(blobs, error) && !error) return 0;  // it comes with the first file
   std::uint64_t count = 0;
-  for (auto entry = fs::directory_iterator(files / "blobs", error);
-       !error && entry != fs::directory_iterator(); entry.increment(error)) {
+  for (auto entry = fs::directory_iterator(blobs, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
     check_upload(entry->path());
     ++count;
   }
-  if (error) find((files / "blobs").string(), "it cannot be read: " + error.message());
+  if (error) find(blobs.string(), "it cannot be read: " + error.message());
   return count;
 }
 
