@@ -33,7 +33,7 @@ class DeviceTest {
   // busy machine about one answer in ten of a twin is lost in the client, although it arrived. Asking again is what its
   // users have to do as well.
   private static final int ASKED_AT_MOST = 5;
-  private static final int ANSWER_MS = 4000;
+  private static final int ANSWER_MS = 6000;
 
   private static <T> T asking(Callable<T> question) throws Exception {
     for (int time = 1; ; time++) {

@@ -11,7 +11,6 @@ import com.microsoft.azure.sdk.iot.device.DeviceClient;
 import com.microsoft.azure.sdk.iot.device.IotHubClientProtocol;
 import com.microsoft.azure.sdk.iot.device.Message;
 import com.microsoft.azure.sdk.iot.service.registry.Device;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -80,7 +79,7 @@ class EventHubsTest {
       EventPosition after = EventPosition.fromSequenceNumber(third.getData().getSequenceNumber());
       List<String> bodies = new ArrayList<>();
       String partition = third.getPartitionContext().getPartitionId();
-      for (PartitionEvent event : reader.receiveFromPartition(partition, 2, after, Duration.ofSeconds(20))) {
+      for (PartitionEvent event : reader.receiveFromPartition(partition, 2, after, HubUnderTest.WAIT)) {
         bodies.add(event.getData().getBodyAsString());
       }
       assertEquals(List.of("n3", "n4"), bodies);

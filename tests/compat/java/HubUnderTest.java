@@ -12,7 +12,7 @@ import java.util.concurrent.TimeUnit;
 
 /** The hub that run.py started, devices of the tests' own, and bounded waits. */
 final class HubUnderTest {
-  static final Duration WAIT = Duration.ofSeconds(20);
+  static final Duration WAIT = Duration.ofSeconds(60);
   static final int WAIT_MS = (int) WAIT.toMillis();
   static final String SERVICE = System.getenv("COMPAT_SERVICE");
   static final String EVENTS = System.getenv("COMPAT_EVENTS");
