@@ -71,7 +71,7 @@ std::optional<HttpResponse> answer_dashboard(const HttpRequest& request) {
   if (!file) return std::nullopt;
   HttpResponse response;
   response.headers = {
-      {"ETag", quote_etag(file->etag)},
+      {"ETag", "W/" + quote_etag(file->etag)},  // weak: the same for both encodings
       // A newer program has newer pages: browsers ask each time, and are mostly told 304.
       {"Cache-Control", "no-cache"},
       {"Vary", "Accept-Encoding"},

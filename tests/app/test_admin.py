@@ -86,10 +86,12 @@ class Paths(AdminCase):
 
     def test_unknown_paths_are_the_rest_apis(self):
         port = self.admin(self.hub())
-        for path in ("/", "/nowhere", "/health/more", "/healthz/", "/devices", "/HEALTH", "/$iothub/websocket"):
+        for path in ("/nowhere", "/health/more", "/metrics/more", "/devices", "/HEALTH", "/$iothub/websocket"):
             status, _, text = ask(port, path=path)
-            wanted = 200 if path == "/healthz/" else 401 if path == "/devices" else 404
-            self.assertIn(status, (wanted, 401), f"{path}: {text}")
+            self.assertEqual(status, 401 if path == "/devices" else 404, f"{path}: {text}")
+        for path, kind in (("/", "text/html"), ("/healthz/", "application/json")):
+            status, headers, _ = ask(port, path=path)
+            self.assertEqual((status, headers["content-type"].split(";")[0]), (200, kind), path)
 
     def test_the_rest_api_asks_for_the_same_credentials(self):
         hub = self.hub()

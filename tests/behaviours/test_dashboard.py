@@ -104,7 +104,7 @@ class Connections(unittest.TestCase):
         device = world.device(self.hub)
         with device.session() as client:
             client.disconnect()
-            client.expect_closed()
+        world.wait_for(lambda: self.entries(f"device={device.device_id}&event=disconnected"), "the end in the journal")
         self.assertEqual(device.connack(password=device.token(key=world.other_key())), 5)
         self.assertEqual(device.connack(password=device.token(key=world.other_key())), 5)
         events = [(entry["event"], entry["reason"]) for entry in self.entries(f"device={device.device_id}")]

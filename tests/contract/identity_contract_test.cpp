@@ -249,8 +249,8 @@ TEST_P(IdentityContract, ca_certificates_are_put_replaced_and_erased_by_name) {
     return await<void>(home(),
                        [&](auto reply) { stores().hub().put_ca_certificate(record, std::move(reply)); });
   };
-  const CaCertificateRecord b{"b", std::string("\x30\x00\xff", 3), true, kNever};
-  CaCertificateRecord a{"a", "der", false, WallTime(milliseconds(5))};
+  const CaCertificateRecord b{"b", std::string("\x30\x00\xff", 3), true, {}, kNever};
+  CaCertificateRecord a{"a", "der", false, "code", WallTime(milliseconds(5))};
   ASSERT_TRUE(put(b));
   ASSERT_TRUE(put(a));
   a.verified = true;

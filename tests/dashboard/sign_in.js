@@ -77,10 +77,16 @@ pageTest(
   enterBy(),
 );
 
-pageTest('without the tick loading the page again signs out', async (page) => {
-  await page.reload();
-  await page.getByLabel('Connection string of the service').waitFor();
-});
+pageTest(
+  'without the tick loading the page again signs out',
+  async (page) => {
+    await signIn(page, hub);
+    await page.getByText('Signed in as').waitFor();
+    await page.reload();
+    await page.getByLabel('Connection string of the service').waitFor();
+  },
+  enterBy(),
+);
 
 const refusals = [
   [

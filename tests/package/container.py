@@ -115,7 +115,9 @@ class Container:
         token = self.exec("sas", "generate", "--device", name).stdout.strip()
         return lambda message, timeout=10: publish(self.pid, ca, host, name, token, message, timeout)
 
-    def bodies(self, count):
-        """The bodies of all telemetry, when there are `count`."""
-        done = self.exec("events", "--from", "start", "--count", str(count), "--timeout", "10", "--json", check=False)
+    def bodies(self):
+        """The bodies of all telemetry that is stored."""
+        partitions = json.loads(self.exec("status", "--json").stdout)["telemetry"]["partitions"]
+        count = sum(partition["endOffset"] - partition["beginOffset"] for partition in partitions)
+        done = self.exec("events", "--from", "start", "--count", str(count), "--timeout", "20", "--json")
         return [json.loads(line)["body"] for line in done.stdout.splitlines()]

@@ -88,7 +88,7 @@ class Serving(unittest.TestCase):
         self.assertEqual(facts["NoNewPrivs"], "1")
         send = hub.device("d1")
         self.assertTrue(send("hello"))
-        self.assertEqual(hub.bodies(1), ["hello"])
+        self.assertEqual(hub.bodies(), ["hello"])
         self.assertEqual(hub.stop(), 0)
         self.assertIn('"stopped","complete":true', hub.logs())
 
@@ -153,7 +153,7 @@ class BadDays(unittest.TestCase):
         podman("rm", "-f", hub.name)
         successor = Container(self, volume).start()
         self.assertEqual(successor.exec("ca").stdout, ca)
-        stored = successor.bodies(len(acknowledged))
+        stored = successor.bodies()
         self.assertEqual(set(acknowledged) - set(stored), set())
         self.assertTrue(successor.client("d1")("after"))
         self.assertEqual(successor.stop(), 0)
@@ -200,8 +200,7 @@ class BadDays(unittest.TestCase):
         wait_for(lambda: '"disk_recovered"' in hub.logs(), "the hub says that there is room again")
         self.assertTrue(send("after", timeout=20))
         # What the device sent meanwhile may have waited in its socket.
-        stored = hub.bodies(2)
-        self.assertIn("after", stored if "after" in stored else hub.bodies(3))
+        self.assertEqual(set(hub.bodies()) - {"while full"}, {"before", "after"})
         self.assertEqual(hub.stop(), 0)
 
     def test_a_clock_that_was_ahead_keeps_nothing_from_working(self):

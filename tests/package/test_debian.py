@@ -166,7 +166,7 @@ class Package(unittest.TestCase):
         self.inside("systemctl", "daemon-reload")
         self.inside("systemctl", "restart", "kyanite")
         pid = self.unit("MainPID")
-        self.inside("kill", "-STOP", pid)
+        self.inside("systemctl", "kill", "-s", "STOP", "--kill-whom=main", "kyanite")
         wait_for(lambda: self.unit("MainPID") not in (pid, "0"), "the watchdog's work", 30)
         self.wait_until_active()
         self.assertIn("watchdog", self.journal().lower())

@@ -72,5 +72,8 @@ begin_podman() {
 end_engine() {
   [ -z "$engine_pid" ] || kill "$engine_pid" 2> /dev/null || true
   [ -z "$engine_pid" ] || wait "$engine_pid" 2> /dev/null || true
+  # What tests that were killed left in the storage of their own.
+  [ -z "$engine_pid" ] || podman --root "$storage/root" --runroot "$run/root" --runtime runc --cgroup-manager cgroupfs \
+    rm --all --force > /dev/null 2>&1 || true
   engine_pid=
 }

@@ -29,6 +29,7 @@ export class KyaniteContainer extends GenericContainer {
   private readonly setup = new HubSetup();
   private bindAddress: string | undefined; // of the ports published as they are, in the attempt under way
   private createdId: string | undefined;
+  private ownVariables = new Set<string>();
   private log = '';
 
   constructor(image: string = DEFAULT_IMAGE) {
@@ -121,7 +122,7 @@ export class KyaniteContainer extends GenericContainer {
     if (address !== undefined && hostName !== undefined) await checkName(hostName, address);
     const host = address !== undefined && !isWildcard(address) ? address : await engineHost();
     const name = hostName ?? (address === undefined ? this.networkAliases[0] : undefined) ?? host;
-    this.withEnvironment({
+    this.setVariables({
       ...this.setup.environment([name, host, ...this.networkAliases]),
       KYANITE_LISTEN_AMQP: `0.0.0.0:${PLAIN_AMQP}`,
       KYANITE_LISTEN_ADMIN: `0.0.0.0:${ADMIN}`,
@@ -141,6 +142,16 @@ export class KyaniteContainer extends GenericContainer {
       await started.stop();
       throw problem;
     }
+  }
+
+  // withEnvironment() only appends, and the first entry of a name counts: those of an attempt before are taken out.
+  // What the user set by withEnvironment() stays.
+  private setVariables(variables: Record<string, string>): void {
+    this.createOpts.Env = (this.createOpts.Env ?? []).filter((entry) => !this.ownVariables.has(entry.replace(/=.*/s, '')));
+    const users = new Set(this.createOpts.Env.map((entry) => entry.replace(/=.*/s, '')));
+    const own = Object.entries(variables).filter(([variable]) => !users.has(variable));
+    this.withEnvironment(Object.fromEntries(own));
+    this.ownVariables = new Set(own.map(([variable]) => variable));
   }
 
   protected override async beforeContainerCreated(): Promise<void> {

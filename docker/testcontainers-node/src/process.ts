@@ -153,7 +153,7 @@ export class KyaniteProcess {
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- addOperations() below makes it true
 export interface StartedKyaniteProcess extends HubOperations {}
 
-/** A running hub. `stop()` it at the end; it is killed with this process if that is forgotten. */
+/** A running hub. `stop()` it at the end; if that is forgotten it is killed when this process exits by itself. */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging
 export class StartedKyaniteProcess {
   private child: ChildProcess | undefined;

@@ -107,6 +107,17 @@ test('a client alone drives a hub by its connection string', async () => {
 
 const skip = engine === 'none' ? 'no container engine here' : false;
 
+test('two containers that start at once get an address each', { skip }, async () => {
+  const make = () => new KyaniteContainer().withEnvironment({ KYANITE_LOG_LEVEL: 'debug' });
+  const hubs = await Promise.all([make().start(), make().start()]);
+  try {
+    assert.notStrictEqual(hubs[0].getHostName(), hubs[1].getHostName());
+    for (const hub of hubs) assert.ok((await hub.createDevice('d')).startsWith(`HostName=${hub.getHostName()};`));
+  } finally {
+    await Promise.all(hubs.map((hub) => hub.stop()));
+  }
+});
+
 test('a container without fixed ports, by an alias of its network', { skip }, async () => {
   const { Network } = require('testcontainers');
   const network = await new Network().start();

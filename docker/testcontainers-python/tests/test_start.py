@@ -117,6 +117,19 @@ def test_the_fixture_gives_each_test_an_empty_hub(pytester):
 
 
 @needs_engine
+def test_two_containers_that_start_at_once_get_an_address_each():
+    with ThreadPoolExecutor(2) as pool:
+        hubs = list(pool.map(lambda _: KyaniteContainer().with_env("KYANITE_LOG_LEVEL", "debug").start(), range(2)))
+    try:
+        assert hubs[0].host_name != hubs[1].host_name
+        for hub in hubs:
+            assert hub.create_device("d").startswith(f"HostName={hub.host_name};")
+    finally:
+        for hub in hubs:
+            hub.stop()
+
+
+@needs_engine
 def test_a_container_without_fixed_ports_by_an_alias():
     from testcontainers.core.network import Network
 

@@ -58,7 +58,7 @@ export class Chart {
         legend: { show: false },
         cursor: { y: false },
         padding: [8, 8, 0, 0],
-        scales: { x: { range: (_, low, high) => times(low, high) }, y: { range: (_, low, high) => range(low, high) } },
+        scales: { x: { range: () => times(this.#data[0]) }, y: { range: (_, low, high) => range(low, high) } },
         axes: [
           { ...axis, size: 28, values: (_, ticks) => clockTicks(ticks) },
           { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => this.format(tick)) },
@@ -114,10 +114,11 @@ function clockTicks(ticks) {
   });
 }
 
-// One moment, or none yet, is shown with the minute before it.
-function times(low, high) {
-  if (low === null || low === undefined || high === null) return [Date.now() / 1000 - 60, Date.now() / 1000];
-  return high === low ? [high - 60, high + 1] : [low, high];
+// From the first to the last; one moment, or none yet, is shown with the minute before it.
+function times(all) {
+  const first = all[0] ?? Date.now() / 1000;
+  const last = all.at(-1) ?? first;
+  return last > first ? [first, last] : [last - 60, last + 1];
 }
 
 // Room above and below, and some for a line that does not move.

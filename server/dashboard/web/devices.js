@@ -1,27 +1,15 @@
 // All devices: a page of the list at a time, found by the beginning of their ids, their state, or a condition.
 
 import { address } from './address.js';
+import { HubError } from './api.js';
 import { createDeviceDialog } from './create_identity.js';
 import { conditionOf, countDevices, LIST_MAX, readPage, STATES } from './device_list.js';
+import { makeDeviceRow } from './device_row.js';
 import { fill, h, setText } from './dom.js';
-import { ago, count, fullTime, plural } from './format.js';
+import { count, plural } from './format.js';
 import { removeIdentity, setStatus } from './identities.js';
-import {
-  attempt,
-  badge,
-  confirmDialog,
-  empty,
-  errorBox,
-  field,
-  lackNote,
-  LiveTable,
-  poll,
-  select,
-  stateDot,
-  toast,
-} from './ui.js';
+import { attempt, confirmDialog, empty, errorBox, field, lackNote, LiveTable, poll, select, toast } from './ui.js';
 
-const AUTHENTICATION = { sas: 'Keys', selfSigned: 'X.509 thumbprint', certificateAuthority: 'X.509 CA', none: 'None' };
 const POLL = 5000;
 
 // As it was left, for whoever comes back from a device.
@@ -83,85 +71,25 @@ export function devicesPage(page) {
       { name: 'Authentication', class: 'wide' },
       { name: '', class: 'wide actions' },
     ],
-    makeRow,
+    (item) => makeDeviceRow(list, item),
   );
   const bulk = h('div', { class: 'bulk', hidden: true });
 
-  function makeRow(item) {
-    const id = item.deviceId;
-    const tick = h('input', {
-      type: 'checkbox',
-      'aria-label': `Select ${id}`,
-      onchange: () => {
-        if (tick.checked) selected.add(id);
-        else selected.delete(id);
-        showBulk();
-      },
-    });
-    const cells = {
-      connection: h('td', { class: 'dots' }),
-      activity: h('td', { class: 'wide' }),
-      status: h('td'),
-      kind: h('td', { class: 'wide' }),
-    };
-    const change = h('button', { type: 'button', class: 'small ghost', disabled: !mayWrite, title: whyNot });
-    let now = item;
-    change.addEventListener('click', () =>
-      attempt(change, place, async () => {
-        await setStatus(api, id, now.status === 'enabled' ? 'disabled' : 'enabled');
+  const list = {
+    session,
+    whyNot,
+    isSelected: (id) => selected.has(id),
+    select(id, isOn) {
+      if (isOn) selected.add(id);
+      else selected.delete(id);
+      showBulk();
+    },
+    change: (button, id, status) =>
+      attempt(button, place, async () => {
+        await setStatus(api, id, status);
         await refresh();
       }),
-    );
-    const name = h('a', { href: address('device', id), class: 'mono id' }, id);
-    const extra = h('span');
-    const shown = {};
-    return {
-      tick,
-      element: h(
-        'tr',
-        {},
-        h('td', { class: 'tick' }, mayWrite ? tick : null),
-        h('td', { class: 'id-cell' }, name, extra),
-        cells.connection,
-        cells.activity,
-        cells.status,
-        cells.kind,
-        h('td', { class: 'wide actions' }, change),
-      ),
-      update(item) {
-        now = item;
-        tick.checked = selected.has(id);
-        const once = (name, value, draw) => {
-          if (shown[name] === value) return;
-          shown[name] = value;
-          draw();
-        };
-        const isOn = item.connectionState === 'Connected';
-        once('connection', isOn, () => fill(cells.connection, stateDot(isOn, isOn ? 'Connected' : 'Not connected')));
-        setText(cells.activity, ago(item.lastActivityTime, session.now()));
-        cells.activity.title = fullTime(item.lastActivityTime);
-        once('status', `${item.status} ${item.statusReason ?? ''}`, () =>
-          fill(
-            cells.status,
-            item.status === 'enabled' ? h('span', {}, 'Enabled') : badge('Disabled', 'warning'),
-            item.statusReason ? h('small', { class: 'quiet block' }, item.statusReason) : null,
-          ),
-        );
-        once('kind', item.authenticationType, () =>
-          setText(cells.kind, AUTHENTICATION[item.authenticationType] ?? item.authenticationType ?? ''),
-        );
-        once('extra', `${item.capabilities?.iotEdge} ${item.modelId ?? ''}`, () =>
-          fill(
-            extra,
-            item.capabilities?.iotEdge ? badge('Edge') : null,
-            item.modelId ? h('small', { class: 'quiet block mono' }, item.modelId) : null,
-          ),
-        );
-        setText(change, item.status === 'enabled' ? 'Disable' : 'Enable');
-        change.setAttribute('aria-label', `${change.textContent} ${id}`);
-      },
-    };
-  }
+  };
 
   function showBulk() {
     bulk.hidden = selected.size === 0;
@@ -266,11 +194,18 @@ export function devicesPage(page) {
     );
   }
 
+  // The list does without it where it takes too long.
   async function countAll() {
     const asked = generation;
     total = null;
-    const found = await countDevices(api, left, AbortSignal.any([asking.signal, page.signal]));
-    if (asked === generation && found !== null) total = found;
+    try {
+      const found = await countDevices(api, left, AbortSignal.any([asking.signal, page.signal]));
+      if (asked !== generation || found === null) return;
+      total = found;
+      if (!isBusy) showTotal();
+    } catch (error) {
+      if (!(error instanceof HubError) && error.name !== 'AbortError') console.error(error);
+    }
   }
 
   // What was asked before is of no interest any more.
@@ -278,7 +213,15 @@ export function devicesPage(page) {
     asking.abort();
     asking = new AbortController();
     isBusy = true;
+    setText(updates, 'Looking…');
+    table.element.setAttribute('aria-busy', 'true');
     return ++generation;
+  }
+
+  function rest() {
+    isBusy = false;
+    setText(updates, '');
+    table.element.removeAttribute('aria-busy');
   }
 
   // From the first page, after what is looked for changed, or on the same one.
@@ -286,8 +229,8 @@ export function devicesPage(page) {
     const mine = nextGeneration();
     if (fromStart) Object.assign(left, { tokens: [null], index: 0 });
     try {
-      await Promise.all([countAll(), refresh()]);
-      showTotal();
+      countAll();
+      await refresh();
       isBad = false;
     } catch (error) {
       if (error.name === 'AbortError' || mine !== generation) return;
@@ -298,7 +241,7 @@ export function devicesPage(page) {
       showTotal();
       fill(place, errorBox(error));
     } finally {
-      if (mine === generation) isBusy = false;
+      if (mine === generation) rest();
     }
   }
 
@@ -315,7 +258,7 @@ export function devicesPage(page) {
     const isDone = await attempt(by > 0 ? following : previous, place, refresh);
     if (mine !== generation) return;
     if (!isDone) left.index -= by;
-    isBusy = false;
+    rest();
     previous.disabled = left.index === 0;
     following.disabled = !next;
     table.element.scrollTop = 0;
@@ -400,7 +343,7 @@ export function devicesPage(page) {
     },
     POLL,
     (error) => {
-      setText(updates, error ? 'Not up to date' : '');
+      if (!isBusy) setText(updates, error ? 'Not up to date' : '');
       fill(
         trouble,
         error && error.status !== 429 && error.status !== 0 && error.status !== 400 ? errorBox(error) : null,

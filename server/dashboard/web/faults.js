@@ -116,7 +116,9 @@ export function faultsPanel(page) {
           h(
             'tr',
             {},
-            ['Id', 'Fault', 'Scope', 'Hit', 'Time', ''].map((name) => h('th', { scope: 'col' }, name)),
+            ['Id', 'Fault', 'Scope', 'Hit', 'Time', ''].map((name) =>
+              h('th', { scope: 'col', class: name === 'Hit' ? 'number' : null }, name),
+            ),
           ),
         ),
         body,

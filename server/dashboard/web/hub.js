@@ -3,7 +3,7 @@
 import { segment } from './api.js';
 import { Chart } from './chart.js';
 import { connectionList } from './connections.js';
-import { fill, h, setText } from './dom.js';
+import { fill, h } from './dom.js';
 import { ago, count, duration, fullTime, rate } from './format.js';
 import {
   attempt,

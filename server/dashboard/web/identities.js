@@ -35,7 +35,7 @@ export async function writeIdentity(api, what, identity) {
 // Enables or disables a device; everything else stays as it is.
 export async function setStatus(api, device, status, reason = null) {
   const identity = await readIdentity(api, device);
-  if (identity.status === status && (identity.statusReason ?? null) === reason) return identity;
+  if (identity.status === status) return identity;
   return writeIdentity(api, `${status === 'enabled' ? 'enable' : 'disable'} “${device}”`, {
     ...identity,
     status,

@@ -8,14 +8,12 @@ import {
   attempt,
   badge,
   confirmDialog,
-  empty,
   errorBox,
   field,
   InputError,
   note,
   panel,
   poll,
-  select,
   toast,
 } from './ui.js';
 

@@ -2,7 +2,7 @@
 // changed, and only if nobody else changed the twin meanwhile.
 
 import { fill, h, setText } from './dom.js';
-import { count, fullTime } from './format.js';
+import { count, fullTime, plural } from './format.js';
 import { twinPath } from './identities.js';
 import { applyPatch, isObject, mergePatch, parseJson, showJson } from './json.js';
 import { diffLines, withContext } from './line_diff.js';
@@ -32,7 +32,7 @@ export function drawDiff(before, after) {
         { class: `line ${line.kind}` },
         h('span', { class: 'sign', 'aria-hidden': 'true' }, signs[line.kind]),
         names[line.kind] ? h('span', { class: 'visually-hidden' }, names[line.kind]) : null,
-        h('span', { class: 'text' }, line.kind === 'gap' ? `${line.count} unchanged lines` : line.text),
+        h('span', { class: 'text' }, line.kind === 'gap' ? plural(line.count, 'unchanged line') : line.text),
       ),
     ),
   );

@@ -104,7 +104,7 @@ TEST(Dashboard, is_compressed_for_those_who_take_it) {
 TEST(Dashboard, what_the_browser_has_already_is_not_sent_again) {
   const std::string etag = get("/")->headers.at("ETag");
   EXPECT_NE(etag, get("/dashboard/app.js")->headers.at("ETag"));
-  for (const std::string& known : {etag, "W/" + etag, "\"x\", " + etag, std::string("*")}) {
+  for (const std::string& known : {etag, etag.substr(2), "\"x\", " + etag, std::string("*")}) {
     const auto answer = get("/", {{"If-None-Match", known}});
     EXPECT_EQ(answer->status, 304) << known;
     EXPECT_EQ(answer->body, "") << known;

@@ -339,8 +339,9 @@ TEST_F(DeviceCertificates, B20_ca_device_needs_a_chain_to_a_known_ca_and_its_nam
           c,
           {make_leaf(ca, {"c1"}, {.valid_from_seconds = -200, .valid_for_seconds = -100}).certificate_der}),
       kUnauthorized);
-  ASSERT_TRUE(hub.ask<void>(
-      [&](Reply<void> reply) { hub.administration().erase_ca_certificate("factory", std::move(reply)); }));
+  ASSERT_TRUE(hub.ask<void>([&](Reply<void> reply) {
+    hub.administration().erase_ca_certificate("factory", std::nullopt, std::move(reply));
+  }));
   EXPECT_EQ(connect(c, {make_leaf(ca, {"c1"}).certificate_der}), kUnauthorized);
 }
 

@@ -115,7 +115,9 @@ TEST_F(ConnectionJournalTest, texts_of_strangers_are_cut_between_characters) {
     for (const std::string& text : {entry.identity.device, entry.identity.module, entry.address, entry.client,
                                     entry.tls, entry.detail}) {
       EXPECT_LE(text.size(), limits::kJournalTextBytesMax + 3);
-      if (text.ends_with("...") && text.starts_with("\xc3")) EXPECT_EQ(text.size() % 2, 1u) << text;
+      if (text.ends_with("...") && text.starts_with("\xc3")) {
+        EXPECT_EQ(text.size() % 2, 1u) << text;
+      }
     }
   }
 }

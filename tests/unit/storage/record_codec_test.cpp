@@ -123,7 +123,7 @@ TEST(RecordCodec, policies_of_version_1_have_these_bytes) {
 
 TEST(RecordCodec, ca_certificate_of_version_1_has_these_bytes) {
   const std::string text = R"({"name":"ca","der":"MAA=","verified":true,"created":12})";
-  const CaCertificateRecord record{"ca", std::string("\x30\x00", 2), true, WallTime(milliseconds(12))};
+  const CaCertificateRecord record{"ca", std::string("\x30\x00", 2), true, {}, WallTime(milliseconds(12))};
   EXPECT_EQ(encode_hex(encode_ca_certificate(record)), "0101" + encode_hex(text));
   EXPECT_EQ(decode_ca_certificate(encode_ca_certificate(record)).value(), record);
 }

@@ -9,7 +9,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Optional, Set, Tuple
 
 import docker.errors
 from testcontainers.core.container import DockerContainer
@@ -49,6 +49,8 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
         self._begin_setup()
         self._startup_timeout = READY_SECONDS
         self._published: Optional[str] = None  # the address of this machine where the fixed ports are
+        self._own_variables: Set[str] = set()
+        self._made_name: Optional[str] = None
         self._name_of_hub = ""
         self._ca = ""
         self._folder: Optional["tempfile.TemporaryDirectory[str]"] = None
@@ -91,13 +93,14 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
     def restart(self, kill: bool = False) -> None:
         """Ends the hub, by SIGKILL when `kill`, and starts it on the same data. Free ports may be others afterwards."""
         container = self.get_wrapped_container()
+        starts = len(_READY.findall(container.logs()))
         if kill:
             container.kill()
             container.wait()
         else:
             container.stop(timeout=20)
         container.start()
-        self._wait_until_ready(since=time.monotonic())
+        self._wait_until_ready(starts + 1)
 
     # The running hub.
 
@@ -161,9 +164,15 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
         self._published = None if address is None or is_wildcard(address) else address
         host = self._published or self.get_docker_client().host()
         self._name_of_hub = self._host_name or (aliases[0] if address is None and aliases else host)
-        self.env.update(self._environment([self._name_of_hub, host, *aliases]))
-        self.env["KYANITE_LISTEN_AMQP"] = f"0.0.0.0:{PLAIN_AMQP}"
-        self.env["KYANITE_LISTEN_ADMIN"] = f"0.0.0.0:{ADMIN}"
+        variables = {
+            **self._environment([self._name_of_hub, host, *aliases]),
+            "KYANITE_LISTEN_AMQP": f"0.0.0.0:{PLAIN_AMQP}",
+            "KYANITE_LISTEN_ADMIN": f"0.0.0.0:{ADMIN}",
+        }
+        # What the user set by with_env() stays; what an attempt before set does not.
+        own = {name: value for name, value in variables.items() if name not in self.env or name in self._own_variables}
+        self.env.update(own)
+        self._own_variables = set(own)
         for port in PORTS:
             self.ports[f"{port}/tcp"] = None if address is None else (address, port)  # type: ignore[assignment]
         for port in (PLAIN_AMQP, ADMIN):
@@ -171,7 +180,8 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
         # As Docker has it; podman has not. The program runs without root.
         if self._kwargs.get("network_mode") != "host":
             self._kwargs = {**self._kwargs, "sysctls": {"net.ipv4.ip_unprivileged_port_start": "0", **self._kwargs.get("sysctls", {})}}
-        self._name = self._name or f"kyanite-{uuid.uuid4().hex[:12]}"  # by which what a failed start left is found
+        if self._name is None:
+            self._name = self._made_name = f"kyanite-{uuid.uuid4().hex[:12]}"  # by which what a failed start left is found
         self._folder = self._folder or tempfile.TemporaryDirectory(prefix="kyanite-test-")
         if self._seed is not None and "KYANITE_SEED_FILE" not in self.env:
             self._put_seed(self._seed)
@@ -204,16 +214,15 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
             self.with_volume_mapping(str(seed), _SEED_FILE, "ro")
         self.env["KYANITE_SEED_FILE"] = _SEED_FILE
 
-    def _wait_until_ready(self, since: Optional[float] = None) -> None:
+    def _wait_until_ready(self, starts: int = 1) -> None:
+        """The log is the container's: after a restart it has the line of each start."""
         container = self.get_wrapped_container()
-        began = time.time() - (0 if since is None else time.monotonic() - since)
         deadline = time.monotonic() + self._startup_timeout
-        arguments: Dict[str, Any] = {} if since is None else {"since": int(began)}
         while True:
             container.reload()
             ended = container.status in ("exited", "dead", "stopped")
-            logs = container.logs(**arguments)
-            if _READY.search(logs) and not ended:
+            logs = container.logs()
+            if len(_READY.findall(logs)) >= starts and not ended:
                 return
             tail = "\n".join(logs.decode("utf-8", "replace").strip().splitlines()[-_LOG_LINES:])
             if ended:
@@ -225,19 +234,24 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
     def _run(self, *words: str) -> str:
         """The program in the container answers with one line, or a PEM; there is no shell to ask."""
         status, output = self.get_wrapped_container().exec_run(["kyanite", *words], demux=True)
-        said, complaint = (part.decode("utf-8", "replace").strip() if part else "" for part in output)
+        said, complaint = (bytes(part).decode("utf-8", "replace").strip() if part else "" for part in output)
         if status != 0:
             raise KyaniteStartError(f"kyanite {' '.join(words)} in the container ended with {status}: {complaint or said}")
         return said
 
     def _remove(self) -> str:
-        logs = ""
+        """Takes away what a failed start left, and gives what it printed."""
+        logs = b""
         with contextlib.suppress(docker.errors.APIError):
-            container = self.get_docker_client().client.containers.get(self._name)
-            logs = container.logs().decode("utf-8", "replace")
-            container.remove(force=True, v=True)
+            container = self._container
+            # A name that the user chose may be that of another container, which is why the start failed.
+            if container is None and self._made_name is not None:
+                container = self.get_docker_client().client.containers.get(self._made_name)
+            if container is not None:
+                logs = container.logs()
+                container.remove(force=True, v=True)
         self._container = None
-        return logs
+        return logs.decode("utf-8", "replace")
 
     def _explained(self, problem: docker.errors.APIError, address: Optional[str], logs: str) -> KyaniteStartError:
         text = str(problem)
