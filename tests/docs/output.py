@@ -14,6 +14,7 @@ FORMS = [
     (re.compile(r"[A-Za-z0-9+/]{43}="), "<key>"),
     (re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"), "<id>"),
     (re.compile(r"\b(?:[0-9A-F]{2}:){19,31}[0-9A-F]{2}\b"), "<fingerprint>"),
+    (re.compile(r"\b[0-9A-F]{40}\b"), "<thumbprint>"),
     (re.compile(r"\b[0-9a-f]{32}\b|\b[0-9A-F]{32}\b|\b[0-9a-f]{16}\b"), "<id>"),
     (re.compile(r"\b\d{18}\b"), "<generation>"),
     (re.compile(r"\b(pid|start_ms|connected_ms|took_ms)=\d+"), r"\1=<n>"),
