@@ -76,7 +76,8 @@ class AdminRouterTest : public testing::Test {
   std::vector<std::string> missing(std::string_view path = "/readyz") {
     const auto answer = ask(path);
     std::vector<std::string> checks;
-    for (const Json& item : parse_json(answer->body).value()["missing"]) checks.push_back(item["check"]);
+    for (const Json& item : parse_json(answer->body).value()["missing"])
+      checks.push_back(item["check"].get<std::string>());
     return checks;
   }
 
