@@ -76,8 +76,8 @@ class AdminRouterTest : public testing::Test {
   std::vector<std::string> missing(std::string_view path = "/readyz") {
     const auto answer = ask(path);
     std::vector<std::string> checks;
-    for (const Json& item : parse_json(answer->body).value()["missing"])
-      checks.push_back(item["check"].get<std::string>());
+    const Json json = parse_json(answer->body).value();
+    for (const Json& item : json.at("missing")) checks.push_back(item["check"].get<std::string>());
     return checks;
   }
 
