@@ -131,7 +131,8 @@ class Package(unittest.TestCase):
         for line in content.splitlines():
             self.assertIn(" root/root ", line)
         for path in ("usr/bin/kyanite", "usr/lib/systemd/system/kyanite.service", "etc/kyanite/kyanite.json",
-                     "usr/share/doc/kyanite/copyright", "usr/share/doc/kyanite/changelog.Debian.gz", "usr/share/doc/kyanite/reference.md"):
+                     "usr/share/doc/kyanite/copyright", "usr/share/doc/kyanite/changelog.Debian.gz", "usr/share/doc/kyanite/reference.md",
+                     "usr/share/man/man1/kyanite.1.gz", "usr/share/bash-completion/completions/kyanite"):
             self.assertRegex(content, rf"\./{re.escape(path)}\n")
         print(f"{os.path.basename(self.package)}: {os.path.getsize(self.package) // KILOBYTE} kB")
 
