@@ -629,7 +629,7 @@ TEST_F(C2dQueueTest, messages_are_counted_by_what_became_of_them) {
   host.settle(3);
   host.cut();
   for (std::size_t i = 0; i < limits::kC2dDepthMax; ++i) ASSERT_TRUE(host.send_c2d("x"));
-  EXPECT_FALSE(host.send_c2d("one too many"));
+  EXPECT_FALSE(host.send_c2d("overflow"));
   EXPECT_EQ(counted(C2dEvent::refused), 1u);
 }
 
