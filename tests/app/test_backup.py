@@ -175,7 +175,8 @@ class RunningHub(BackupCase):
         self.assertEqual((target / "mine").read_text(), "kept")
         self.assertEqual(hub.rest("GET", "/kyanite/v1/backups")[1]["backups"], [])
         (target / "mine").unlink()
-        self.done(self.backup(hub, target))  # an empty folder may become one
+        self.done(self.backup(hub, f"{target}/"))  # an empty folder may become one, however it is written
+        self.check(target)
         self.assert_refused(self.backup(hub, self.folder / "none" / "deep"), "cannot make")
         self.assertEqual(hub.rest("GET", "/kyanite/v1/backups")[1]["backups"], [])
 
