@@ -46,11 +46,24 @@ bool is_taken(const fs::path& target) {
   return !(fs::is_directory(status) && fs::is_empty(target, error) && !error);
 }
 
+// A folder cannot take the place of one that something is mounted on, which shall not show after hours of
+// copying.
+bool is_mount_point(const fs::path& target) {
+  struct stat here {};
+  struct stat above {};
+  return ::stat(target.c_str(), &here) == 0 && ::stat((target / "..").c_str(), &above) == 0 &&
+         here.st_dev != above.st_dev;
+}
+
 // `fill` puts the files into the folder it is given and answers the manifest.
 template <class Fill>
 Result<BackupManifest> make_in_place(const fs::path& wanted, Fill fill) {
   const fs::path target = without_slash(wanted);
   if (is_taken(target)) return Error(Errc::conflict, target.string() + " is there already");
+  if (is_mount_point(target)) {
+    return backup_failed("something is mounted on " + target.string() + ": name a folder in it, such as " +
+                         (target / "backup").string());
+  }
   const fs::path making = unfinished(target);
   std::error_code error;
   fs::remove_all(making, error);
