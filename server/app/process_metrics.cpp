@@ -4,12 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
-#include <vector>
 
 namespace kyanite {
 namespace {
@@ -36,7 +36,14 @@ double open_descriptors() {
   return static_cast<double>(count - 1);  // one is this walk's
 }
 
-// The process began so many clock ticks after the system did.
+double seconds_by(clockid_t clock) {
+  timespec time{};
+  if (::clock_gettime(clock, &time) != 0) return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+// The process began so many clock ticks after the system did. When that was is not read from /proc/stat,
+// which a service is not shown where it sees processes only (ProcSubset=pid).
 double start_time() {
   std::ifstream file("/proc/self/stat");
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -48,12 +55,8 @@ double start_time() {
   for (int i = 0; i < 20 && fields; ++i) fields >> field;
   double ticks = 0;
   if (!(std::istringstream(field) >> ticks)) return 0;
-  std::ifstream system("/proc/stat");
-  for (std::string line; std::getline(system, line);) {
-    if (!line.starts_with("btime ")) continue;
-    return std::stod(line.substr(6)) + ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
-  }
-  return 0;
+  const double system_start = seconds_by(CLOCK_REALTIME) - seconds_by(CLOCK_BOOTTIME);
+  return system_start + ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace

@@ -61,6 +61,8 @@ Result<void> make_new_store(const fs::path& folder, const std::vector<AccessPoli
 Result<void> link_folder(const fs::path& from, const fs::path& to) {
   std::error_code error;
   make_private(to, error);
+  // Said at once: without the folder each link would fail as if its file had just gone.
+  if (error) return change_failed("uploaded files cannot be linked", error);
   for (auto entry = fs::directory_iterator(from, error); !error && entry != fs::directory_iterator();
        entry.increment(error)) {
     if (entry->path().extension() == ".tmp") continue;  // a body under way

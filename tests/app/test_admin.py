@@ -404,6 +404,24 @@ class HealthCommand(AdminCase):
         self.assert_refused(run("health", "--url", "ftp://127.0.0.1/"), "unhealthy: no answer")
 
 
+class ProcessMetrics(AdminCase):
+    def test_the_start_of_the_process_is_known_where_proc_shows_processes_only(self):
+        """As under systemd's ProcSubset=pid, which the packaged unit has."""
+        alone = ["unshare", "--mount", "sh", "-c", 'mount -t proc -o subset=pid proc /proc && exec "$@"', "sh"]
+        tried = subprocess.run([*alone, "test", "!", "-e", "/proc/stat"], capture_output=True)
+        if tried.returncode != 0:
+            self.skipTest("mounting a /proc of its own is not allowed here")
+        hub = self.hub(start=False)
+        hub.command = [*alone, *hub.command]
+        began = time.time()
+        hub.start(timeout=60)
+        values = dict(line.rsplit(" ", 1) for line in ask(self.admin(hub), path="/metrics")[2].decode().splitlines()
+                      if line.startswith("process_"))
+        self.assertLess(abs(float(values["process_start_time_seconds"]) - began), 30)
+        for name in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "process_max_fds"):
+            self.assertGreater(float(values[name]), 0, name)
+
+
 class Renewal(AdminCase):
     def test_a_new_ca_is_shown_after_sighup(self):
         maker = self.hub(data="maker")

@@ -166,6 +166,25 @@ class RunningHub(BackupCase):
         for name in set(names):
             self.check(hub.data / "backups" / name)
 
+    def test_copies_at_once_do_not_take_each_others_names(self):
+        hub = self.hub()
+        fill(hub)
+        targets = [self.folder / f"copy{number}" for number in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            for result in pool.map(lambda target: self.backup(hub, target), targets):
+                self.done(result)
+        for target in targets:
+            self.check(target)
+        self.assertEqual(hub.rest("GET", "/kyanite/v1/backups")[1]["backups"], [])
+
+    def test_a_mount_point_is_refused_before_anything_is_copied(self):
+        hub = self.hub()
+        with small_disk(self.folder / "disk", 16) as disk:
+            self.assert_refused(self.backup(hub, disk), "is mounted on", f"{disk}/backup")
+            self.done(self.backup(hub, disk / "backup"))
+            self.check(disk / "backup")
+        self.assertEqual(hub.rest("GET", "/kyanite/v1/backups")[1]["backups"], [])
+
     def test_a_target_that_is_there_is_left_alone(self):
         hub = self.hub()
         target = self.folder / "target"
@@ -175,7 +194,8 @@ class RunningHub(BackupCase):
         self.assertEqual((target / "mine").read_text(), "kept")
         self.assertEqual(hub.rest("GET", "/kyanite/v1/backups")[1]["backups"], [])
         (target / "mine").unlink()
-        self.done(self.backup(hub, target))  # an empty folder may become one
+        self.done(self.backup(hub, f"{target}/"))  # an empty folder may become one, however it is written
+        self.check(target)
         self.assert_refused(self.backup(hub, self.folder / "none" / "deep"), "cannot make")
         self.assertEqual(hub.rest("GET", "/kyanite/v1/backups")[1]["backups"], [])
 

@@ -31,6 +31,12 @@ Error for_operator(const Error& error) {
   return error.code == Errc::shutting_down ? error : backup_failed(error.detail);
 }
 
+// "folder/" names the folder: its neighbour is beside it, not in it.
+fs::path without_slash(fs::path path) {
+  while (!path.has_filename() && path.has_relative_path()) path = path.parent_path();
+  return path;
+}
+
 fs::path unfinished(const fs::path& target) { return target.string() + kUnfinished; }
 
 bool is_taken(const fs::path& target) {
@@ -40,10 +46,24 @@ bool is_taken(const fs::path& target) {
   return !(fs::is_directory(status) && fs::is_empty(target, error) && !error);
 }
 
+// A folder cannot take the place of one that something is mounted on, which shall not show after hours of
+// copying.
+bool is_mount_point(const fs::path& target) {
+  struct stat here {};
+  struct stat above {};
+  return ::stat(target.c_str(), &here) == 0 && ::stat((target / "..").c_str(), &above) == 0 &&
+         here.st_dev != above.st_dev;
+}
+
 // `fill` puts the files into the folder it is given and answers the manifest.
 template <class Fill>
-Result<BackupManifest> make_in_place(const fs::path& target, Fill fill) {
+Result<BackupManifest> make_in_place(const fs::path& wanted, Fill fill) {
+  const fs::path target = without_slash(wanted);
   if (is_taken(target)) return Error(Errc::conflict, target.string() + " is there already");
+  if (is_mount_point(target)) {
+    return backup_failed("something is mounted on " + target.string() + ": name a folder in it, such as " +
+                         (target / "backup").string());
+  }
   const fs::path making = unfinished(target);
   std::error_code error;
   fs::remove_all(making, error);
@@ -127,6 +147,7 @@ Result<BackupManifest> backup_running_hub(const RunningHub& hub, const std::stri
   const fs::path folder = backups_folder(hub.data);
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     return backup_failed("cannot make " + folder.string() + ": " + system_reason(errno));
+  sync_path(hub.data);  // or a power cut takes the folder, and what is answered for, away
   if (is_taken(folder / name)) return Error(Errc::conflict, "there is a backup of this name");
   std::error_code error;
   const auto count = std::distance(fs::directory_iterator(folder, error), fs::directory_iterator());
@@ -162,14 +183,17 @@ std::vector<NamedBackup> list_backups_of(const fs::path& data) {
   return all;
 }
 
-// The manifest goes first: what is left of a cut-off removal is no backup.
+// It loses its name first, at once: what is left of a cut-off removal is no backup and takes no other one's
+// place, and the next start removes it.
 Result<void> remove_backup(const fs::path& data, const std::string& name) {
   if (!is_backup_name(name)) return Error(Errc::argument_invalid, "this is no name of a backup");
   const fs::path folder = backups_folder(data) / name;
   std::error_code error;
   if (!fs::is_directory(folder, error)) return Error(Errc::not_found, "there is no backup of this name");
-  fs::remove(folder / BackupManifest::kFileName, error);
-  if (!error) fs::remove_all(folder, error);
+  const fs::path leaving = unfinished(folder);
+  fs::remove_all(leaving, error);
+  if (!error) fs::rename(folder, leaving, error);
+  if (!error) fs::remove_all(leaving, error);
   if (error)
     return Error(Errc::operation_failed, "cannot remove " + folder.string() + ": " + error.message());
   return {};

@@ -135,7 +135,9 @@ int backup_online(const BackupOptions& options) {
     return fail(options.target + " is there already");
   RestClient hub(std::move(*target));
   hub.set_answer_time(kBackupTime);
-  const std::string name = options.name.empty() ? name_by_time() : options.name;
+  std::string name = options.name.empty() ? name_by_time() : options.name;
+  // One that is made to be copied and goes again: others may be made in the same second.
+  if (options.name.empty() && !options.target.empty()) name += "-" + std::to_string(::getpid());
   const auto made = hub.ask_json("PUT", backup_path(name));
   if (!made) return fail(made.error().detail);
   if (!options.target.empty()) return bring_out(options, hub, name);

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "server/app/first_start/files.h"
@@ -15,6 +17,8 @@ namespace kyanite {
 namespace {
 
 constexpr mode_t kFolderOwnerOnly = 0700;
+constexpr int kLockTries = 10;
+constexpr std::chrono::milliseconds kLockPause{20};
 
 Error refused(const std::filesystem::path& path, const std::string& why) {
   return Error(Errc::io_failed, "data directory " + path.string() + " " + why);
@@ -50,6 +54,16 @@ std::string holder(int lock) {
   return text.empty() ? std::string() : " (process " + text + ")";
 }
 
+// A command that looks whether a hub is there (is_in_use) has the lock for a moment, which is no reason for a
+// hub not to start.
+bool take_lock(int lock) {
+  for (int tries = 1;; ++tries) {
+    if (::flock(lock, LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK || tries == kLockTries) return false;
+    std::this_thread::sleep_for(kLockPause);
+  }
+}
+
 }  // namespace
 
 Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
@@ -70,7 +84,7 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
   // Not through a link: root may open the directory of a service user, for a restore, and empties this file.
   const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock < 0) return refused(path, "cannot be written: " + system_reason(errno) + remedy(path, errno));
-  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+  if (!take_lock(lock)) {
     Error busy = refused(path, "is in use by another hub" + holder(lock) +
                                    "; stop that one or choose another with --data DIR");
     ::close(lock);

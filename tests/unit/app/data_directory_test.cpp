@@ -1,10 +1,14 @@
 #include "server/app/first_start/data_directory.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "server/app/first_start/files.h"
 #include "temporary_directory.h"
@@ -59,6 +63,19 @@ TEST(DataDirectory, a_lock_that_leads_elsewhere_is_not_written_through) {
   ASSERT_FALSE(opened);
   EXPECT_THAT(opened.error().detail, HasSubstr(directory.path().string()));
   EXPECT_EQ(*read_file(victim), "precious");
+}
+
+TEST(DataDirectory, a_command_that_looks_at_it_meanwhile_does_not_keep_a_hub_out) {
+  const TemporaryDirectory directory;
+  ASSERT_TRUE(DataDirectory::open(directory.path()));  // which makes the lock
+  const int looking = ::open((directory.path() / "lock").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(looking, LOCK_SH | LOCK_NB), 0);
+  std::thread command([looking] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    ::close(looking);
+  });
+  EXPECT_TRUE(DataDirectory::open(directory.path()));
+  command.join();
 }
 
 TEST(DataDirectory, a_file_in_its_place_is_refused) {
