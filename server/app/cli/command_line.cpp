@@ -21,7 +21,7 @@ int run(int argc, char** argv) {
   app.footer(
       "Commands that talk to a hub find it by --login or KYANITE_CONNECTION_STRING (a service connection "
       "string), else\n"
-      "by hub.json in --data, KYANITE_DATA or ./kyanite-data.\n"
+      "by hub.json in --data, KYANITE_DATA, ./kyanite-data or /var/lib/kyanite.\n"
       "Exit codes: 0 done, 1 refused or failed, 2 wrong use, 3 too few events before the time was over.");
   int exit_code = kDone;
   add_serve_command(app, exit_code);
