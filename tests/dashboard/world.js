@@ -90,8 +90,11 @@ export class Hub {
         }
       },
       'the hub’s start',
-      60,
-    );
+      180,
+    ).catch((error) => {
+      this.process.kill('SIGKILL'); // else it would keep this process
+      throw error;
+    });
     this.ports = { mqtts: this.info.ports.mqtts, https: this.info.ports.https };
     this.url = `https://127.0.0.1:${this.ports.https}/`;
     this.owner = parse(this.info.ownerConnectionString ?? this.info.serviceConnectionString);

@@ -37,6 +37,11 @@ def podman(*arguments, check=True, timeout=60):
                "cgroupfs", *arguments, check=check, timeout=timeout)
 
 
+def leave():
+    """What tools leave behind: the storage mounted onto itself, which could not be deleted."""
+    run("umount", STORAGE / "root" / "overlay", check=False)
+
+
 class Volume:
     """A folder that is mounted at /data."""
 

@@ -22,6 +22,9 @@ def main():
     loader = unittest.TestLoader()
     suite = loader.loadTestsFromNames(sys.argv[2:]) if len(sys.argv) > 2 else loader.discover(str(HERE))
     result = unittest.TextTestRunner(verbosity=2).run(suite)
+    import container  # found by the path above
+
+    container.leave()
     failed = len(result.failures) + len(result.errors)
     passed = result.testsRun - failed - len(result.skipped)
     for test, reason in result.skipped:

@@ -75,5 +75,7 @@ end_engine() {
   # What tests that were killed left in the storage of their own.
   [ -z "$engine_pid" ] || podman --root "$storage/root" --runroot "$run/root" --runtime runc --cgroup-manager cgroupfs \
     rm --all --force > /dev/null 2>&1 || true
+  # The storage is mounted onto itself while it is in use, and could not be deleted.
+  [ -z "${storage:-}" ] || umount "$storage/root/overlay" 2> /dev/null || true
   engine_pid=
 }
