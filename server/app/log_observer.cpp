@@ -124,14 +124,13 @@ namespace {
 void tell_subject(const RequestOutcome& outcome, std::int64_t took_us) {
   if (!outcome.identity || !log::enabled(log::Level::debug)) return;
   const bool is_call = outcome.subject == RequestSubject::method_call;
-  log::debug(is_call ? "method_call" : "c2d_send",
-             {{"device", outcome.identity->device},
-              {"module", outcome.identity->module},
-              {"status", outcome.status},
-              {"tracking_id", outcome.tracking_id},
-              {"trace_id", outcome.trace_id},
-              {"took_us", took_us},
-              {"reason", outcome.error ? std::string_view(outcome.error->detail) : std::string_view()}});
+  log::debug(is_call ? "method_call" : "c2d_send", {{"device", outcome.identity->device},
+                                                    {"module", outcome.identity->module},
+                                                    {"status", outcome.status},
+                                                    {"tracking_id", outcome.tracking_id},
+                                                    {"trace_id", outcome.trace_id},
+                                                    {"took_us", took_us},
+                                                    {"reason", reason_of(outcome)}});
 }
 
 }  // namespace

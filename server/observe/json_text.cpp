@@ -29,6 +29,11 @@ std::size_t utf8_length(std::string_view text) {
   return 0;
 }
 
+// U+0080 to U+009F: terminals take them as orders, U+009B as the beginning of a sequence.
+bool is_c1_control(std::string_view text, std::size_t length) {
+  return length == 2 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) < 0xA0;
+}
+
 void append_escape(std::string& out, unsigned char c) {
   constexpr std::string_view kHex = "0123456789abcdef";
   out += "\\u00";
@@ -50,7 +55,10 @@ void append_json_string(std::string& out, std::string_view text) {
       out += "\\n";
     } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
       append_escape(out, static_cast<unsigned char>(c));
-    } else if (const std::size_t length = utf8_length(text); length > 0) {
+    } else if (const std::size_t length = utf8_length(text); is_c1_control(text, length)) {
+      append_escape(out, static_cast<unsigned char>(text[1]));
+      used = length;
+    } else if (length > 0) {
       out += text.substr(0, length);
       used = length;
     } else {

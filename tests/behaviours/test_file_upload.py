@@ -100,6 +100,22 @@ class Uploads(unittest.TestCase):
         self.assertEqual(request(device.hub, "PUT", target, b"x", {"x-ms-blob-type": "BlockBlob"}).status, 201)
         self.assertEqual(blob(device, ticket, "GET").body, b"x")
 
+    def test_what_a_device_uploads_is_no_page_of_the_dashboard(self):
+        # It chooses content and type, holds an address that reads, and the dashboard is of the same origin.
+        device = world.device()
+        for name, kind in (("a.html", "text/html"), ("a.svg", "image/svg+xml"), ("a.xml", "application/xhtml+xml")):
+            ticket = begin(device, name)
+            self.assertEqual(blob(device, ticket, "PUT", body=b"<script>1</script>", x_ms_blob_content_type=kind).status, 201)
+            for method in ("GET", "HEAD"):
+                answer = blob(device, ticket, method)
+                self.assertEqual((answer.status, answer.headers["content-type"]), (200, kind))
+                policy = [part.strip() for part in answer.headers["content-security-policy"].split(";")]
+                self.assertIn("sandbox", policy)
+                self.assertIn("default-src 'none'", policy)
+                self.assertFalse([part for part in policy if "allow-" in part or part.startswith("script-src")])
+                self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+            self.assertIn("content-security-policy", blob(device, ticket, "GET", Range="bytes=0-3").headers)
+
     def test_blocks_and_their_list(self):
         device = world.device()
         ticket = begin(device)

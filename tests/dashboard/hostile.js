@@ -1,6 +1,7 @@
 // Whatever a device wrote is shown as a text: ids, properties, payloads, twin values, model ids, method results, errors.
-import { assert, go, hub, newName, pageTest } from './suite.js';
-import { eventually, shoot } from './world.js';
+import { test } from 'node:test';
+import { assert, browser, go, hub, newName, pageTest } from './suite.js';
+import { eventually, openPage, sas, shoot, signIn } from './world.js';
 
 const EVIL =
   '<img src=x onerror="window.pwned=1"><script>window.pwned=2</script><svg onload=window.pwned=3>"\'`${window.pwned=4}&lt;b&gt;';
@@ -124,6 +125,32 @@ pageTest('hostile texts in errors are texts', async (page) => {
   await page.locator('.error-box').first().waitFor();
   await page.getByRole('heading', { name: 'onerror' }).waitFor();
   await unharmed(page);
+});
+
+// The address that a device uploads by reads as well, and files are of the dashboard's own origin.
+test('a page that a device uploaded runs nothing and gets at no sign-in that is kept', { timeout: 60_000 }, async () => {
+  const page = await openPage(browser, hub);
+  try {
+    await signIn(page, hub, hub.connectionString, { keep: true });
+    await page.getByRole('heading', { name: 'Devices', level: 1 }).waitFor();
+    const { deviceId, authentication } = await hub.create(newName('uploads'));
+    const own = { Authorization: sas(`hub.test/devices/${deviceId}`, authentication.symmetricKey.primaryKey) };
+    const ticket = await hub.must('POST', `/devices/${deviceId}/files`, { blobName: 'page.html' }, own);
+    const { containerName, blobName, sasToken } = ticket.json;
+    const address = `/${containerName}/${blobName}${sasToken}`;
+    await hub.must(
+      'PUT',
+      address,
+      `<p id="said">nothing</p><script>
+        document.getElementById('said').textContent = sessionStorage.getItem('kyanite.session') ?? 'it ran';
+      </script>`,
+      { 'x-ms-blob-type': 'BlockBlob', 'x-ms-blob-content-type': 'text/html' },
+    );
+    await page.goto(new URL(address, hub.url).href);
+    assert.equal(await page.locator('#said').textContent(), 'nothing');
+  } finally {
+    await page.context().close();
+  }
 });
 
 pageTest(

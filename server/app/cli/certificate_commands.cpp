@@ -6,6 +6,7 @@
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/hub_target.h"
 #include "server/app/cli/rest_client.h"
+#include "server/app/cli/terminal_text.h"
 #include "server/app/first_start/files.h"
 
 // The CA certificates that X.509 devices may chain to (device-mqtt.md 2.6).
@@ -39,13 +40,13 @@ bool is_verified(const Json& entry) {
 void print_entry(const Json& entry) {
   std::printf("%-20s  %s  until %s  %-10s  %s\n", member(entry, "name").c_str(),
               member(entry, "thumbprint").c_str(), member(entry, "notAfter").c_str(),
-              is_verified(entry) ? "verified" : "unverified", member(entry, "subject").c_str());
+              is_verified(entry) ? "verified" : "unverified", printable(member(entry, "subject")).c_str());
 }
 
 int print_certificate(const CertificateOptions& options, const Result<Json>& entry) {
   if (!entry) return fail(entry.error().detail);
   if (options.json) {
-    std::printf("%s\n", entry->dump(2).c_str());
+    std::printf("%s\n", dump_printable(*entry, 2).c_str());
   } else {
     print_entry(*entry);
   }
@@ -100,7 +101,7 @@ int list(const CertificateOptions& options, RestClient& hub) {
   const auto answer = hub.ask_json("GET", kPath);
   if (!answer) return fail(answer.error().detail);
   if (options.json) {
-    std::printf("%s\n", answer->dump(2).c_str());
+    std::printf("%s\n", dump_printable(*answer, 2).c_str());
     return kDone;
   }
   const auto entries = answer->find("caCertificates");

@@ -4,6 +4,7 @@
 
 #include "protocol/base/percent_encoding.h"
 #include "server/app/cli/json_command.h"
+#include "server/app/cli/terminal_text.h"
 
 // Who connected, who left and who was refused, and why.
 namespace kyanite::cli {
@@ -35,14 +36,7 @@ std::string entry_text(const Json& entry, const char* name) {
   return member->is_string() ? member->get<std::string>() : dump_json(*member);
 }
 
-// What a client claimed to be called may hold anything, and stands on a terminal here.
-std::string printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
-
+// What a client claimed to be called may hold anything.
 void print_entry(const Json& entry) {
   std::string who = entry_text(entry, "deviceId");
   if (const std::string module = entry_text(entry, "moduleId"); !module.empty()) who += "/" + module;
@@ -66,7 +60,7 @@ int list_connections(const ConnectionOptions& options, RestClient& hub) {
   const auto answer = hub.ask_json("GET", options.path());
   if (!answer) return fail(answer.error().detail);
   if (options.json) {
-    std::printf("%s\n", answer->dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    std::printf("%s\n", dump_printable(*answer, 2).c_str());
     return kDone;
   }
   const Json* entries = answer->is_object() ? find_member(*answer, "connections") : nullptr;

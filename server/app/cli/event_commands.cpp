@@ -9,6 +9,7 @@
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/hub_target.h"
 #include "server/app/cli/rest_client.h"
+#include "server/app/cli/terminal_text.h"
 
 namespace kyanite::cli {
 namespace {
@@ -73,7 +74,7 @@ int events(const EventOptions& options) {
   const auto read = hub.read_lines(
       event_path(options, checkpoint ? checkpoint->places() : std::string()), [&](std::string_view line) {
         ++seen;
-        const std::string text = options.json ? std::string(line) : event_line(line);
+        const std::string text = options.json ? printable_json(line) : event_line(line);
         // A closed pipe ends the reading quietly, as for any filter.
         if (std::printf("%s\n", text.c_str()) < 0 || std::fflush(stdout) != 0) return false;
         if (checkpoint) {

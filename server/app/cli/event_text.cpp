@@ -1,28 +1,10 @@
 #include "server/app/cli/event_text.h"
 
 #include "protocol/base/json_limits.h"
+#include "server/app/cli/terminal_text.h"
 
 namespace kyanite::cli {
 namespace {
-
-// C0 and C1 controls and DEL as \xNN; everything else as it is.
-std::string printable(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const bool is_c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (byte < 0x20 || byte == 0x7F || is_c1) {
-      const unsigned char shown = is_c1 ? static_cast<unsigned char>(text[++i]) : byte;
-      out += "\\x";
-      out += kHex[shown >> 4];
-      out += kHex[shown & 15u];
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
 
 std::string text_at(const Json& event, const char* name) {
   const auto found = event.find(name);

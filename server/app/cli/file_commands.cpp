@@ -7,6 +7,7 @@
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/hub_target.h"
 #include "server/app/cli/rest_client.h"
+#include "server/app/cli/terminal_text.h"
 
 // Files that devices uploaded (service-rest.md 9.7), as the hub keeps them.
 namespace kyanite::cli {
@@ -52,12 +53,12 @@ int list_kept_files(const FileListOptions& options) {
     for (const Json& file : *page) {
       after = file_text(file, "blobName");
       if (options.json) {
-        std::printf("%s\n", dump_json(file).c_str());
+        std::printf("%s\n", dump_printable(file).c_str());
         continue;
       }
       const Json* size = find_member(file, "size");
       std::printf("%12s  %s  %s\n", size ? dump_json(*size).c_str() : "",
-                  file_text(file, "lastModified").c_str(), after.c_str());
+                  file_text(file, "lastModified").c_str(), printable(after).c_str());
     }
     if (page->size() < kPage) return kDone;
   }

@@ -11,6 +11,7 @@
 #include "server/app/cli/hub_target.h"
 #include "server/app/cli/identity_text.h"
 #include "server/app/cli/rest_client.h"
+#include "server/app/cli/terminal_text.h"
 #include "server/app/first_start/files.h"
 
 // device and module: create, show, list, update, delete, connection-string. A module is a device's identity
@@ -47,9 +48,7 @@ struct IdentityOptions {
 };
 using OptionsPtr = std::shared_ptr<IdentityOptions>;
 
-void print_json(const Json& json) {
-  std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-}
+void print_json(const Json& json) { std::printf("%s\n", dump_printable(json, 2).c_str()); }
 
 // Writes what the flags say about credentials and status into an identity document.
 Result<void> apply(const IdentityOptions& options, Json& identity) {

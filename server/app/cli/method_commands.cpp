@@ -8,6 +8,7 @@
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/hub_target.h"
 #include "server/app/cli/rest_client.h"
+#include "server/app/cli/terminal_text.h"
 #include "server/app/first_start/files.h"
 
 namespace kyanite::cli {
@@ -64,7 +65,7 @@ int invoke(const MethodOptions& options) {
   const auto answer = hub.ask("POST", options.path(), *body);
   if (!answer) return fail(answer.error().detail);
   if (answer->status != 200) return fail(describe_refusal(*answer));
-  std::printf("%s\n", answer->body.c_str());
+  std::printf("%s\n", printable_json(answer->body).c_str());
   return kDone;
 }
 

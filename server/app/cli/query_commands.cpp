@@ -6,6 +6,7 @@
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/hub_target.h"
 #include "server/app/cli/rest_client.h"
+#include "server/app/cli/terminal_text.h"
 #include "server/app/first_start/files.h"
 
 // query: asks for all pages of a query and prints its rows, a line of JSON each.
@@ -28,10 +29,9 @@ class RowPrinter {
   }
   void print(const Json& row) {
     if (!as_array_) {
-      std::printf("%s\n", dump_json(row).c_str());
+      std::printf("%s\n", dump_printable(row).c_str());
     } else {
-      std::printf("%s\n%s", rows_ == 0 ? "" : ",",
-                  row.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+      std::printf("%s\n%s", rows_ == 0 ? "" : ",", dump_printable(row, 2).c_str());
     }
     ++rows_;
   }

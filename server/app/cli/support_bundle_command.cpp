@@ -198,9 +198,12 @@ std::string SupportBundle::metrics() const {
   }
   if (base.empty())
     return "not there: the address of the admin port is not known; name it with --admin ADDR:PORT\n";
-  const auto answer = fetch_http(
-      {.url = "http://" + base + "/metrics", .ca_file = {}, .time = kPatience, .bytes_max = 16 * 1024 * 1024},
-      [] { return false; });
+  const auto answer = fetch_http({.url = "http://" + base + "/metrics",
+                                  .ca_file = {},
+                                  .time = kPatience,
+                                  .bytes_max = 16 * 1024 * 1024,
+                                  .direct = true},
+                                 [] { return false; });
   if (!answer) return "not there: " + answer.error().detail + "\n";
   if (answer->status != 200)
     return "not there: the admin port answered " + std::to_string(answer->status) + "\n";

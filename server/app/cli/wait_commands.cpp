@@ -7,6 +7,7 @@
 #include "server/app/cli/exit_codes.h"
 #include "server/app/cli/hub_target.h"
 #include "server/app/cli/rest_client.h"
+#include "server/app/cli/terminal_text.h"
 
 // Waits for something to happen at a hub that runs with --test-control.
 namespace kyanite::cli {
@@ -55,7 +56,7 @@ void add_wait_commands(CLI::App& app, int& exit_code) {
       exit_code = fail(answer.error().detail);
       return;
     }
-    std::printf("%s\n", answer->dump(2).c_str());
+    std::printf("%s\n", dump_printable(*answer, 2).c_str());
     exit_code = kDone;
   });
 }

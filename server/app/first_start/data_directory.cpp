@@ -67,7 +67,8 @@ Result<DataDirectory> DataDirectory::open(const std::filesystem::path& wanted) {
   if (!S_ISDIR(facts.st_mode)) return refused(path, "is no directory; choose another one with --data DIR");
 
   const std::filesystem::path lock_path = path / "lock";
-  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  // Not through a link: root may open the directory of a service user, for a restore, and empties this file.
+  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (lock < 0) return refused(path, "cannot be written: " + system_reason(errno) + remedy(path, errno));
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     Error busy = refused(path, "is in use by another hub" + holder(lock) +

@@ -3,6 +3,7 @@
 #include "server/app/cli/event_text.h"
 #include "server/app/cli/identity_text.h"
 #include "server/app/cli/rest_client.h"
+#include "server/app/cli/terminal_text.h"
 
 namespace kyanite::cli {
 namespace {
@@ -37,6 +38,28 @@ TEST(EventLine, what_a_device_sent_cannot_act_on_the_terminal) {
 
 TEST(EventLine, a_line_that_is_no_event_is_shown_as_it_is) {
   EXPECT_EQ(event_line("not\x01json"), "not\\x01json");
+}
+
+TEST(TerminalText, controls_of_both_kinds_are_shown_and_do_not_act) {
+  EXPECT_EQ(printable("a\x1b[2J\nb\x7f\xC2\x9b"
+                      "2J \xC2\xA0\xC3\xA9"),
+            "a\\x1b[2J\\x0ab\\x7f\\x9b2J \xC2\xA0\xC3\xA9");
+  EXPECT_EQ(printable("\xC2"), "\xC2");
+}
+
+TEST(TerminalText, json_keeps_its_values_and_loses_what_acts) {
+  const Json value{{"a",
+                    "x\x7f\xC2\x9b"
+                    "2J\x1b\xC3\xA9"},
+                   {"b", "\xC2\x80\xC2\x9f\xC2\xA0"}};
+  for (const std::string& text : {dump_printable(value), dump_printable(value, 2)}) {
+    EXPECT_EQ(text.find('\x7f'), std::string::npos) << text;
+    EXPECT_EQ(text.find("\xC2\x9b"), std::string::npos) << text;
+    EXPECT_EQ(text.find("\xC2\x80"), std::string::npos) << text;
+    EXPECT_THAT(text, HasSubstr("\xC3\xA9"));
+    EXPECT_EQ(*parse_json(text), value);
+  }
+  EXPECT_EQ(printable_json("{\n \"a\": 1\n}"), "{\n \"a\": 1\n}");
 }
 
 TEST(ConnectionStringOf, a_device_with_keys_gets_the_one_asked_for) {

@@ -49,6 +49,18 @@ TEST(DataDirectory, a_second_hub_on_it_is_refused_with_the_first_ones_process_id
   EXPECT_TRUE(DataDirectory::open(directory.path()));
 }
 
+TEST(DataDirectory, a_lock_that_leads_elsewhere_is_not_written_through) {
+  const TemporaryDirectory directory;
+  const TemporaryDirectory other;
+  const auto victim = other.path() / "victim";
+  ASSERT_TRUE(write_file(victim, "precious", 0600));
+  std::filesystem::create_symlink(victim, directory.path() / "lock");
+  const auto opened = DataDirectory::open(directory.path());
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().detail, HasSubstr(directory.path().string()));
+  EXPECT_EQ(*read_file(victim), "precious");
+}
+
 TEST(DataDirectory, a_file_in_its_place_is_refused) {
   const TemporaryDirectory directory;
   std::ofstream(directory.path() / "file") << "x";

@@ -34,6 +34,18 @@ TEST(Log, quotes_line_ends_and_broken_utf8_stay_inside_one_valid_line) {
   EXPECT_TRUE(reason.starts_with("a\"b\\c\nd\x01\x7f \xC3\xA9 "));
 }
 
+TEST(Log, what_a_peer_calls_itself_cannot_act_on_a_terminal) {
+  const std::string hostile =
+      "a\x1b[2J\xC2\x9b"
+      "2J\xC2\x80\x7f \xC2\xA0";
+  for (const bool json : {true, false}) {
+    const auto line = format_line(json, kTime, Level::warning, "refused", {{"container", hostile}});
+    for (const char* control : {"\x1b", "\xC2\x9b", "\xC2\x80", "\x7f"})
+      EXPECT_EQ(line.find(control), std::string::npos) << line;
+    EXPECT_NE(line.find("\\u009b2J\\u0080\\u007f \xC2\xA0"), std::string::npos) << line;
+  }
+}
+
 TEST(Log, text_for_people_quotes_only_what_needs_it) {
   EXPECT_EQ(format_line(false, kTime, Level::error, "x",
                         {{"a", "plain"}, {"b", "two words"}, {"c", ""}, {"n", -3}}),

@@ -206,11 +206,11 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
         folder = Path(self._folder.name)
         seed = folder / "seed.jsonl"
         seed.write_text(text, encoding="utf-8")
-        folder.chmod(0o755)  # the hub runs as another user
-        seed.chmod(0o644)
         if hasattr(self, "with_copy_into_container"):
             self.with_copy_into_container(seed, _SEED_FILE, 0o644)
-        else:  # testcontainers before 4.14
+        else:  # testcontainers before 4.14: the hub reads this very file, as another user
+            folder.chmod(0o755)
+            seed.chmod(0o644)
             self.with_volume_mapping(str(seed), _SEED_FILE, "ro")
         self.env["KYANITE_SEED_FILE"] = _SEED_FILE
 
