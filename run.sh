@@ -29,6 +29,7 @@ if [ "$build_only" = yes ]; then
   echo "Built $kyanite"
   exit 0
 fi
+"$root/scripts/allow-low-ports.sh" "$kyanite"
 [ "$demo" = yes ] || exec "$kyanite" serve "$@"
 
 # Where this hub keeps its data, by the same rules as the hub itself; its own messages say what is wrong if this fails.

@@ -114,10 +114,11 @@ prebuilt=
 if [ -n "$binary" ]; then
   # A context of its own: what counts is the program, not the sources beside it.
   context=$work/context
-  mkdir -p "$context/docker" "$context/scripts"
+  mkdir -p "$context/docker" "$context/scripts" "$context/packaging/debian"
   cp "$root/docker/Dockerfile" "$root/docker/rootfs.sh" "$context/docker/"
   cp "$root/scripts/install-packages.sh" "$context/scripts/"
   cp "$root/LICENSE" "$context/"
+  cp "$root/packaging/debian/copyright" "$context/packaging/debian/"
   cp "$binary" "$context/kyanite"
   strip "$context/kyanite" 2> /dev/null || true
   prebuilt=kyanite

@@ -2,9 +2,9 @@
 # Fills a folder with what one dynamically linked program needs to run, taken from the Debian around it: runs inside
 # the image build. Each library comes with its licence and its record of the package database, so that scanners for
 # known defects see what is inside.
-#   docker/rootfs.sh PROGRAM LICENSE ROOT
+#   docker/rootfs.sh PROGRAM LICENSE COPYRIGHT ROOT
 set -eu
-program=$1 licence=$2 root=$3
+program=$1 licence=$2 copyright=$3 root=$4
 user=kyanite uid=10001
 
 fail() { echo "rootfs.sh: $1" >&2; exit 1; }
@@ -18,7 +18,9 @@ for link in /lib /lib32 /lib64 /libx32 /bin /sbin; do
 done
 
 install -m 0755 "$program" "$root/usr/bin/kyanite"
-install -m 0644 "$licence" "$root/usr/share/doc/kyanite/copyright"
+install -m 0644 "$licence" "$root/usr/share/doc/kyanite/LICENSE"
+# The notices of what is compiled into it.
+install -m 0644 "$copyright" "$root/usr/share/doc/kyanite/copyright"
 
 linked=$(ldd "$program") || fail "$program cannot be loaded here: $linked"
 case $linked in

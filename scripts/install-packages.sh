@@ -4,13 +4,14 @@
 set -eu
 
 build="g++ cmake ninja-build ccache git libboost1.81-dev libssl-dev librocksdb-dev nlohmann-json3-dev libspdlog-dev
-  libfmt-dev libcli11-dev libvalijson-dev zlib1g-dev libcurl4-openssl-dev prometheus-cpp-dev libgtest-dev libgmock-dev python3"
+  libfmt-dev libcli11-dev libvalijson-dev zlib1g-dev libcurl4-openssl-dev prometheus-cpp-dev libgtest-dev libgmock-dev
+  libcap2-bin python3"
 # What the program needs where it runs: the image is made from it.
 runtime="ca-certificates libcurl4 libfmt9 libgcc-s1 libprometheus-cpp-core1.0 librocksdb7.8 libspdlog1.10 libssl3 libstdc++6 zlib1g"
 # Images and Debian packages, built and tried without a container engine.
 package="buildah podman runc debootstrap dpkg-dev file mosquitto-clients python3-yaml systemd util-linux"
 test="chromium clang-format clang-tidy openssl mosquitto-clients python3-venv python3-pip ca-certificates
-  openjdk-17-jdk-headless maven curl"
+  openjdk-17-jdk-headless maven curl groff-base"
 
 wanted=
 for set in "$@"; do

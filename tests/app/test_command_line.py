@@ -114,6 +114,15 @@ class Devices(HubCase):
         self.assert_refused(run("status", "--login", login), "not trusted")
         self.assert_refused(run("status", "--login", "nonsense"), "cannot be read")
 
+    def test_a_command_that_is_not_there_is_named(self):
+        for words, sentence in (
+            (("devices", "list"), "there is no `kyanite devices`; `kyanite --help` lists what there is"),
+            (("device", "find"), "there is no `kyanite device find`; `kyanite device --help` lists what there is"),
+        ):
+            done = run(*words)
+            self.assertEqual((done.returncode, done.stderr), (2, f"kyanite: {sentence}\n"))
+        self.assertIn("A subcommand is required", run("device").stderr)
+
     def test_a_stopped_hub_is_named(self):
         self.running.stop()
         self.assert_refused(self.kyanite("status", code=1), "no running hub", "kyanite serve")

@@ -161,7 +161,8 @@ class BadInput(HubCase):
     def test_a_directory_that_cannot_be_written_is_refused(self):
         os.chmod(self.folder, 0o755)
         result = run("serve", "--data", self.folder / "d", *ANY, user="nobody")
-        self.assert_refused(result, "cannot be made", "--data DIR")
+        self.assert_refused(result, "cannot be made", f"install -d -m 0700 -o 65534 -g {os.getegid()} {self.folder / 'd'}", "--data DIR")
+        self.assertNotIn("chown", result.stderr, "of a folder that is not the hub's")
 
     @unittest.skipUnless(os.geteuid() == 0, "needs another user to run as")
     def test_a_low_port_without_the_right_says_exactly_what_to_do(self):

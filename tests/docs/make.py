@@ -42,21 +42,55 @@ def sections(text):
     return parts
 
 
-def rows(lines):
-    """Name and description of each entry; a description may begin on the line after a long name."""
+COLUMN = 30  # where CLI11 begins a description; after a longer name on the next line
+
+
+def tidy(name, text):
+    """A name as CLI11 writes it, `--timeout S:INT in [5 - 300]=30 REQUIRED Needs: --device`, without what is said in words."""
+    added = []
+    for kind, words in (("Needs", "with"), ("Excludes", "not with")):
+        name, found, others = name.partition(f" {kind}: ")
+        if found:
+            added.append(f"{words} `{others}`")
+    needed = name.endswith(" REQUIRED")
+    name = name.removesuffix(" REQUIRED")
+    default = ""
+    if name.startswith("-") and not name.endswith("=VALUE"):
+        name, _, default = name.partition("=")
+    if found := re.fullmatch(r"(.*?):INT in \[(\d+) - (\d+)\]", name) or re.fullmatch(r"(.*?):UINT in \[(\d+) - (\d+)\]", name):
+        name = found[1]
+        if f"{found[2]} to {found[3]}" not in text:
+            added.append(f"{found[2]} to {found[3]}")
+    if found := re.fullmatch(r"(.*) TEXT:\{(.*)\}", name):
+        name = f"{found[1]} {found[2].replace(',', '|')}"
+    if default:
+        added.append(f"{default} unless given")
+    if needed and name.startswith("-"):
+        added.append("has to be given")
+    # A positional argument's type says nothing that its name does not.
+    if not name.startswith("-"):
+        name = name.split()[0]
+        if not needed:
+            name = f"[{name}]"
+    return [name, "; ".join(filter(None, [text, *added]))]
+
+
+def rows(lines, of_options=True):
+    """Name and description of each entry."""
     found = []
-    for line in lines:
+    for number, line in enumerate(lines):
         if not line.strip():
             continue
-        if not line.startswith("   "):
-            name, gap, text = line.strip().partition("  ")
-            if not gap:  # a name as wide as its column has one space behind it
-                split = re.match(r"(\S+ [A-Z]+(?::\S+)?(?: in \[[^]]*\])?) (.+)", name)
-                name, text = split.groups() if split else (name, "")
-            found.append([name.strip(), text.strip()])
-        elif found:
-            found[-1][1] = (found[-1][1] + " " + line.strip()).strip()
-    return found
+        if line.startswith("   "):
+            if found:
+                found[-1][1] = (found[-1][1] + " " + line.strip()).strip()
+            continue
+        follows = number + 1 < len(lines) and lines[number + 1].startswith("   ") and lines[number + 1].strip()
+        if follows or line[COLUMN - 1 : COLUMN] != " ":
+            found.append([line.strip(), ""])
+        else:
+            found.append([line[:COLUMN].strip(), line[COLUMN:].strip()])
+    return [tidy(*row) for row in found] if of_options else found
 
 
 def cell(text):
@@ -72,7 +106,7 @@ SHARED = {"--login", "--data", "--ca", "-h,--help"}  # of every command that tal
 
 def command_pages(program, words=()):
     parts = sections(help_of(program, words))
-    children = [name for name, _ in rows(parts.get("Subcommands", []))]
+    children = [name for name, _ in rows(parts.get("Subcommands", []), of_options=False)]
     if children:
         for child in children:
             yield from command_pages(program, (*words, child))
@@ -95,7 +129,7 @@ def command_pages(program, words=()):
 
 
 def commands(program):
-    top = rows(sections(help_of(program, ()))["Subcommands"])
+    top = rows(sections(help_of(program, ()))["Subcommands"], of_options=False)
     out = ""
     for name, text in top:
         out += f"\n## {name}\n\n{cell(text[0].upper() + text[1:])}.\n\n" + "\n".join(command_pages(program, (name,)))

@@ -5,6 +5,7 @@ import unittest
 from pathlib import Path
 
 import links
+import make
 import output
 import session
 from pages import BadPage, blocks_of
@@ -40,6 +41,35 @@ class Pages(unittest.TestCase):
         hidden, shown = blocks_of("p.md", text)
         self.assertEqual((hidden.text, hidden.options), ("a\n  b\n", {"background": "hub", "until": "is ready"}))
         self.assertEqual(shown.text, "c\n")
+
+
+class Commands(unittest.TestCase):
+    def test_an_entry_of_help_becomes_a_name_and_words(self):
+        text = [
+            "  ID TEXT REQUIRED            device id",
+            "  BODY TEXT                   the text, or @FILE",
+            "  --json                      print JSON",
+            "  --module ID Needs: --device of this module",
+            "  --connection-string STRING Excludes: --device",
+            "                              of any connection string",
+            "  --timeout S:INT in [5 - 300]=30",
+            "                              time to answer",
+            "  --key TEXT:{primary,secondary} REQUIRED",
+            "                              which of the two",
+            "  --status TEXT:{enabled,disabled}",
+            "  --property NAME=VALUE       several times",
+        ]
+        self.assertEqual(make.rows(text), [
+            ["ID", "device id"],
+            ["[BODY]", "the text, or @FILE"],
+            ["--json", "print JSON"],
+            ["--module ID", "of this module; with `--device`"],
+            ["--connection-string STRING", "of any connection string; not with `--device`"],
+            ["--timeout S", "time to answer; 5 to 300; 30 unless given"],
+            ["--key primary|secondary", "which of the two; has to be given"],
+            ["--status enabled|disabled", ""],
+            ["--property NAME=VALUE", "several times"],
+        ])
 
 
 class Output(unittest.TestCase):

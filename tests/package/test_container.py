@@ -4,6 +4,7 @@ import json
 import re
 import threading
 import unittest
+from pathlib import Path
 
 import yaml
 
@@ -74,6 +75,10 @@ class Image(unittest.TestCase):
         self.assertIn("libssl3", packages)
         for package in packages:
             self.assertIn(f"usr/share/doc/{package}/copyright", paths)
+        self.assertIn("usr/share/doc/kyanite/LICENSE", paths)
+        notices = Path(mounted, "usr/share/doc/kyanite/copyright").read_text()
+        for holder in ("Leon Sorokin", "Niels Lohmann", "University of Cincinnati", "Tristan Penman"):  # compiled in
+            self.assertIn(holder, notices)
 
 
 class Serving(unittest.TestCase):

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "server/app/cli/commands.h"
 #include "server/app/cli/exit_codes.h"
@@ -14,6 +16,25 @@ int fail(const std::string& sentence) {
   return kFailed;
 }
 
+namespace {
+
+// CLI11 only says that a subcommand is required, also when one was given that does not exist: names it then.
+bool tell_unknown_command(const CLI::App& app) {
+  const CLI::App* at = &app;
+  std::string path = app.get_name();
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    path += " " + at->get_name();
+  }
+  const std::vector<std::string> words = at->remaining();
+  if (at->get_require_subcommand_min() == 0 || words.empty()) return false;
+  std::fprintf(stderr, "kyanite: there is no `%s %s`; `%s --help` lists what there is\n", path.c_str(),
+               words.front().c_str(), path.c_str());
+  return true;
+}
+
+}  // namespace
+
 int run(int argc, char** argv) {
   CLI::App app{"Kyanite, a self-hosted hub for devices built for Azure IoT Hub", "kyanite"};
   app.require_subcommand(1);
@@ -21,7 +42,7 @@ int run(int argc, char** argv) {
   app.footer(
       "Commands that talk to a hub find it by --login or KYANITE_CONNECTION_STRING (a service connection "
       "string), else\n"
-      "by hub.json in --data, KYANITE_DATA or ./kyanite-data.\n"
+      "by hub.json in --data, KYANITE_DATA, ./kyanite-data or /var/lib/kyanite.\n"
       "Exit codes: 0 done, 1 refused or failed, 2 wrong use, 3 too few events before the time was over.");
   int exit_code = kDone;
   add_serve_command(app, exit_code);
@@ -54,6 +75,8 @@ int run(int argc, char** argv) {
   add_completion_commands(app, exit_code);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    return tell_unknown_command(app) || app.exit(error) != 0 ? kUsage : kDone;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;  // --help and --version are "errors" of value 0
   } catch (const std::exception& error) {

@@ -127,27 +127,27 @@ int delete_kept_file(const FileGetOptions& options) {
 }  // namespace
 
 void add_file_commands(CLI::App& app, int& exit_code) {
-  CLI::App* files = app.add_subcommand("file", "Files that devices uploaded");
+  CLI::App* files = app.add_subcommand("file", "files that devices uploaded");
   files->require_subcommand(1);
 
   auto listing = std::make_shared<FileListOptions>();
-  CLI::App* list_command = files->add_subcommand("list", "Shows the files that the hub keeps");
+  CLI::App* list_command = files->add_subcommand("list", "show the files that the hub keeps");
   listing->hub = add_hub_options(*list_command);
-  list_command->add_option("--device", listing->device, "Only files of this device");
-  list_command->add_flag("--json", listing->json, "One JSON object a line");
+  list_command->add_option("--device", listing->device, "only files of this device");
+  list_command->add_flag("--json", listing->json, "print one JSON object a line");
   list_command->callback([listing, &exit_code] { exit_code = list_kept_files(*listing); });
 
   auto getting = std::make_shared<FileGetOptions>();
-  CLI::App* get_command = files->add_subcommand("get", "Copies a file from the hub");
+  CLI::App* get_command = files->add_subcommand("get", "copy a file from the hub");
   getting->hub = add_hub_options(*get_command);
-  get_command->add_option("name", getting->name, "Name as `file list` shows it")->required();
-  get_command->add_option("-o,--output", getting->output, "File to write, - for standard output")->required();
+  get_command->add_option("NAME", getting->name, "as `file list` shows it")->required();
+  get_command->add_option("-o,--output", getting->output, "file to write, - for standard output")->required();
   get_command->callback([getting, &exit_code] { exit_code = get_kept_file(*getting); });
 
   auto deleting = std::make_shared<FileGetOptions>();
-  CLI::App* delete_command = files->add_subcommand("delete", "Deletes a file from the hub");
+  CLI::App* delete_command = files->add_subcommand("delete", "delete a file from the hub");
   deleting->hub = add_hub_options(*delete_command);
-  delete_command->add_option("name", deleting->name, "Name as `file list` shows it")->required();
+  delete_command->add_option("NAME", deleting->name, "as `file list` shows it")->required();
   delete_command->callback([deleting, &exit_code] { exit_code = delete_kept_file(*deleting); });
 }
 

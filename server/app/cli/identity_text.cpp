@@ -73,7 +73,7 @@ std::string connection_hint(const Json& identity, const HubTarget& target) {
     out += "  Python  server_verification_cert=open(\"" + target.ca_file + "\").read()\n";
     out += "  Node    client.setOptions({ ca: fs.readFileSync(\"" + target.ca_file +
            "\", \"utf8\") }, callback)\n";
-    out += "  C, Java, C#: see README.md\n";
+    out += "  Others: docs/sdk of the sources has a page for each client\n";
   }
   if (port != kMqttsPort) {
     out += "This hub has MQTT on port " + std::to_string(port) +

@@ -43,7 +43,9 @@ std::shared_ptr<SettingsFlags> add_settings_flags(CLI::App& command) {
         choices += (choices.empty() ? "" : "|") + choice.get<std::string>();
       option->type_name(choices);
     } else {
-      option->type_name(key.path == "dataDirectory" ? "DIR" : key.path.starts_with("tls.") ? "FILE" : "N");
+      option->type_name(key.path == "dataDirectory"                              ? "DIR"
+                        : key.path.starts_with("tls.") || key.path == "seedFile" ? "FILE"
+                                                                                 : "N");
     }
   }
   return flags;

@@ -36,10 +36,15 @@ std::string remedy(const std::filesystem::path& path, int error) {
   }
   const uid_t self = ::geteuid();
   if (error != EACCES || facts.st_uid == self) return otherwise;
-  const std::string owner = std::to_string(self) + ":" + std::to_string(::getegid());
-  return "; " + there.string() + " belongs to uid " + std::to_string(facts.st_uid) +
-         " and the hub runs as uid " + std::to_string(self) + ": run `chown -R " + owner + " " +
-         there.string() +
+  const std::string group = std::to_string(::getegid());
+  const std::string whose = "; " + there.string() + " belongs to uid " + std::to_string(facts.st_uid) +
+                            " and the hub runs as uid " + std::to_string(self) + ": ";
+  // A folder above it, as / or /home, is nothing to give away.
+  if (there != path) {
+    return whose + "have root run `install -d -m 0700 -o " + std::to_string(self) + " -g " + group + " " +
+           path.string() + "`, or choose another one with --data DIR";
+  }
+  return whose + "run `chown -R " + std::to_string(self) + ":" + group + " " + there.string() +
          "` (of a container: on the folder or volume that is mounted there), run the hub as its owner, or "
          "choose "
          "another one with --data DIR";
