@@ -22,7 +22,10 @@ class DamageLogger final : public rocksdb::Logger {
     char line[512];
     std::vsnprintf(line, sizeof line, format, values);
     const std::string_view text(line);
-    if (text.find(": dropping ") != std::string_view::npos) dropped_.emplace_back(text);
+    const std::size_t at = text.find(": dropping ");
+    if (at == std::string_view::npos) return;
+    const std::size_t place = text.rfind("] ", at);  // behind the level and the line of RocksDB's source
+    dropped_.emplace_back(text.substr(place == std::string_view::npos ? 0 : place + 2));
   }
   const std::vector<std::string>& dropped() const { return dropped_; }
 
