@@ -2,6 +2,8 @@
 
 #include <rocksdb/env.h>
 
+#include <cstdio>
+#include <string_view>
 #include <system_error>
 
 #include "storage/rocksdb/keys.h"
@@ -11,11 +13,24 @@
 namespace kyanite {
 namespace {
 
-// RocksDB would put a log of its own beside the data.
-class SilentLogger final : public rocksdb::Logger {
+// RocksDB would put a log of its own beside the data. What it cannot read of the write-ahead log is said
+// there and nowhere else: a store opens without it.
+class DamageLogger final : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
+  void Logv(const char* format, va_list values) override {
+    char line[512];
+    std::vsnprintf(line, sizeof line, format, values);
+    const std::string_view text(line);
+    const std::size_t at = text.find(": dropping ");
+    if (at == std::string_view::npos) return;
+    const std::size_t place = text.rfind("] ", at);  // behind the level and the line of RocksDB's source
+    dropped_.emplace_back(text.substr(place == std::string_view::npos ? 0 : place + 2));
+  }
+  const std::vector<std::string>& dropped() const { return dropped_; }
+
+ private:
+  std::vector<std::string> dropped_;
 };
 
 Error cannot_open(const std::filesystem::path& directory, const rocksdb::Status& status) {
@@ -31,7 +46,8 @@ Result<std::unique_ptr<ReadOnlyStore>> ReadOnlyStore::open(const std::filesystem
     return Error(Errc::io_failed, "there is no store in " + directory.string());
   rocksdb::DBOptions options = database_options();
   options.create_if_missing = false;
-  options.info_log = std::make_shared<SilentLogger>();
+  const auto logger = std::make_shared<DamageLogger>();
+  options.info_log = logger;
   std::vector<std::string> names;
   if (const auto status = rocksdb::DB::ListColumnFamilies(options, directory.string(), &names); !status.ok())
     return cannot_open(directory, status);
@@ -44,6 +60,7 @@ Result<std::unique_ptr<ReadOnlyStore>> ReadOnlyStore::open(const std::filesystem
       rocksdb::DB::OpenForReadOnly(options, directory.string(), families, &store->handles_, &db);
   if (!status.ok()) return cannot_open(directory, status);
   store->db_.reset(db);
+  store->dropped_ = logger->dropped();  // of the replay, which has ended
   if (const Result<void> read = store->read_facts(directory); !read) return read.error();
   return store;
 }

@@ -35,6 +35,8 @@ class ReadOnlyStore {
   // Null for a family that is absent, as in a store of an older format.
   rocksdb::ColumnFamilyHandle* family(std::string_view name) const;
   const StoreFacts& facts() const { return facts_; }
+  // What of the write-ahead log could not be read, in RocksDB's words: it and all behind it is not there.
+  const std::vector<std::string>& dropped() const { return dropped_; }
 
  private:
   ReadOnlyStore() = default;
@@ -43,6 +45,7 @@ class ReadOnlyStore {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all, released in the destructor
   StoreFacts facts_;
+  std::vector<std::string> dropped_;
 };
 
 Result<StoreFacts> read_store_facts(const std::filesystem::path& directory);

@@ -77,6 +77,22 @@ class Check(HubCase):
         table.write_bytes(good)
         self.check()
 
+    def test_a_flipped_bit_in_the_log_is_found(self):
+        """The store opens without what stands behind it, and the next start would keep quiet."""
+        self.running.start(timeout=60)
+        for number in range(5):
+            send_telemetry(self.running, "d1", f"unmistakable-{number}")
+        self.running.kill()
+        self.assertEqual(self.check()["findings"], [])
+        logs = [(path, path.read_bytes()) for path in (self.data / "store").glob("*.log")]
+        log, good = next((path, content) for path, content in logs if b"unmistakable-2" in content)
+        content = bytearray(good)
+        content[good.index(b"unmistakable-2")] ^= 4
+        log.write_bytes(content)
+        self.assert_found("write-ahead log", "is lost")
+        log.write_bytes(good)
+        self.assertEqual(self.check()["findings"], [])
+
     def test_missing_files_of_the_store_are_found(self):
         for pattern in ("*.sst", "MANIFEST-*", "CURRENT"):
             for path in list((self.data / "store").glob(pattern))[:1]:
