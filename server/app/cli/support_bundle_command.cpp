@@ -199,10 +199,10 @@ std::string SupportBundle::metrics() const {
   if (base.empty())
     return "not there: the address of the admin port is not known; name it with --admin ADDR:PORT\n";
   const auto answer = fetch_http({.url = "http://" + base + "/metrics",
+                                  .direct = true,
                                   .ca_file = {},
                                   .time = kPatience,
-                                  .bytes_max = 16 * 1024 * 1024,
-                                  .direct = true},
+                                  .bytes_max = 16 * 1024 * 1024},
                                  [] { return false; });
   if (!answer) return "not there: " + answer.error().detail + "\n";
   if (answer->status != 200)
