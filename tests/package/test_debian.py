@@ -142,6 +142,7 @@ class Package(unittest.TestCase):
         self.assertEqual(self.unit("UnitFileState"), "enabled")
         self.assertRegex(self.unit("StatusText"), "^serving as ")
         self.assertEqual(self.inside("stat", "-c", "%U:%G %a", "/var/lib/kyanite").stdout, "kyanite:kyanite 700\n")
+        self.assertEqual(self.inside("stat", "-c", "%U:%G %a", "/etc/kyanite/kyanite.json").stdout, "root:kyanite 640\n")
         status = self.inside("cat", f"/proc/{self.unit('MainPID')}/status").stdout
         self.assertEqual(int(re.search(r"CapEff:\t(\w+)", status).group(1), 16), 1 << 10, "CAP_NET_BIND_SERVICE alone")
         self.assertRegex(status, r"NoNewPrivs:\t1")
@@ -184,6 +185,7 @@ class Package(unittest.TestCase):
         self.wait_until_active()
         self.assertNotEqual(self.unit("MainPID"), pid)
         self.assertEqual(self.inside("cat", settings).stdout, written)
+        self.assertEqual(self.inside("stat", "-c", "%U:%G %a", settings).stdout, "root:kyanite 640\n")
         self.assertIn("first", self.bodies(1))
         self.assertIn("HostName=hub.example.test;", self.inside("kyanite", "policy", "connection-string", "service").stdout)
         self.assertTrue(self.publish("second"))
