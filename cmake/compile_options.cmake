@@ -4,6 +4,9 @@ if(CCACHE_PROGRAM)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
 
+# Assertions name files as the repository does, wherever it lies; and so one clone has use of what another compiled.
+add_compile_options(-fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
+
 add_library(kyanite_options INTERFACE)
 target_include_directories(kyanite_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(kyanite_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
