@@ -171,9 +171,8 @@ class Hub:
 
     def _connection(self, timeout):
         context = ssl.create_default_context(cafile=self.ca_file)
-        return http.client.HTTPSConnection(
-            "127.0.0.1", self.info["ports"]["https"], context=context, timeout=timeout
-        )
+        address, port = self.info["httpsConnect"].rsplit(":", 1)
+        return http.client.HTTPSConnection(address.strip("[]"), int(port), context=context, timeout=timeout)
 
     def _authorization(self):
         login = parse_connection_string(self.info["serviceConnectionString"])

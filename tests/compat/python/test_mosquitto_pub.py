@@ -73,9 +73,9 @@ def test_with_properties(hub, device, device_id):
 def test_with_a_self_signed_certificate(hub, device_id, certificates):
     made = device_certificates.self_signed(certificates, device_id)
     hub.create_device(device_id, thumbprint=made.thumbprint())
-    sent = publish(hub, device_id, "certified", certificate=made)
+    sent = publish(hub, device_id, "sent under a certificate", certificate=made)
     assert sent.returncode == 0, sent.stderr
-    assert hub.expect_events(device_id, 1)[0]["body"] == "certified"
+    assert hub.expect_events(device_id, 1)[0]["body"] == "sent under a certificate"
 
 
 def test_with_a_certificate_of_a_known_authority(hub, device_id, certificates, plant_ca):

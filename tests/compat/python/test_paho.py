@@ -206,9 +206,9 @@ def test_a_certificate_without_password(hub, device_id, certificates):
     hub.create_device(device_id, thumbprint=made.thumbprint())
     paho = Paho(hub, device_id, f"{hub.host_name}/{device_id}/?api-version=2021-04-12", certificate=made)
     assert paho.connack == 0
-    assert paho.publish(f"devices/{device_id}/messages/events/", "certified")
+    assert paho.publish(f"devices/{device_id}/messages/events/", "sent under a certificate")
     paho.disconnect()
-    assert hub.expect_events(device_id, 1)[0]["body"] == "certified"
+    assert hub.expect_events(device_id, 1)[0]["body"] == "sent under a certificate"
 
 
 def test_takeover_closes_the_older_connection_and_sends_its_will(hub, device, device_id):
