@@ -91,7 +91,7 @@ void MetricsService::begin() {
     });
   }
   sources_.stores.statistics(Reply<StoreStatistics>(home_, [this, scrape](Result<StoreStatistics> store) {
-    if (store) scrape->metrics.store = std::move(*store);
+    if (store) scrape->metrics.store = *store;
     on_part(scrape);
   }));
 }

@@ -32,7 +32,7 @@ class TheCheckItself(unittest.TestCase):
             'reason="a body of some device"',
             r'{"event":"x","topic":"a \"quoted\" body"}',
         ]
-        secrets = [["a body", "a body of some device"], ["a body", 'a "quoted" body'], ["a body", "short"]]
+        secrets = [["a body", "a body of some device"], ["a body", 'a "quoted" body'], ["a body", "short"], ["a body", "certificate"]]
         for line in planted:
             found = log_secrecy.leaks(line, secrets)
             self.assertTrue(found, line)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 # In payloads, properties and twins of tests, so that they are found wherever they were logged.
 SENTINEL = "kyanite-sentinel"
-# Shorter bodies are words that a log may have of its own.
+# Shorter bodies, and those of one word, are words that a log may have of its own.
 BODY_LENGTH_MIN = 8
+ONE_WORD = re.compile("[A-Za-z]+")
 KEY_BYTES = {32, 64}  # of identities and policies, of the account of uploaded files
 
 FORMS = [
@@ -51,7 +52,7 @@ def leaks(text, secrets=()):
     found = []
     wanted = {}
     for kind, secret in secrets:
-        if not secret or (kind == "a body" and len(secret) < BODY_LENGTH_MIN):
+        if not secret or (kind == "a body" and (len(secret) < BODY_LENGTH_MIN or ONE_WORD.fullmatch(secret))):
             continue
         # As it is, inside of a JSON string, and percent-encoded.
         for form in {secret, json.dumps(secret)[1:-1], urllib.parse.quote(secret, safe="")}:
