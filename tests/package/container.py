@@ -39,7 +39,7 @@ def podman(*arguments, check=True, timeout=60):
 
 def leave():
     """What tools leave behind: the storage mounted onto itself, which could not be deleted."""
-    run("umount", STORAGE / "root" / "overlay", check=False)
+    run("umount", "-l", STORAGE / "root" / "overlay", check=False)
 
 
 class Volume:

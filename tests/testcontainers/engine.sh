@@ -76,6 +76,6 @@ end_engine() {
   [ -z "$engine_pid" ] || podman --root "$storage/root" --runroot "$run/root" --runtime runc --cgroup-manager cgroupfs \
     rm --all --force > /dev/null 2>&1 || true
   # The storage is mounted onto itself while it is in use, and could not be deleted.
-  [ -z "${storage:-}" ] || umount "$storage/root/overlay" 2> /dev/null || true
+  [ -z "${storage:-}" ] || umount -l "$storage/root/overlay" 2> /dev/null || true
   engine_pid=
 }
