@@ -103,17 +103,11 @@ void ConnectionMeter::on_telemetry_refused(const ConnectionFacts& connection, co
   next_.on_telemetry_refused(connection, error, bytes);
 }
 
-void ConnectionMeter::on_will_unusable(const ConnectionFacts& connection, std::string_view topic) {
-  next_.on_will_unusable(connection, topic);
-}
-
 void ConnectionMeter::on_amqp_refused(std::string_view address, std::string_view container,
                                       std::string_view what, const Error& error) {
   ++at(counters_.links_refused, error);
   next_.on_amqp_refused(address, container, what, error);
 }
-
-void ConnectionMeter::on_refusals_unrecorded(std::uint64_t count) { next_.on_refusals_unrecorded(count); }
 
 void ConnectionMeter::on_reader_overtaken(std::string_view consumer_group, PartitionId partition,
                                           TelemetryOffset wanted, TelemetryOffset oldest) {

@@ -7,7 +7,7 @@
 
 #include "protocol/base/histogram.h"
 #include "server/api/api_observer.h"
-#include "server/hub/hub_observer.h"
+#include "server/hub/forwarding_observer.h"
 
 namespace kyanite {
 
@@ -52,9 +52,9 @@ struct RequestCounters {
 // ConnectionMeter counts what adapters tell of connections, and tells the next observer.
 //
 // Owner: one shard and protocol; called and read on that shard.
-class ConnectionMeter final : public HubObserver {
+class ConnectionMeter final : public ForwardingObserver {
  public:
-  explicit ConnectionMeter(HubObserver& next) : next_(next) {}
+  explicit ConnectionMeter(HubObserver& next) : ForwardingObserver(next) {}
   const ConnectionCounters& counters() const { return counters_; }
 
   void on_connected(const ConnectionFacts& connection) override;
@@ -63,15 +63,12 @@ class ConnectionMeter final : public HubObserver {
                        milliseconds connected_for) override;
   void on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
                             std::size_t bytes) override;
-  void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
   void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
                        const Error& error) override;
-  void on_refusals_unrecorded(std::uint64_t count) override;
   void on_reader_overtaken(std::string_view consumer_group, PartitionId partition, TelemetryOffset wanted,
                            TelemetryOffset oldest) override;
 
  private:
-  HubObserver& next_;
   ConnectionCounters counters_;
 };
 

@@ -125,7 +125,7 @@ std::string_view explain_end(EndReason reason) {
 }
 
 ConnectionJournal::ConnectionJournal(HubObserver& next, Executor& executor, std::size_t entries_max)
-    : next_(next), executor_(executor), entries_max_(entries_max) {}
+    : ForwardingObserver(next), executor_(executor), entries_max_(entries_max) {}
 
 std::vector<ConnectionEntry> ConnectionJournal::entries(const ConnectionQuery& query) const {
   std::vector<ConnectionEntry> found;
@@ -161,15 +161,6 @@ void ConnectionJournal::on_disconnected(const ConnectionFacts& connection, EndRe
   add(std::move(entry));
 }
 
-void ConnectionJournal::on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
-                                             std::size_t bytes) {
-  next_.on_telemetry_refused(connection, error, bytes);
-}
-
-void ConnectionJournal::on_will_unusable(const ConnectionFacts& connection, std::string_view topic) {
-  next_.on_will_unusable(connection, topic);
-}
-
 // Of the identity nothing is certain: `what` names the link or token that was refused.
 void ConnectionJournal::on_amqp_refused(std::string_view address, std::string_view container,
                                         std::string_view what, const Error& error) {
@@ -197,13 +188,6 @@ void ConnectionJournal::on_tls_failed(std::string_view address, DeviceProtocol p
       "client does not trust the hub: give it the CA that kyanite ca prints, and dial a name that the hub's "
       "certificate has.";
   count_refusal(std::move(entry));
-}
-
-void ConnectionJournal::on_refusals_unrecorded(std::uint64_t count) { next_.on_refusals_unrecorded(count); }
-
-void ConnectionJournal::on_reader_overtaken(std::string_view consumer_group, PartitionId partition,
-                                            TelemetryOffset wanted, TelemetryOffset oldest) {
-  next_.on_reader_overtaken(consumer_group, partition, wanted, oldest);
 }
 
 ConnectionEntry ConnectionJournal::entry_of(const ConnectionFacts& connection,

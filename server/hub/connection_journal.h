@@ -11,7 +11,7 @@
 
 #include "protocol/base/executor.h"
 #include "protocol/base/reply.h"
-#include "server/hub/hub_observer.h"
+#include "server/hub/forwarding_observer.h"
 
 namespace kyanite {
 
@@ -57,8 +57,8 @@ std::string_view explain_end(EndReason reason);
 //
 // Owner: its shard; all calls there. Bound: `entries_max` accepted connections and ends, and as many
 // refusals, so that a client which is refused over and over pushes nothing else out; the oldest go. Equal
-// refusals among the latest are one entry with a count. Texts are cut (kConnectionText*BytesMax).
-class ConnectionJournal final : public HubObserver {
+// refusals among the latest are one entry with a count. Texts are cut (limits::kJournalTextBytesMax).
+class ConnectionJournal final : public ForwardingObserver {
  public:
   ConnectionJournal(HubObserver& next, Executor& executor, std::size_t entries_max);
 
@@ -72,14 +72,8 @@ class ConnectionJournal final : public HubObserver {
   void on_refused(const ConnectionFacts& connection, const Error& error) override;
   void on_disconnected(const ConnectionFacts& connection, EndReason reason, std::string_view detail,
                        milliseconds connected_for) override;
-  void on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
-                            std::size_t bytes) override;
-  void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
   void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
                        const Error& error) override;
-  void on_refusals_unrecorded(std::uint64_t count) override;
-  void on_reader_overtaken(std::string_view consumer_group, PartitionId partition, TelemetryOffset wanted,
-                           TelemetryOffset oldest) override;
 
  private:
   ConnectionEntry entry_of(const ConnectionFacts& connection, ConnectionEntry::Kind kind) const;
@@ -87,7 +81,6 @@ class ConnectionJournal final : public HubObserver {
   void add_refusal(ConnectionEntry entry, const Error& error);
   void count_refusal(ConnectionEntry entry);
 
-  HubObserver& next_;
   Executor& executor_;
   const std::size_t entries_max_;
   std::deque<ConnectionEntry> accepted_;  // the newest last

@@ -33,7 +33,11 @@ Identity possible_identity(const Identity& claimed) {
 
 OperationsMonitor::OperationsMonitor(HubObserver& next, Executor& executor, TelemetryLog& log,
                                      const Settings::Events& events, std::string hub_name)
-    : next_(next), executor_(executor), log_(log), events_(events), hub_name_(std::move(hub_name)) {}
+    : ForwardingObserver(next),
+      executor_(executor),
+      log_(log),
+      events_(events),
+      hub_name_(std::move(hub_name)) {}
 
 void OperationsMonitor::on_connected(const ConnectionFacts& connection) {
   next_.on_connected(connection);
@@ -71,22 +75,6 @@ void OperationsMonitor::on_telemetry_refused(const ConnectionFacts& connection, 
   add_operation_error(json, refusal_status_type(error), refusal_description(error));
   add_operation_place(json, connection.identity, log_, now);
   append(connection.identity, json);
-}
-
-void OperationsMonitor::on_will_unusable(const ConnectionFacts& connection, std::string_view topic) {
-  next_.on_will_unusable(connection, topic);
-}
-
-void OperationsMonitor::on_amqp_refused(std::string_view address, std::string_view container,
-                                        std::string_view what, const Error& error) {
-  next_.on_amqp_refused(address, container, what, error);
-}
-
-void OperationsMonitor::on_refusals_unrecorded(std::uint64_t count) { next_.on_refusals_unrecorded(count); }
-
-void OperationsMonitor::on_reader_overtaken(std::string_view consumer_group, PartitionId partition,
-                                            TelemetryOffset wanted, TelemetryOffset oldest) {
-  next_.on_reader_overtaken(consumer_group, partition, wanted, oldest);
 }
 
 void OperationsMonitor::record(const ConnectionFacts& connection, const Operation& operation) {

@@ -6,7 +6,7 @@
 
 #include "config/settings.h"
 #include "protocol/base/executor.h"
-#include "server/hub/hub_observer.h"
+#include "server/hub/forwarding_observer.h"
 #include "storage/telemetry_log.h"
 
 namespace kyanite {
@@ -20,7 +20,7 @@ namespace kyanite {
 // Owner: its shard; all calls there. Records wait until the end of the turn, and nobody for their commit.
 // Bound: whoever is refused proved nothing, so only limits::kRefusalRecordsPerSecond of them are recorded;
 // how many were left out is told to the observer.
-class OperationsMonitor final : public HubObserver {
+class OperationsMonitor final : public ForwardingObserver {
  public:
   // Whether there is anything to monitor; else the observer is used alone.
   static bool is_wanted(const Settings::Events& events) {
@@ -35,12 +35,6 @@ class OperationsMonitor final : public HubObserver {
                        milliseconds connected_for) override;
   void on_telemetry_refused(const ConnectionFacts& connection, const Error& error,
                             std::size_t bytes) override;
-  void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
-  void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
-                       const Error& error) override;
-  void on_refusals_unrecorded(std::uint64_t count) override;
-  void on_reader_overtaken(std::string_view consumer_group, PartitionId partition, TelemetryOffset wanted,
-                           TelemetryOffset oldest) override;
 
  private:
   struct Operation {
@@ -54,7 +48,6 @@ class OperationsMonitor final : public HubObserver {
   void append(const Identity& about, const Json& record);
   void flush();
 
-  HubObserver& next_;
   Executor& executor_;
   TelemetryLog& log_;
   const Settings::Events events_;
