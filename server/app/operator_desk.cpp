@@ -19,23 +19,9 @@ BackupFacts facts_of_backup(const std::string& name, const BackupManifest& manif
 OperatorDesk::OperatorDesk(RunningHub hub, std::function<Result<ReloadReport>()> reload)
     : hub_(std::move(hub)), reload_(std::move(reload)), thread_(limits::kAdministrationQueueMax) {}
 
-template <class T>
-void OperatorDesk::ask(UniqueFunction<void(Reply<T>)> work, Reply<T> reply) {
-  // Shared, since what is not taken has to be answered here, and what is taken and never run there.
-  const auto answer = std::make_shared<Reply<T>>(std::move(reply));
-  Task task = [work = std::move(work), answer]() mutable { work(std::move(*answer)); };
-  switch (thread_.post(task)) {
-    case TaskThread::Posted::accepted:
-      return;
-    case TaskThread::Posted::full:
-      return (*answer)(Error(Errc::busy));
-    case TaskThread::Posted::stopping:
-      return (*answer)(Error(Errc::shutting_down));
-  }
-}
-
 void OperatorDesk::list_backups(Reply<std::vector<BackupFacts>> reply) {
-  ask<std::vector<BackupFacts>>(
+  post_with_reply<std::vector<BackupFacts>>(
+      thread_,
       [this](Reply<std::vector<BackupFacts>> answer) {
         std::vector<BackupFacts> all;
         for (const NamedBackup& backup : list_backups_of(hub_.data))
@@ -46,7 +32,8 @@ void OperatorDesk::list_backups(Reply<std::vector<BackupFacts>> reply) {
 }
 
 void OperatorDesk::make_backup(std::string name, Reply<BackupFacts> reply) {
-  ask<BackupFacts>(
+  post_with_reply<BackupFacts>(
+      thread_,
       [this, name = std::move(name)](Reply<BackupFacts> answer) {
         const SteadyTime began = std::chrono::steady_clock::now();
         const Result<BackupManifest> made = backup_running_hub(
@@ -66,7 +53,8 @@ void OperatorDesk::make_backup(std::string name, Reply<BackupFacts> reply) {
 }
 
 void OperatorDesk::delete_backup(std::string name, Reply<void> reply) {
-  ask<void>(
+  post_with_reply<void>(
+      thread_,
       [this, name = std::move(name)](Reply<void> answer) {
         const Result<void> removed = remove_backup(hub_.data, name);
         if (removed) log::info("backup_deleted", {{"name", name}});

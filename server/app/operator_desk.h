@@ -35,9 +35,6 @@ class OperatorDesk final : public OperatorControl {
   void close();
 
  private:
-  template <class T>
-  void ask(UniqueFunction<void(Reply<T>)> work, Reply<T> reply);
-
   const RunningHub hub_;
   const std::function<Result<ReloadReport>()> reload_;
   std::mutex mutex_;

@@ -32,17 +32,9 @@ RemoteBlobs::RemoteBlobs(BlobAccount account, std::string base, milliseconds pau
       thread_(limits::kAdministrationQueueMax) {}
 
 void RemoteBlobs::find(std::string name, Reply<BlobInfo> reply) {
-  // Shared: a task that was not taken is still to be answered.
-  auto answer = std::make_shared<Reply<BlobInfo>>(std::move(reply));
-  Task task = [this, name = std::move(name), answer] { (*answer)(ask(name)); };
-  switch (thread_.post(task)) {
-    case TaskThread::Posted::accepted:
-      return;
-    case TaskThread::Posted::full:
-      return (*answer)(Error(Errc::busy));
-    case TaskThread::Posted::stopping:
-      return (*answer)(Error(Errc::shutting_down));
-  }
+  post_with_reply<BlobInfo>(
+      thread_, [this, name = std::move(name)](Reply<BlobInfo> answer) { answer(ask(name)); },
+      std::move(reply));
 }
 
 Result<BlobInfo> RemoteBlobs::ask(const std::string& name) {

@@ -4,9 +4,12 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
+#include "protocol/base/reply.h"
 #include "protocol/base/unique_function.h"
 
 namespace kyanite {
@@ -38,5 +41,21 @@ class TaskThread {
   std::deque<Task> tasks_;  // protected by mutex_
   std::thread thread_;
 };
+
+// Runs `work` there, which answers. What is not taken is answered here: Errc::busy or shutting_down.
+template <class T>
+void post_with_reply(TaskThread& thread, UniqueFunction<void(Reply<T>)> work, Reply<T> reply) {
+  // Shared: a task that was not taken is still to be answered.
+  const auto answer = std::make_shared<Reply<T>>(std::move(reply));
+  Task task = [work = std::move(work), answer]() mutable { work(std::move(*answer)); };
+  switch (thread.post(task)) {
+    case TaskThread::Posted::accepted:
+      return;
+    case TaskThread::Posted::full:
+      return (*answer)(Error(Errc::busy));
+    case TaskThread::Posted::stopping:
+      return (*answer)(Error(Errc::shutting_down));
+  }
+}
 
 }  // namespace kyanite

@@ -21,6 +21,7 @@
 #include "server/app/first_start/files.h"
 #include "server/app/first_start/pki.h"
 #include "server/blobs/blob_files.h"
+#include "server/blobs/file_descriptor.h"
 #include "server/runtime/hub_clock.h"
 
 namespace kyanite {
@@ -32,17 +33,12 @@ namespace fs = std::filesystem;
 class SharedLock {
  public:
   explicit SharedLock(const fs::path& directory)
-      : fd_(::open((directory / "lock").c_str(), O_RDONLY | O_CLOEXEC)),
-        is_busy_(fd_ >= 0 && ::flock(fd_, LOCK_SH | LOCK_NB) != 0) {}
-  ~SharedLock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  SharedLock(const SharedLock&) = delete;
-  SharedLock& operator=(const SharedLock&) = delete;
+      : file_(::open((directory / "lock").c_str(), O_RDONLY | O_CLOEXEC)),
+        is_busy_(file_ && ::flock(file_.number(), LOCK_SH | LOCK_NB) != 0) {}
   bool is_busy() const { return is_busy_; }
 
  private:
-  int fd_;
+  FileDescriptor file_;
   bool is_busy_;
 };
 

@@ -12,6 +12,7 @@
 
 #include "protocol/base/base64.h"
 #include "server/app/first_start/files.h"
+#include "server/blobs/file_descriptor.h"
 
 namespace kyanite {
 namespace {
@@ -19,20 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kPieceBytes = 256 * 1024;
-
-class OpenFile {
- public:
-  explicit OpenFile(int fd) : fd_(fd) {}
-  ~OpenFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 class Sha256 {
  public:
@@ -69,16 +56,16 @@ Result<void> write_all(int fd, const char* data, std::size_t size, const fs::pat
 Result<BackupFile> read_through(const fs::path& from, const std::string& path, int out,
                                 const fs::path& target, const Progress& progress) {
   const fs::path source = from / path;
-  const OpenFile in(::open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (in.get() < 0) return copy_failed("cannot read", source, errno);
-  ::posix_fadvise(in.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  const FileDescriptor in(::open(source.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (in.number() < 0) return copy_failed("cannot read", source, errno);
+  ::posix_fadvise(in.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
   Sha256 sha256;
   BackupFile file{path, 0, {}};
   const std::unique_ptr<char[]> piece(new char[kPieceBytes]);
   for (;;) {
     if (progress.is_cancelled && progress.is_cancelled())
       return Error(Errc::shutting_down, "it was cancelled");
-    const ssize_t got = ::read(in.get(), piece.get(), kPieceBytes);
+    const ssize_t got = ::read(in.number(), piece.get(), kPieceBytes);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return copy_failed("cannot read", source, errno);
     if (got == 0) break;
@@ -118,12 +105,12 @@ Result<BackupFile> copy_hashed(const fs::path& from, const fs::path& to, const s
       return copy_failed("cannot make", to / parent, errno);
   }
   const mode_t mode = is_public(path) ? 0644 : 0600;
-  const OpenFile out(::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-  if (out.get() < 0) return copy_failed("cannot write", target, errno);
-  if (::fchmod(out.get(), mode) != 0) return copy_failed("cannot set the mode of", target, errno);
-  Result<BackupFile> file = read_through(from, path, out.get(), target, progress);
+  const FileDescriptor out(::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (out.number() < 0) return copy_failed("cannot write", target, errno);
+  if (::fchmod(out.number(), mode) != 0) return copy_failed("cannot set the mode of", target, errno);
+  Result<BackupFile> file = read_through(from, path, out.number(), target, progress);
   if (!file) return file;
-  if (::fsync(out.get()) != 0) return copy_failed("cannot write", target, errno);
+  if (::fsync(out.number()) != 0) return copy_failed("cannot write", target, errno);
   return file;
 }
 
