@@ -10,6 +10,9 @@
 namespace kyanite {
 namespace {
 
+// Whoever asked stays here even when its connection has gone, as long as a shard does not answer.
+constexpr std::size_t kWaitingMax = 64;
+
 ListenerMetrics metrics_of(const MetricsService::NamedListener& named) {
   const ListenerCounters& counters = named.listener->counters();
   ListenerMetrics out;
@@ -50,6 +53,7 @@ void MetricsService::set_certificate_expiry(WallTime expires) {
 
 void MetricsService::scrape(Reply<MetricsText> reply) {
   home_.post([this, reply = std::move(reply)]() mutable {
+    if (waiting_.size() == kWaitingMax) return reply(Error(Errc::busy, "too many scrapes wait for one"));
     waiting_.push_back(std::move(reply));
     if (waiting_.size() == 1) begin();
   });

@@ -18,7 +18,7 @@ namespace kyanite {
 //
 // Owner: the application; stop() before the shards go, destroyed after they were joined.
 // Threads: scrape and the setters from any; everything else on shard 0.
-// Bound: one scrape at a time; those who ask meanwhile get the same text.
+// Bound: one scrape at a time; 64 who ask meanwhile get the same text, others Errc::busy.
 class MetricsService final : public MetricsSource {
  public:
   struct Sources {

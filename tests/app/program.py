@@ -1,5 +1,6 @@
 """The program under test, run as a command, and a hub of its own for each test."""
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -67,6 +68,30 @@ class HubCase(unittest.TestCase):
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         for text in texts:
             self.assertIn(text, result.stderr)
+
+
+def shard_threads(hub):
+    """The threads of a hub's shards, the first shard's first."""
+    names = {task.joinpath("comm").read_text().strip(): int(task.name) for task in Path(f"/proc/{hub.process.pid}/task").iterdir()}
+    return [names[name] for name in sorted(names) if name.startswith("kyanite-shard")]
+
+
+@contextlib.contextmanager
+def halted(thread):
+    """One thread of a child stands still as if it hung, while the others go on."""
+    seize, interrupt, detach, any_thread = 0x4206, 0x4207, 17, 0x40000000
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    ptrace.restype = ctypes.c_long
+    if ptrace(seize, thread, None, None) != 0:
+        raise unittest.SkipTest(f"tracing a thread is not allowed here: {os.strerror(ctypes.get_errno())}")
+    if ptrace(interrupt, thread, None, None) != 0:
+        raise OSError(ctypes.get_errno(), "the thread cannot be halted")
+    os.waitpid(thread, any_thread)
+    try:
+        yield
+    finally:
+        ptrace(detach, thread, None, None)
 
 
 def send(hub, number):

@@ -12,7 +12,9 @@ import unittest
 import urllib.parse
 
 from hub_process import API
-from program import PROGRAM, SIGHUP, SIGTERM, HubCase, environment, occupied_port, run, send, wait_for
+from program import (
+    PROGRAM, SIGHUP, SIGTERM, HubCase, environment, halted, occupied_port, run, send, shard_threads, wait_for,
+)
 
 PAGES = ("/healthz", "/readyz", "/health", "/ca.pem")
 
@@ -196,6 +198,28 @@ class RoughPeers(AdminCase):
         for peer in held:
             peer.close()
         wait_for(lambda: one(False), "room again")
+
+
+    def test_scrapes_that_wait_for_a_shard_are_bounded_even_when_nobody_waits_for_them(self):
+        hub = self.hub("--shards", "2")
+        port = self.admin(hub)
+
+        def begin():
+            peer = socket.create_connection(("127.0.0.1", port), timeout=20)
+            peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+            return peer
+
+        with halted(shard_threads(hub)[1]):
+            for _ in range(200):  # every other one is the halted shard's
+                begin().close()
+            answers = []
+            for _ in range(4):
+                with begin() as peer:
+                    peer.settimeout(2)
+                    with contextlib.suppress(TimeoutError):
+                        answers.append(peer.recv(4096)[:13])
+            self.assertIn(b"HTTP/1.1 503 ", answers)
+        wait_for(lambda: ask(port, path="/metrics")[0] == 200, "metrics again")
 
 
 class Ports(AdminCase):

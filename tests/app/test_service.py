@@ -1,12 +1,8 @@
 """The hub under a service manager: what it tells the notify socket, and the owner's key from outside."""
-import contextlib
-import ctypes
 import os
 import socket
-import unittest
-from pathlib import Path
 
-from program import SIGHUP, HubCase, run, send, wait_for
+from program import SIGHUP, HubCase, halted, run, send, shard_threads, wait_for
 
 KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 OTHER_KEY = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -24,24 +20,6 @@ class NotifySocket:
             text = self.socket.recv(1024).decode()
             if not skip or skip not in text:
                 return text
-
-
-@contextlib.contextmanager
-def halted(thread):
-    """One thread of a child stands still as if it hung, while the others go on."""
-    seize, interrupt, detach, any_thread = 0x4206, 0x4207, 17, 0x40000000
-    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-    ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    ptrace.restype = ctypes.c_long
-    if ptrace(seize, thread, None, None) != 0:
-        raise unittest.SkipTest(f"tracing a thread is not allowed here: {os.strerror(ctypes.get_errno())}")
-    if ptrace(interrupt, thread, None, None) != 0:
-        raise OSError(ctypes.get_errno(), "the thread cannot be halted")
-    os.waitpid(thread, any_thread)
-    try:
-        yield
-    finally:
-        ptrace(detach, thread, None, None)
 
 
 class Notifies(HubCase):
@@ -72,8 +50,7 @@ class Notifies(HubCase):
         told = NotifySocket(self, address)
         hub = self.hub("--shards", "2", env={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "400000"})
         self.assertTrue(told.next(skip="WATCHDOG").startswith("READY=1\n"))
-        threads = [int(task.name) for task in Path(f"/proc/{hub.process.pid}/task").iterdir()
-                   if (task / "comm").read_text().startswith("kyanite-shard")]
+        threads = shard_threads(hub)
         self.assertEqual(len(threads), 2)
         for thread in threads:
             with halted(thread):
