@@ -4,6 +4,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "protocol/base/hex_digit.h"
+
 namespace kyanite::amqp {
 namespace {
 
@@ -19,13 +21,6 @@ std::string decimal_text(T number) {
   char text[32];
   const auto end = std::to_chars(text, text + sizeof text, number);
   return {text, end.ptr};
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // A dash stands before these bytes.
@@ -53,8 +48,8 @@ std::optional<Uuid> uuid_from_text(std::string_view text) {
   std::size_t at = 0;
   for (std::size_t i = 0; i < uuid.bytes.size(); ++i) {
     if (begins_uuid_group(i) && text[at++] != '-') return std::nullopt;
-    const int high = hex_digit(text[at++]);
-    const int low = hex_digit(text[at++]);
+    const int high = hex_value(text[at++]);
+    const int low = hex_value(text[at++]);
     if (high < 0 || low < 0) return std::nullopt;
     uuid.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
   }

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "protocol/base/hex_digit.h"
+
 namespace kyanite {
 namespace {
 
@@ -13,13 +15,6 @@ constexpr int base64_value(char c) {
   if (c >= '0' && c <= '9') return c - '0' + 52;
   if (c == '+') return 62;
   if (c == '/') return 63;
-  return -1;
-}
-
-constexpr int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
 }
 

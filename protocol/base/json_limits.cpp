@@ -145,4 +145,9 @@ Json* find_member(Json& object, std::string_view name) {
   return const_cast<Json*>(find_member(std::as_const(object), name));
 }
 
+std::string text_member(const Json& json, std::string_view name) {
+  const Json* member = json.is_object() ? find_member(json, name) : nullptr;
+  return member && member->is_string() ? member->get<std::string>() : std::string();
+}
+
 }  // namespace kyanite

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "protocol/base/limits.h"
@@ -27,6 +28,9 @@ std::string dump_json(const Json& json);
 // Member lookup ignoring ASCII case, as requests need (spec service-rest.md 1.8); nullptr when absent.
 const Json* find_member(const Json& object, std::string_view name);
 Json* find_member(Json& object, std::string_view name);
+
+// The member's text, or an empty one where `json` is no object, has no such member, or it is no string.
+std::string text_member(const Json& json, std::string_view name);
 
 // The members of an object as the vector they are.
 using JsonMembers = std::vector<std::pair<const std::string, Json>>;

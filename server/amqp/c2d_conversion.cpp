@@ -20,7 +20,7 @@ constexpr std::string_view kOperation = "iothub-operation";
 // What .NET has for a time that nobody set.
 constexpr std::int64_t kNoTimeMs = -62'135'596'800'000;
 
-std::vector<std::string_view> segments_of(std::string_view path) {
+std::vector<std::string_view> path_segments(std::string_view path) {
   if (path.starts_with('/')) path.remove_prefix(1);
   std::vector<std::string_view> segments;
   while (!path.empty()) {
@@ -35,7 +35,7 @@ std::vector<std::string_view> segments_of(std::string_view path) {
 Result<void> read_to(const std::optional<std::string>& to, C2dSend& send) {
   const Error bad(Errc::argument_invalid, "`to` must be /devices/<device id>/messages/devicebound");
   if (!to) return bad;
-  const std::vector<std::string_view> segments = segments_of(*to);
+  const std::vector<std::string_view> segments = path_segments(*to);
   const bool has_module = segments.size() == 6;
   if (!has_module && segments.size() != 4) return bad;
   const std::size_t tail = segments.size() - 2;

@@ -13,7 +13,7 @@
 namespace kyanite {
 namespace {
 
-Error bad_item(std::string sentence) { return Error(Errc::argument_invalid, std::move(sentence)); }
+Error bad_bulk_item(std::string sentence) { return Error(Errc::argument_invalid, std::move(sentence)); }
 
 // nullptr for null too.
 Json* item_member(Json& item, std::string_view name) {
@@ -24,7 +24,7 @@ Json* item_member(Json& item, std::string_view name) {
 Result<std::string> item_text(Json& item, std::string_view name) {
   const Json* member = item_member(item, name);
   if (!member) return std::string();
-  if (!member->is_string()) return bad_item(std::string(name) + " must be a string");
+  if (!member->is_string()) return bad_bulk_item(std::string(name) + " must be a string");
   return member->get<std::string>();
 }
 
@@ -40,7 +40,7 @@ Result<void> read_mode(Json& item, ImportMode& into) {
   if (!text) return text.error();
   if (text->empty()) return {};
   const std::optional<ImportMode> mode = import_mode_from_text(*text);
-  if (!mode) return bad_item("importMode is none of the known modes");
+  if (!mode) return bad_bulk_item("importMode is none of the known modes");
   into = *mode;
   return {};
 }
@@ -48,7 +48,8 @@ Result<void> read_mode(Json& item, ImportMode& into) {
 // A section that is there and not empty. Whole twins come back with their metadata.
 Result<void> read_section(Json* value, TwinSection section, Nulls nulls, std::optional<Json>& into) {
   if (!value || value->is_null()) return {};
-  if (!value->is_object()) return bad_item(std::string(section_name(section)) + ": must be a JSON object");
+  if (!value->is_object())
+    return bad_bulk_item(std::string(section_name(section)) + ": must be a JSON object");
   value->erase("$version");
   value->erase("$metadata");
   if (value->empty()) return {};
@@ -64,7 +65,7 @@ Result<void> read_twin(Json& item, RegistryItem& into) {
   if (!read) return read;
   Json* properties = item_member(item, "properties");
   if (!properties) return {};
-  if (!properties->is_object()) return bad_item("properties: must be a JSON object");
+  if (!properties->is_object()) return bad_bulk_item("properties: must be a JSON object");
   read = read_section(find_member(*properties, "desired"), TwinSection::desired, nulls, into.desired);
   if (!read) return read;
   return read_section(find_member(*properties, "reported"), TwinSection::reported, nulls, into.reported);
@@ -99,12 +100,12 @@ Json section_values(const TwinProperties& section, WallTime created) {
 }  // namespace
 
 Result<RegistryItem> parse_registry_item(Json item) {
-  if (!item.is_object()) return bad_item("an item must be a JSON object");
+  if (!item.is_object()) return bad_bulk_item("an item must be a JSON object");
   const Result<std::string> device = item_text(item, "id");
   if (!device) return device.error();
   if (device->empty()) {
-    return bad_item(item_member(item, "deviceId") ? "an item names its device with id, not deviceId"
-                                                  : "an item needs an id");
+    return bad_bulk_item(item_member(item, "deviceId") ? "an item names its device with id, not deviceId"
+                                                       : "an item needs an id");
   }
   const Result<std::string> module = item_text(item, "moduleId");
   if (!module) return module.error();

@@ -25,22 +25,22 @@ std::string_view type_name(RegistryJob::Type type) {
   return type == RegistryJob::Type::exporting ? "export" : "import";
 }
 
-Error bad_job(std::string sentence) { return Error(Errc::argument_invalid, std::move(sentence)); }
+Error bad_transfer(std::string sentence) { return Error(Errc::argument_invalid, std::move(sentence)); }
 
 // A text member; empty when absent or null.
 Result<std::string> job_text(const Json& body, std::string_view name, std::size_t bytes_max) {
   const Json* member = find_member(body, name);
   if (!member || member->is_null()) return std::string();
-  if (!member->is_string()) return bad_job(std::string(name) + " must be a string");
+  if (!member->is_string()) return bad_transfer(std::string(name) + " must be a string");
   auto text = member->get<std::string>();
-  if (text.size() > bytes_max) return bad_job(std::string(name) + " is too long");
+  if (text.size() > bytes_max) return bad_transfer(std::string(name) + " is too long");
   return text;
 }
 
 Result<bool> job_flag(const Json& body, std::string_view name) {
   const Json* member = find_member(body, name);
   if (!member || member->is_null()) return false;
-  if (!member->is_boolean()) return bad_job(std::string(name) + " must be true or false");
+  if (!member->is_boolean()) return bad_transfer(std::string(name) + " must be true or false");
   return member->get<bool>();
 }
 
@@ -52,12 +52,13 @@ Result<std::string> blob_name(const Json& body, std::string_view member, std::st
   for (std::size_t from = 0; from <= name->size();) {
     const std::size_t end = std::min(name->find('/', from), name->size());
     const std::string_view part = std::string_view(*name).substr(from, end - from);
-    if (part.empty() || part == "." || part == "..") return bad_job(std::string(member) + " is no blob name");
+    if (part.empty() || part == "." || part == "..")
+      return bad_transfer(std::string(member) + " is no blob name");
     from = end + 1;
   }
   for (const char c : *name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == '\\' || c == 0x7f) {
-      return bad_job(std::string(member) + " is no blob name");
+      return bad_transfer(std::string(member) + " is no blob name");
     }
   }
   return name;
@@ -71,7 +72,7 @@ Result<void> read_type(const Json& body, RegistryJob& into) {
   } else if (equals_ignoring_case(*type, "import")) {
     into.type = RegistryJob::Type::importing;
   } else {
-    return bad_job("type must be export or import");
+    return bad_transfer("type must be export or import");
   }
   return {};
 }
@@ -81,7 +82,8 @@ Result<void> refuse_unknown_means(const Json& body) {
   const Result<std::string> storage = job_text(body, "storageAuthenticationType", kBlobNameBytesMax);
   if (!storage) return storage.error();
   if (!storage->empty() && !equals_ignoring_case(*storage, "keyBased")) {
-    return bad_job("storageAuthenticationType must be keyBased: the container is opened by its signature");
+    return bad_transfer(
+        "storageAuthenticationType must be keyBased: the container is opened by its signature");
   }
   return {};
 }
@@ -92,8 +94,8 @@ Result<void> read_containers(const Json& body, RegistryJobRequest& into) {
   const Result<std::string> output = job_text(body, "outputBlobContainerUri", kContainerBytesMax);
   if (!output) return output.error();
   const bool imports = into.job.type == RegistryJob::Type::importing;
-  if (imports && input->empty()) return bad_job("an import needs inputBlobContainerUri");
-  if (!imports && output->empty()) return bad_job("an export needs outputBlobContainerUri");
+  if (imports && input->empty()) return bad_transfer("an import needs inputBlobContainerUri");
+  if (!imports && output->empty()) return bad_transfer("an export needs outputBlobContainerUri");
   into.input_container = *input;
   into.output_container = output->empty() ? *input : *output;
   return {};
@@ -106,7 +108,7 @@ Result<void> read_configurations(const Json& body, RegistryJob& into) {
   if (!name) return name.error();
   if (!*wanted) return {};
   if (*name == into.input_name || *name == into.output_name) {
-    return bad_job("configurationsBlobName is the name of another blob of the job");
+    return bad_transfer("configurationsBlobName is the name of another blob of the job");
   }
   into.configurations_name = std::move(*name);
   return {};
@@ -117,7 +119,7 @@ Result<void> read_configurations(const Json& body, RegistryJob& into) {
 Result<RegistryJobRequest> parse_registry_job_request(std::string_view body) {
   const Result<Json> json = parse_json(body);
   if (!json) return json.error();
-  if (!json->is_object()) return bad_job("the body must be a JSON object");
+  if (!json->is_object()) return bad_transfer("the body must be a JSON object");
   RegistryJobRequest request;
   RegistryJob& job = request.job;
   if (Result<void> read = read_type(*json, job); !read) return read.error();
@@ -184,28 +186,25 @@ Result<RegistryJob> decode_registry_job(std::string_view text) {
   const Error unreadable(Errc::internal, "a stored import or export job cannot be read");
   const Result<Json> json = parse_json(text);
   if (!json || !json->is_object()) return unreadable;
-  const auto string_of = [&json](const char* name) {
-    const auto found = json->find(name);
-    return found != json->end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
   const auto number_of = [&json](const char* name) {
     const auto found = json->find(name);
     return found != json->end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
   };
   RegistryJob job;
-  job.id = string_of("id");
-  job.type = string_of("type") == "import" ? RegistryJob::Type::importing : RegistryJob::Type::exporting;
-  const std::string status = string_of("status");
+  job.id = text_member(*json, "id");
+  job.type =
+      text_member(*json, "type") == "import" ? RegistryJob::Type::importing : RegistryJob::Type::exporting;
+  const std::string status = text_member(*json, "status");
   const auto* const name = std::find(kStatusNames.begin(), kStatusNames.end(), status);
   if (job.id.empty() || name == kStatusNames.end()) return unreadable;
   job.status = static_cast<RegistryJob::Status>(name - kStatusNames.begin());
   job.progress = static_cast<unsigned>(number_of("progress"));
   job.start = WallTime(milliseconds(number_of("start")));
   job.end = WallTime(milliseconds(number_of("end")));
-  job.failure_reason = string_of("failureReason");
-  job.input_name = string_of("inputName");
-  job.output_name = string_of("outputName");
-  job.configurations_name = string_of("configurationsName");
+  job.failure_reason = text_member(*json, "failureReason");
+  job.input_name = text_member(*json, "inputName");
+  job.output_name = text_member(*json, "outputName");
+  job.configurations_name = text_member(*json, "configurationsName");
   const auto exclude = json->find("excludeKeys");
   job.exclude_keys = exclude != json->end() && exclude->is_boolean() && exclude->get<bool>();
   return job;

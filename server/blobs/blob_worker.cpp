@@ -97,11 +97,6 @@ std::string head_of(const BlobInfo& info) {
   return head;
 }
 
-std::string head_text(const Json& json, const char* name) {
-  const Json* member = find_member(json, name);
-  return member && member->is_string() ? member->get<std::string>() : std::string();
-}
-
 }  // namespace
 
 OpenPart::OpenPart() : digest(EVP_MD_CTX_new()) { EVP_DigestInit_ex(context_of(digest), EVP_md5(), nullptr); }
@@ -170,11 +165,11 @@ void BlobFiles::Worker::load_blob(const std::filesystem::path& path) {
   const Result<Json> json = parse_json(*head);
   if (!json || !json->is_object()) return;
   BlobInfo info;
-  info.name = head_text(*json, "name");
+  info.name = text_member(*json, "name");
   if (hash_of(info.name) != path.filename()) return;  // not one of ours: left alone
-  info.etag = head_text(*json, "etag");
-  info.content_type = head_text(*json, "contentType");
-  info.content_md5 = head_text(*json, "md5");
+  info.etag = text_member(*json, "etag");
+  info.content_type = text_member(*json, "contentType");
+  info.content_md5 = text_member(*json, "md5");
   if (const Json* modified = find_member(*json, "modified"); modified && modified->is_number_integer()) {
     info.modified = WallTime(milliseconds(modified->get<std::int64_t>()));
   }

@@ -20,10 +20,6 @@ std::string upload_key(const std::string& device, const std::string& id) { retur
 
 std::int64_t upload_ms(WallTime time) { return time.time_since_epoch().count(); }
 
-std::string upload_text(const Json& json, const char* name) {
-  const Json* member = find_member(json, name);
-  return member && member->is_string() ? member->get<std::string>() : std::string();
-}
 std::int64_t upload_number(const Json& json, const char* name) {
   const Json* member = find_member(json, name);
   return member && member->is_number_integer() ? member->get<std::int64_t>() : 0;
@@ -408,7 +404,7 @@ std::string FileUploads::encode(const Upload& upload) {
 std::optional<FileUploads::Upload> FileUploads::decode_upload(const std::string& text) {
   const Result<Json> json = parse_json(text);
   if (!json || !json->is_object()) return std::nullopt;
-  return Upload{upload_text(*json, "generation"), upload_text(*json, "blob"), upload_time(*json, "created")};
+  return Upload{text_member(*json, "generation"), text_member(*json, "blob"), upload_time(*json, "created")};
 }
 
 std::string FileUploads::encode(const FileNotification& notification) {
@@ -428,9 +424,9 @@ std::optional<FileNotification> FileUploads::decode_notification(const Document&
   if (!json || !json->is_object()) return std::nullopt;
   FileNotification notification;
   notification.id = document.key;
-  notification.device = upload_text(*json, "device");
-  notification.blob = upload_text(*json, "blob");
-  notification.blob_uri = upload_text(*json, "uri");
+  notification.device = text_member(*json, "device");
+  notification.blob = text_member(*json, "blob");
+  notification.blob_uri = text_member(*json, "uri");
   notification.blob_bytes = static_cast<std::uint64_t>(upload_number(*json, "bytes"));
   notification.last_updated = upload_time(*json, "updated");
   notification.enqueued = upload_time(*json, "enqueued");

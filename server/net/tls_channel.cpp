@@ -6,15 +6,9 @@
 #include <cerrno>
 #include <string>
 
+#include "server/net/channel_limits.h"
+
 namespace kyanite {
-namespace {
-
-// An output buffer of up to this size is kept when it runs empty (std::string's own space, in effect).
-constexpr std::size_t kOutputKeptBytes = 64;
-// What a peer may still send after an orderly close before we stop listening to it.
-constexpr std::size_t kLingerBytesMax = 1024 * 1024;
-
-}  // namespace
 
 // What lives as long as socket operations are pending, even when the connection has let go of its TlsChannel.
 // Only its shard touches it, so the count is a plain integer.

@@ -7,6 +7,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <cerrno>
 
+#include "server/net/channel_limits.h"
 #include "server/net/ws_transport.h"
 
 namespace kyanite {
@@ -26,10 +27,6 @@ namespace {
 
 constexpr std::size_t kIdleReadBytes = 512;
 constexpr std::size_t kBusyReadBytes = 16 * 1024;
-// A buffer of up to this size is kept when it runs empty.
-constexpr std::size_t kOutputKeptBytes = 64;
-// What a peer may still send after the last frame before we stop listening to it.
-constexpr std::size_t kLingerBytesMax = 1024 * 1024;
 
 void release(std::string& buffer) {
   if (buffer.capacity() > kOutputKeptBytes) {

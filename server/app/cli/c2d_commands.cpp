@@ -129,18 +129,13 @@ int purge(const PurgeOptions& options) {
   return kDone;
 }
 
-std::string text_of(const Json& record, std::string_view name) {
-  const Json* member = record.is_object() ? find_member(record, name) : nullptr;
-  return member && member->is_string() ? member->get<std::string>() : std::string();
-}
-
 void print(const FeedbackOptions& options, const Json& record) {
   if (options.json) {
     std::printf("%s\n", record.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
   } else {
-    std::printf("%s  %s  %-21s  %s\n", text_of(record, "enqueuedTimeUtc").c_str(),
-                text_of(record, "deviceId").c_str(), text_of(record, "statusCode").c_str(),
-                text_of(record, "originalMessageId").c_str());
+    std::printf("%s  %s  %-21s  %s\n", text_member(record, "enqueuedTimeUtc").c_str(),
+                text_member(record, "deviceId").c_str(), text_member(record, "statusCode").c_str(),
+                text_member(record, "originalMessageId").c_str());
   }
 }
 

@@ -27,20 +27,16 @@ std::string entry_path(const CertificateOptions& options) {
   return std::string(kPath) + "/" + percent_encode(options.name);
 }
 
-std::string member(const Json& entry, const char* name) {
-  const auto found = entry.find(name);
-  return found != entry.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 bool is_verified(const Json& entry) {
   const auto found = entry.find("isVerified");
   return found != entry.end() && found->is_boolean() && found->get<bool>();
 }
 
-void print_entry(const Json& entry) {
-  std::printf("%-20s  %s  until %s  %-10s  %s\n", member(entry, "name").c_str(),
-              member(entry, "thumbprint").c_str(), member(entry, "notAfter").c_str(),
-              is_verified(entry) ? "verified" : "unverified", printable(member(entry, "subject")).c_str());
+void print_certificate_line(const Json& entry) {
+  std::printf("%-20s  %s  until %s  %-10s  %s\n", text_member(entry, "name").c_str(),
+              text_member(entry, "thumbprint").c_str(), text_member(entry, "notAfter").c_str(),
+              is_verified(entry) ? "verified" : "unverified",
+              printable(text_member(entry, "subject")).c_str());
 }
 
 int print_certificate(const CertificateOptions& options, const Result<Json>& entry) {
@@ -48,7 +44,7 @@ int print_certificate(const CertificateOptions& options, const Result<Json>& ent
   if (options.json) {
     std::printf("%s\n", dump_printable(*entry, 2).c_str());
   } else {
-    print_entry(*entry);
+    print_certificate_line(*entry);
   }
   return kDone;
 }
@@ -76,7 +72,7 @@ int challenge(const CertificateOptions& options, RestClient& hub) {
   const auto entry = hub.ask_json("POST", entry_path(options) + "/challenge");
   if (!entry) return fail(entry.error().detail);
   if (options.json) return print_certificate(options, entry);
-  const std::string code = member(*entry, "verificationCode");
+  const std::string code = text_member(*entry, "verificationCode");
   std::printf("%s\n", code.c_str());
   std::fprintf(
       stderr,
@@ -106,7 +102,7 @@ int list(const CertificateOptions& options, RestClient& hub) {
   }
   const auto entries = answer->find("caCertificates");
   if (entries == answer->end()) return fail("the hub answered without a list");
-  for (const Json& entry : *entries) print_entry(entry);
+  for (const Json& entry : *entries) print_certificate_line(entry);
   return kDone;
 }
 

@@ -37,7 +37,7 @@ std::string entry_text(const Json& entry, const char* name) {
 }
 
 // What a client claimed to be called may hold anything.
-void print_entry(const Json& entry) {
+void print_connection(const Json& entry) {
   std::string who = entry_text(entry, "deviceId");
   if (const std::string module = entry_text(entry, "moduleId"); !module.empty()) who += "/" + module;
   if (who.empty()) who = "(no id)";
@@ -66,7 +66,7 @@ int list_connections(const ConnectionOptions& options, RestClient& hub) {
   const Json* entries = answer->is_object() ? find_member(*answer, "connections") : nullptr;
   if (!entries || !entries->is_array()) return fail("the hub answered without a list");
   // The newest last, where the reader of a terminal looks.
-  for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) print_entry(*entry);
+  for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) print_connection(*entry);
   return kDone;
 }
 

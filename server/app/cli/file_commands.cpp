@@ -27,11 +27,6 @@ struct FileGetOptions {
   std::string output;
 };
 
-std::string file_text(const Json& json, const char* name) {
-  const Json* member = find_member(json, name);
-  return member && member->is_string() ? member->get<std::string>() : std::string();
-}
-
 std::string files_path(const std::string& device, const std::string& after, std::size_t limit,
                        const std::string& access = {}) {
   std::string path = "/kyanite/v1/files?limit=" + std::to_string(limit);
@@ -51,14 +46,14 @@ int list_kept_files(const FileListOptions& options) {
     const auto page = hub.ask_json("GET", files_path(options.device, after, kPage));
     if (!page) return fail(page.error().detail);
     for (const Json& file : *page) {
-      after = file_text(file, "blobName");
+      after = text_member(file, "blobName");
       if (options.json) {
         std::printf("%s\n", dump_printable(file).c_str());
         continue;
       }
       const Json* size = find_member(file, "size");
       std::printf("%12s  %s  %s\n", size ? dump_json(*size).c_str() : "",
-                  file_text(file, "lastModified").c_str(), printable(after).c_str());
+                  text_member(file, "lastModified").c_str(), printable(after).c_str());
     }
     if (page->size() < kPage) return kDone;
   }
@@ -75,7 +70,7 @@ Result<Json> find_file(RestClient& hub, const std::string& name, const std::stri
     if (!page) return page;
     if (page->empty()) return Error(Errc::not_found, "the hub keeps no file " + name);
     for (const Json& file : *page) {
-      after = file_text(file, "blobName");
+      after = text_member(file, "blobName");
       if (after == name) return file;
     }
   }
@@ -87,7 +82,7 @@ int get_kept_file(const FileGetOptions& options) {
   RestClient hub(std::move(*target));
   const auto file = find_file(hub, options.name, "r");
   if (!file) return fail(file.error().detail);
-  const std::string url = file_text(*file, "url");
+  const std::string url = text_member(*file, "url");
   const std::size_t path = path_in(url);
   const Json* size = find_member(*file, "size");
   if (path == std::string::npos || !size || !size->is_number_unsigned())
@@ -116,10 +111,10 @@ int delete_kept_file(const FileGetOptions& options) {
   RestClient hub(std::move(*target));
   const auto file = find_file(hub, options.name, "d");
   if (!file) return fail(file.error().detail);
-  const std::string url = file_text(*file, "url");
+  const std::string url = text_member(*file, "url");
   if (path_in(url) == std::string::npos) return fail("the hub's list cannot be read");
   const auto answer =
-      hub.ask("DELETE", url.substr(path_in(url)), {}, {"If-Match: " + file_text(*file, "etag")});
+      hub.ask("DELETE", url.substr(path_in(url)), {}, {"If-Match: " + text_member(*file, "etag")});
   if (!answer) return fail(answer.error().detail);
   return answer->status == 202 ? kDone : fail("the hub answered " + std::to_string(answer->status));
 }

@@ -46,7 +46,7 @@ struct IdentityOptions {
     return out;
   }
 };
-using OptionsPtr = std::shared_ptr<IdentityOptions>;
+using IdentityOptionsPtr = std::shared_ptr<IdentityOptions>;
 
 void print_json(const Json& json) { std::printf("%s\n", dump_printable(json, 2).c_str()); }
 
@@ -174,11 +174,12 @@ int print_connection_string(const IdentityOptions& options, RestClient& hub) {
   return kDone;
 }
 
-using Action = int (*)(const IdentityOptions&, RestClient&);
+using IdentityAction = int (*)(const IdentityOptions&, RestClient&);
 
 // Declares a subcommand with what all of them share.
-CLI::App& declare(CLI::App& group, const char* name, const char* description, const OptionsPtr& options,
-                  bool is_module, bool has_id, Action action, int& exit_code) {
+CLI::App& declare_identity(CLI::App& group, const char* name, const char* description,
+                           const IdentityOptionsPtr& options, bool is_module, bool has_id,
+                           IdentityAction action, int& exit_code) {
   CLI::App& command = *group.add_subcommand(name, description);
   options->hub = add_hub_options(command);
   command.add_flag("--json", options->json, "print JSON");
@@ -223,33 +224,36 @@ void add_identity_commands(CLI::App& app, bool is_module, int& exit_code) {
 
   auto options = make();
   CLI::App& create_command =
-      declare(group, "create", "register one", options, is_module, true, create, exit_code);
+      declare_identity(group, "create", "register one", options, is_module, true, create, exit_code);
   add_credential_flags(create_command, *options);
   if (!is_module) {
     create_command.add_flag("--disabled", options->disabled, "it may not connect until enabled");
     create_command.add_flag("--edge", options->edge, "mark it as an IoT Edge device");
   }
-  declare(group, "show", "show one, with its keys", make(), is_module, true, show_one, exit_code);
+  declare_identity(group, "show", "show one, with its keys", make(), is_module, true, show_one, exit_code);
 
   options = make();
-  CLI::App& list_command = declare(group, "list", "list them", options, is_module, false, list, exit_code);
+  CLI::App& list_command =
+      declare_identity(group, "list", "list them", options, is_module, false, list, exit_code);
   if (!is_module)
     list_command.add_option("--top", options->top, "at most so many")->check(CLI::Range(1, 1000));
 
   options = make();
-  CLI::App& update_command = declare(group, "update", "change what the flags name, keep the rest", options,
-                                     is_module, true, update, exit_code);
+  CLI::App& update_command = declare_identity(group, "update", "change what the flags name, keep the rest",
+                                              options, is_module, true, update, exit_code);
   add_credential_flags(update_command, *options);
   update_command.add_flag("--new-keys", options->new_keys, "replace both keys by random ones");
   if (!is_module) {
     update_command.add_option("--status", options->status)->check(CLI::IsMember({"enabled", "disabled"}));
     update_command.add_option("--status-reason", options->status_reason, "why, at most 128 characters");
   }
-  declare(group, "delete", "remove it with everything it owns", make(), is_module, true, erase, exit_code);
+  declare_identity(group, "delete", "remove it with everything it owns", make(), is_module, true, erase,
+                   exit_code);
 
   options = make();
-  CLI::App& string_command = declare(group, "connection-string", "print what to paste into the client",
-                                     options, is_module, true, print_connection_string, exit_code);
+  CLI::App& string_command =
+      declare_identity(group, "connection-string", "print what to paste into the client", options, is_module,
+                       true, print_connection_string, exit_code);
   string_command.add_flag("--secondary", options->secondary, "with the secondary key");
 }
 

@@ -7,11 +7,6 @@ namespace {
 
 constexpr std::uint16_t kMqttsPort = 8883;
 
-std::string member_text(const Json& object, std::string_view name) {
-  const Json* member = object.is_object() ? find_member(object, name) : nullptr;
-  return member && member->is_string() ? member->get<std::string>() : std::string();
-}
-
 const Json& object_at(const Json& object, std::string_view name) {
   static const Json kNone = Json::object();
   const Json* member = object.is_object() ? find_member(object, name) : nullptr;
@@ -29,15 +24,15 @@ Result<ConnectionString> connection_string_of(const Json& identity, const std::s
                                               bool secondary) {
   ConnectionString out;
   out.host_name = host_name;
-  out.device_id = member_text(identity, "deviceId");
-  out.module_id = member_text(identity, "moduleId");
+  out.device_id = text_member(identity, "deviceId");
+  out.module_id = text_member(identity, "moduleId");
   const Json& authentication = object_at(identity, "authentication");
-  const std::string type = member_text(authentication, "type");
+  const std::string type = text_member(authentication, "type");
   if (type == "selfSigned" || type == "certificateAuthority") {
     out.x509 = true;
     return out;
   }
-  out.key = member_text(object_at(authentication, "symmetricKey"), secondary ? "secondaryKey" : "primaryKey");
+  out.key = text_member(object_at(authentication, "symmetricKey"), secondary ? "secondaryKey" : "primaryKey");
   if (out.key.empty())
     return Error(Errc::argument_invalid, "the identity has no key; the login may lack the right to read it");
   return out;
@@ -63,8 +58,8 @@ std::string shell_word(const std::string& text) {
 }
 
 std::string connection_hint(const Json& identity, const HubTarget& target) {
-  const std::string device = member_text(identity, "deviceId");
-  const std::string module = member_text(identity, "moduleId");
+  const std::string device = text_member(identity, "deviceId");
+  const std::string module = text_member(identity, "moduleId");
   const std::string host = target.host_name();
   const std::uint16_t port = target.local ? target.local->mqtts_port : kMqttsPort;
   std::string out;
@@ -79,7 +74,7 @@ std::string connection_hint(const Json& identity, const HubTarget& target) {
     out += "This hub has MQTT on port " + std::to_string(port) +
            ". SDKs dial 8883; only Node takes HostName=" + host + ":" + std::to_string(port) + ".\n";
   }
-  const std::string type = member_text(object_at(identity, "authentication"), "type");
+  const std::string type = text_member(object_at(identity, "authentication"), "type");
   const std::string client = module.empty() ? device : device + "/" + module;
   const std::string topic = module.empty() ? "devices/" + device + "/messages/events/"
                                            : "devices/" + device + "/modules/" + module + "/messages/events/";
@@ -99,18 +94,18 @@ std::string connection_hint(const Json& identity, const HubTarget& target) {
 namespace {
 
 std::string last_activity(const Json& identity) {
-  const std::string time = member_text(identity, "lastActivityTime");
+  const std::string time = text_member(identity, "lastActivityTime");
   return time.starts_with("0001-") ? "never" : time;
 }
 
 }  // namespace
 
 std::string identity_line(const Json& identity) {
-  const std::string module = member_text(identity, "moduleId");
-  const std::string id = module.empty() ? member_text(identity, "deviceId") : module;
-  return pad(id, 24) + "  " + pad(member_text(identity, "status"), 8) + "  " +
-         pad(member_text(object_at(identity, "authentication"), "type"), 20) + "  " +
-         pad(member_text(identity, "connectionState"), 12) + "  " + last_activity(identity);
+  const std::string module = text_member(identity, "moduleId");
+  const std::string id = module.empty() ? text_member(identity, "deviceId") : module;
+  return pad(id, 24) + "  " + pad(text_member(identity, "status"), 8) + "  " +
+         pad(text_member(object_at(identity, "authentication"), "type"), 20) + "  " +
+         pad(text_member(identity, "connectionState"), 12) + "  " + last_activity(identity);
 }
 
 std::string identity_block(const Json& identity) {
@@ -119,20 +114,20 @@ std::string identity_block(const Json& identity) {
     if (!value.empty()) out += pad(label, 22) + value + "\n";
   };
   const Json& authentication = object_at(identity, "authentication");
-  line("device", member_text(identity, "deviceId"));
-  line("module", member_text(identity, "moduleId"));
-  line("status", member_text(identity, "status"));
-  line("status reason", member_text(identity, "statusReason"));
-  line("connection", member_text(identity, "connectionState"));
+  line("device", text_member(identity, "deviceId"));
+  line("module", text_member(identity, "moduleId"));
+  line("status", text_member(identity, "status"));
+  line("status reason", text_member(identity, "statusReason"));
+  line("connection", text_member(identity, "connectionState"));
   line("last activity", last_activity(identity));
-  line("authentication", member_text(authentication, "type"));
-  line("primary key", member_text(object_at(authentication, "symmetricKey"), "primaryKey"));
-  line("secondary key", member_text(object_at(authentication, "symmetricKey"), "secondaryKey"));
-  line("primary thumbprint", member_text(object_at(authentication, "x509Thumbprint"), "primaryThumbprint"));
+  line("authentication", text_member(authentication, "type"));
+  line("primary key", text_member(object_at(authentication, "symmetricKey"), "primaryKey"));
+  line("secondary key", text_member(object_at(authentication, "symmetricKey"), "secondaryKey"));
+  line("primary thumbprint", text_member(object_at(authentication, "x509Thumbprint"), "primaryThumbprint"));
   line("secondary thumbprint",
-       member_text(object_at(authentication, "x509Thumbprint"), "secondaryThumbprint"));
-  line("generation", member_text(identity, "generationId"));
-  line("etag", member_text(identity, "etag"));
+       text_member(object_at(authentication, "x509Thumbprint"), "secondaryThumbprint"));
+  line("generation", text_member(identity, "generationId"));
+  line("etag", text_member(identity, "etag"));
   return out;
 }
 

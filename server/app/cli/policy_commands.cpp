@@ -23,21 +23,16 @@ struct PolicyOptions : JsonCommandOptions {
   std::string path() const { return "/kyanite/v1/policies/" + percent_encode(name); }
 };
 
-std::string text_of(const Json& policy, std::string_view name) {
-  const Json* member = policy.is_object() ? find_member(policy, name) : nullptr;
-  return member && member->is_string() ? member->get<std::string>() : std::string();
-}
-
 void print(const PolicyOptions& options, const Json& policy) {
   if (options.json) {
     std::printf("%s\n", policy.dump(2).c_str());
     return;
   }
-  std::printf("policy             %s\n", text_of(policy, "name").c_str());
-  std::printf("rights             %s\n", text_of(policy, "rights").c_str());
-  std::printf("primary key        %s\n", text_of(policy, "primaryKey").c_str());
-  std::printf("secondary key      %s\n", text_of(policy, "secondaryKey").c_str());
-  std::printf("connection string  %s\n", text_of(policy, "connectionString").c_str());
+  std::printf("policy             %s\n", text_member(policy, "name").c_str());
+  std::printf("rights             %s\n", text_member(policy, "rights").c_str());
+  std::printf("primary key        %s\n", text_member(policy, "primaryKey").c_str());
+  std::printf("secondary key      %s\n", text_member(policy, "secondaryKey").c_str());
+  std::printf("connection string  %s\n", text_member(policy, "connectionString").c_str());
 }
 
 int list(const PolicyOptions& options, RestClient& hub) {
@@ -50,7 +45,7 @@ int list(const PolicyOptions& options, RestClient& hub) {
   const Json* policies = answer->is_object() ? find_member(*answer, "policies") : nullptr;
   if (!policies || !policies->is_array()) return fail("the hub answered without a list");
   for (const Json& policy : *policies) {
-    std::printf("%-20s  %s\n", text_of(policy, "name").c_str(), text_of(policy, "rights").c_str());
+    std::printf("%-20s  %s\n", text_member(policy, "name").c_str(), text_member(policy, "rights").c_str());
   }
   return kDone;
 }
@@ -65,9 +60,9 @@ int show(const PolicyOptions& options, RestClient& hub) {
 int print_connection_string(const PolicyOptions& options, RestClient& hub) {
   const auto policy = hub.ask_json("GET", options.path());
   if (!policy) return fail(policy.error().detail);
-  auto connection = parse_connection_string(text_of(*policy, "connectionString"));
+  auto connection = parse_connection_string(text_member(*policy, "connectionString"));
   if (!connection) return fail("the hub answered without a connection string");
-  if (options.secondary) connection->key = text_of(*policy, "secondaryKey");
+  if (options.secondary) connection->key = text_member(*policy, "secondaryKey");
   if (options.json) {
     Json out;
     out["connectionString"] = to_string(*connection);
@@ -84,16 +79,16 @@ int print_events_string(const PolicyOptions& options, RestClient& hub) {
   const auto policy = hub.ask_json("GET", options.path());
   if (!policy) return fail(policy.error().detail);
   std::string text =
-      text_of(*policy, options.emulator ? "eventsEmulatorConnectionString" : "eventsConnectionString");
+      text_member(*policy, options.emulator ? "eventsEmulatorConnectionString" : "eventsConnectionString");
   if (text.empty()) {
     return fail(options.emulator ? "the hub has no listener without TLS; --amqp opens one"
                                  : "the hub does not listen for AMQP");
   }
   if (options.secondary) {
-    const std::string primary = text_of(*policy, "primaryKey");
+    const std::string primary = text_member(*policy, "primaryKey");
     const std::size_t at = text.find(primary);
     if (primary.empty() || at == std::string::npos) return fail("the hub answered without its key");
-    text.replace(at, primary.size(), text_of(*policy, "secondaryKey"));
+    text.replace(at, primary.size(), text_member(*policy, "secondaryKey"));
   }
   if (options.json) {
     Json out;

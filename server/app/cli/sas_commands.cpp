@@ -112,12 +112,8 @@ Result<std::vector<Candidate>> identity_keys(RestClient& hub, const SasResource&
     return Error(Errc::unauthorized, "the identity proves itself by " + type + ": tokens are ignored");
   }
   const Json keys = authentication.value("symmetricKey", Json::object());
-  const auto text = [&keys](const char* name) {
-    const auto found = keys.find(name);
-    return found != keys.end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
-  return std::vector<Candidate>{{"the identity's primary key", text("primaryKey")},
-                                {"the identity's secondary key", text("secondaryKey")}};
+  return std::vector<Candidate>{{"the identity's primary key", text_member(keys, "primaryKey")},
+                                {"the identity's secondary key", text_member(keys, "secondaryKey")}};
 }
 
 // The hub's part of the explanation: whether it would take the host, and whose key signed.

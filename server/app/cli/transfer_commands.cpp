@@ -159,16 +159,12 @@ class BulkSender {
     }
   }
 
-  static std::string text_of(const Json& error, const char* name) {
-    const Json* member = find_member(error, name);
-    return member && member->is_string() ? member->get<std::string>() : std::string();
-  }
   void tell(const Json& error) {
-    const std::string device = text_of(error, "deviceId");
-    const std::string module = text_of(error, "moduleId");
+    const std::string device = text_member(error, "deviceId");
+    const std::string module = text_member(error, "moduleId");
     const auto place = places_.find(device + '\n' + module);
     refuse(place == places_.end() ? 0 : place->second,
-           device + (module.empty() ? "" : "/" + module) + ": " + text_of(error, "errorStatus"));
+           device + (module.empty() ? "" : "/" + module) + ": " + text_member(error, "errorStatus"));
   }
   void refuse(std::size_t line, const std::string& why) {
     ++refused_;

@@ -23,7 +23,7 @@ struct TwinOptions {
     return out;
   }
 };
-using OptionsPtr = std::shared_ptr<TwinOptions>;
+using TwinOptionsPtr = std::shared_ptr<TwinOptions>;
 
 Result<Json> section_of(const char* flag, const std::string& value) {
   std::string text = value;
@@ -69,10 +69,10 @@ int update(const TwinOptions& options, RestClient& hub) {
 
 int replace(const TwinOptions& options, RestClient& hub) { return write("PUT", options, hub); }
 
-using Action = int (*)(const TwinOptions&, RestClient&);
+using TwinAction = int (*)(const TwinOptions&, RestClient&);
 
-CLI::App& declare(CLI::App& group, const char* name, const char* description, const OptionsPtr& options,
-                  Action action, int& exit_code) {
+CLI::App& declare_twin(CLI::App& group, const char* name, const char* description,
+                       const TwinOptionsPtr& options, TwinAction action, int& exit_code) {
   CLI::App& command = *group.add_subcommand(name, description);
   options->hub = add_hub_options(command);
   command.add_flag("--json", options->json, "print JSON, as is done in any case");
@@ -103,14 +103,14 @@ void add_twin_commands(CLI::App& app, int& exit_code) {
   CLI::App& group = *app.add_subcommand("twin", "twins of devices and modules");
   group.require_subcommand(1);
   const auto make = [] { return std::make_shared<TwinOptions>(); };
-  declare(group, "show", "show one", make(), show, exit_code);
+  declare_twin(group, "show", "show one", make(), show, exit_code);
   auto options = make();
-  add_section_flags(declare(group, "update", "merge into it, null deletes", options, update, exit_code),
+  add_section_flags(declare_twin(group, "update", "merge into it, null deletes", options, update, exit_code),
                     *options);
   options = make();
   add_section_flags(
-      declare(group, "replace", "replace tags and desired properties, what is not named is emptied", options,
-              replace, exit_code),
+      declare_twin(group, "replace", "replace tags and desired properties, what is not named is emptied",
+                   options, replace, exit_code),
       *options);
 }
 

@@ -8,7 +8,7 @@
 namespace kyanite::test {
 namespace {
 
-const IfMatch kAny{true, {}};
+const IfMatch kAnyVersion{true, {}};
 
 class DeviceDirectoryTest : public testing::Test {
  protected:
@@ -20,7 +20,7 @@ TEST_F(DeviceDirectoryTest, questions_about_unknown_devices_leave_no_actor) {
     const Identity id = device("ghost-" + std::to_string(i));
     EXPECT_FALSE(hub.get(id));
     EXPECT_FALSE(hub.erase(id));
-    EXPECT_FALSE(hub.put(wanted(id), kAny));
+    EXPECT_FALSE(hub.put(wanted(id), kAnyVersion));
   }
   EXPECT_EQ(hub.actors(), 0u);
 }
@@ -55,7 +55,7 @@ TEST_F(DeviceDirectoryTest, a_failed_write_changes_nothing_and_is_told) {
   hub.stores.faults.fail_commit = hub.stores.commits() + 1;
   IdentityRecord off = d;
   off.status = IdentityStatus::disabled;
-  EXPECT_EQ(hub.put(off, kAny).error().code, Errc::storage_failed);
+  EXPECT_EQ(hub.put(off, kAnyVersion).error().code, Errc::storage_failed);
   EXPECT_EQ(hub.stores.committed().identities.at(d.id), d);
   EXPECT_EQ(hub.actors(), 0u);
 }
