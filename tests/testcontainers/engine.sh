@@ -23,8 +23,8 @@ begin_engine() {
     fi
   elif [ "$(id -u)" -ne 0 ]; then
     why="no Docker daemon, and one of our own or podman's API with published ports takes root"
-  elif [ "${KYANITE_TEST_DOCKER:-1}" != 0 ] && command -v dockerd > /dev/null && command -v buildah > /dev/null; then
-    begin_docker
+  elif begin_docker; then
+    :
   elif ! command -v podman > /dev/null || ! command -v buildah > /dev/null || ! command -v runc > /dev/null; then
     why="no Docker daemon, and podman, buildah or runc is not installed"
   else
@@ -34,30 +34,25 @@ begin_engine() {
   [ "$KYANITE_TEST_ENGINE" = none ] || export KYANITE_IMAGE
 }
 
-# An engine in a network of its own, which reaches no package mirror: buildah makes the image.
+# An engine in a network of its own, which reaches no package mirror: buildah makes the image. Fails where there is none.
 begin_docker() {
-  KYANITE_IMAGE=kyanite:under-test
-  storage=$work/storage
-  docker/build.sh --tool buildah --binary "$program" --tag "$KYANITE_IMAGE" --storage "$storage" --save "$work/image.tar" \
-    > "$work/image.txt" 2>&1 || {
-    why="the image could not be built, see $work/image.txt"
-    return
+  [ "${KYANITE_TEST_DOCKER:-1}" != 0 ] && command -v dockerd > /dev/null && command -v buildah > /dev/null || return 1
+  engine=$(tests/support/docker_engine.sh start "$work/docker" 2> "$work/docker.txt") || {
+    echo "testcontainers: no Docker engine: $(tail -n 1 "$work/docker.txt")"
+    return 1
   }
   own_docker=$work/docker
-  engine=$(tests/support/docker_engine.sh start "$own_docker" 2> "$work/docker.txt") || {
-    why="no Docker engine could be started: $(tail -n 1 "$work/docker.txt")"
-    return
+  KYANITE_IMAGE=localhost/kyanite:under-test
+  storage=$work/storage
+  docker/build.sh --tool buildah --binary "$program" --tag "$KYANITE_IMAGE" --storage "$storage" --save "$work/image.tar" \
+    > "$work/image.txt" 2>&1 && DOCKER_HOST=unix://${engine#* } docker load --quiet --input "$work/image.tar" >> "$work/image.txt" 2>&1 || {
+    why="the image could not be built or loaded, see $work/image.txt"
+    return 0
   }
   DOCKER_HOST=unix://${engine#* }
   TESTCONTAINERS_RYUK_DISABLED=true  # an image of a registry
   TESTCONTAINERS_CONNECTION_MODE=docker_host
   export DOCKER_HOST TESTCONTAINERS_RYUK_DISABLED TESTCONTAINERS_CONNECTION_MODE
-  docker load --quiet --input "$work/image.tar" > /dev/null 2> "$work/docker.txt" || {
-    why="the image could not be loaded, see $work/docker.txt"
-    return
-  }
-  # buildah names an image without a registry as one of its own.
-  docker image inspect "$KYANITE_IMAGE" > /dev/null 2>&1 || KYANITE_IMAGE=localhost/$KYANITE_IMAGE
   inside="nsenter --net=/proc/${engine%% *}/ns/net"
   KYANITE_TEST_ENGINE=docker
 }
