@@ -193,6 +193,8 @@ class BadDays(unittest.TestCase):
     def test_a_full_volume_refuses_devices_and_then_goes_on(self):
         volume = Volume(self).on_small_disk(self, 96)
         hub = Container(self, volume, env={"KYANITE_STORAGE_FREE_BYTES_FLOOR": str(32 << 20)}).start()
+        if volume.path.stat().st_dev != Path(f"/proc/{hub.pid}/root/data").stat().st_dev:
+            self.skipTest("the engine does not see the small disk, having mounts of its own")
         send = hub.device("d1")
         self.assertTrue(send("before"))
         ballast = volume.path / "ballast"
