@@ -52,13 +52,13 @@ Problem listen_problem(const char* key, const char* flag, const ListenAddress& a
   const std::string port = std::to_string(address.port);
   switch (error) {
     case EACCES:
-      return {
-          where, what,
-          "ports below 1024 need a permission: run `sudo setcap cap_net_bind_service=+ep` on the kyanite "
-          "program, or `sudo sysctl net.ipv4.ip_unprivileged_port_start=" +
-              port + "` (of a container: --sysctl net.ipv4.ip_unprivileged_port_start=" + port +
-              ", which Docker gives unless it runs with --network host), or choose a port above 1023 with " +
-              flag + " ADDR:PORT (most SDKs dial 8883 and 443 only and then need a port mapping)"};
+      return {where, what,
+              "ports below 1024 need a permission: run `sudo setcap cap_net_bind_service=+ep` on the kyanite "
+              "program, or `sudo sysctl net.ipv4.ip_unprivileged_port_start=" +
+                  port + "` (also for a container with --network host; any other is given --sysctl " +
+                  "net.ipv4.ip_unprivileged_port_start=" + port +
+                  ", which Docker does by itself), or choose a port above 1023 with " + flag +
+                  " ADDR:PORT (most SDKs dial 8883 and 443 only and then need a port mapping)"};
     case EADDRINUSE:
       return {where, what,
               "another program has port " + port + "; `ss -ltnp sport = :" + port +

@@ -1,45 +1,37 @@
-"""Containers of the image under test, by podman without an engine's service, on storage of their own.
-
-Each container has a network of its own with the loopback alone, so the image's own ports are used and nothing of the
-machine is in the way. Low ports are open to everybody there, as Docker has it.
-"""
+"""Containers of the image under test, run by the engine that was found."""
+import atexit
 import json
 import shutil
 import uuid
-import zlib
 
-from machine import IS_ROOT, PROGRAM, ROOT, WORK, missing, publish, run, wait_for
+import engines
+from engines import IMAGE
+from machine import WORK, publish, run, wait_for
 
-STORAGE = WORK / "storage"
-# Sockets lie below it, whose names may not be long.
-RUN_ROOT = f"/run/kyanite-test-{zlib.crc32(str(WORK).encode()):08x}"
-IMAGE = "localhost/kyanite:under-test"
 HARDENED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-LOW_PORTS = ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]
 UID = 10001
+found = None  # (engine, words), once it is asked for
+built = None
 
 
-def reason_to_skip():
-    if not IS_ROOT:
-        return "podman without an engine's service, and debootstrap, need root"
-    absent = missing("buildah", "podman", "runc", "debootstrap", "nsenter", "mosquitto_pub")
-    return f"{absent} is not installed" if absent else None
+def engine():
+    """The one for all tests of a run; None when there is none, with the reason in `found`."""
+    global found
+    if found is None:
+        found = engines.choose()
+        if found[0]:
+            print(f"containers by {found[1]}", flush=True)
+            atexit.register(found[0].end)
+    return found[0]
 
 
 def build():
-    """Builds the image from the program under test; answers what build.sh said."""
-    return run(ROOT / "docker" / "build.sh", "--tool", "buildah", "--binary", PROGRAM, "--tag", IMAGE, "--storage", STORAGE,
-               timeout=900).stdout
-
-
-def podman(*arguments, check=True, timeout=60):
-    return run("podman", "--root", STORAGE / "root", "--runroot", RUN_ROOT, "--runtime", "runc", "--cgroup-manager",
-               "cgroupfs", *arguments, check=check, timeout=timeout)
-
-
-def leave():
-    """What tools leave behind: the storage mounted onto itself, which could not be deleted."""
-    run("umount", "-l", STORAGE / "root" / "overlay", check=False)
+    """The image of the program under test, made once a run; answers what build.sh said."""
+    global built
+    if built is None:
+        built = engine().begin()
+        print(built)
+    return built
 
 
 class Volume:
@@ -62,18 +54,17 @@ class Volume:
 class Container:
     """One container, removed at the end of the test. `start` gives a running one; `run_to_end` waits for its end."""
 
-    def __init__(self, case, volume, *arguments, env=None, options=(), mount=""):
+    def __init__(self, case, volume, *arguments, env=None, options=(), mount="", by=None):
         self.name = f"kyanite-{uuid.uuid4().hex[:8]}"
+        self.engine = by or engine()
         self.case = case
         environment = [word for name, value in (env or {}).items() for word in ("-e", f"{name}={value}")]
-        # podman raises limits that this machine may not have; with both given it does not try.
-        self.command = ["--name", self.name, "--network", "none", *HARDENED, *(options or LOW_PORTS), "--ulimit",
-                        "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "-v", f"{volume.path}:/data{mount}", *environment,
-                        IMAGE, *arguments]
+        self.command = ["--name", self.name, *self.engine.network(), *HARDENED, *(options or self.engine.low_ports),
+                        *self.engine.limits, "-v", f"{volume.path}:/data{mount}", *environment, IMAGE, *arguments]
 
     def start(self):
-        self.case.addCleanup(podman, "rm", "-f", "-t", "0", self.name, check=False)
-        podman("run", "-d", *self.command)
+        self.case.addCleanup(self.engine, "rm", "-f", self.name, check=False)
+        self.engine("run", "-d", *self.command)
         wait_for(lambda: self.exec("health", check=False).returncode == 0 or self.fail_if_ended(),
                  f"{self.name} is healthy", 30)
         self.pid = self.state()["Pid"]
@@ -85,26 +76,26 @@ class Container:
         return False
 
     def run_to_end(self, timeout=30):
-        self.case.addCleanup(podman, "rm", "-f", "-t", "0", self.name, check=False)
-        return podman("run", *self.command, check=False, timeout=timeout)
+        self.case.addCleanup(self.engine, "rm", "-f", self.name, check=False)
+        return self.engine("run", *self.command, check=False, timeout=timeout)
 
     def state(self):
-        return json.loads(podman("inspect", self.name).stdout)[0]["State"]
+        return json.loads(self.engine("inspect", self.name).stdout)[0]["State"]
 
     def exec(self, *arguments, check=True):
-        return podman("exec", self.name, "kyanite", *arguments, check=check)
+        return self.engine("exec", self.name, "kyanite", *arguments, check=check)
 
     def logs(self):
-        done = podman("logs", self.name)
+        done = self.engine("logs", self.name)
         return done.stdout + done.stderr
 
     def stop(self):
         """SIGTERM and at most ten seconds, as `docker stop`; answers the exit code."""
-        podman("stop", "-t", "10", self.name)
+        self.engine("stop", "-t", "10", self.name)
         return self.state()["ExitCode"]
 
     def kill(self):
-        podman("kill", "-s", "KILL", self.name)
+        self.engine("kill", "-s", "KILL", self.name)
         wait_for(lambda: self.state()["Status"] == "exited", "killed")
 
     def device(self, name):
@@ -118,7 +109,8 @@ class Container:
         self.case.addCleanup(ca.unlink, missing_ok=True)
         host = self.exec("policy", "connection-string", "device").stdout.split("HostName=", 1)[1].split(";", 1)[0]
         token = self.exec("sas", "generate", "--device", name).stdout.strip()
-        return lambda message, timeout=10: publish(self.pid, ca, host, name, token, message, timeout)
+        inside, port = self.engine.mqtts(self.name, self.pid)
+        return lambda message, timeout=10: publish(inside, port, ca, host, name, token, message, timeout)
 
     def bodies(self):
         """The bodies of all telemetry that is stored."""

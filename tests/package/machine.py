@@ -12,6 +12,7 @@ PRESET = os.environ["KYANITE_PRESET"]
 # A hub would take our own variables for settings.
 INHERITED = {name: value for name, value in os.environ.items() if not name.startswith("KYANITE_")}
 IS_ROOT = os.geteuid() == 0
+TEST_DOCKER = os.environ.get("KYANITE_TEST_DOCKER", "1") != "0"
 
 
 def run(*command, check=True, timeout=300, stdin=None, env=None):
@@ -40,9 +41,9 @@ def missing(*programs):
     return next((program for program in programs if shutil.which(program) is None), None)
 
 
-def publish(pid, ca_file, host, device, token, message, timeout=10):
-    """mosquitto_pub with QoS 1 in the network of process `pid`: True when the hub acknowledged. Ends after `timeout`."""
-    command = ["nsenter", f"--net=/proc/{pid}/ns/net", "mosquitto_pub", "-h", "127.0.0.1", "-p", "8883", "--cafile", ca_file,
+def publish(inside, port, ca_file, host, device, token, message, timeout=10):
+    """mosquitto_pub with QoS 1, led into a network by the words `inside`: True when the hub acknowledged. Ends after `timeout`."""
+    command = [*inside, "mosquitto_pub", "-h", "127.0.0.1", "-p", port, "--cafile", ca_file,
                "-V", "mqttv311", "-i", device, "-u", f"{host}/{device}/?api-version=2021-04-12", "-P", token,
                "-t", f"devices/{device}/messages/events/", "-q", "1", "-m", message]
     try:

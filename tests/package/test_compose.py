@@ -22,10 +22,15 @@ class Compose(unittest.TestCase):
         return yaml.safe_load(substituted(file.read_text(), **variables))
 
     def test_an_engine_accepts_them(self):
-        if missing("docker") or subprocess.run(["docker", "compose", "version"], capture_output=True).returncode != 0:
+        if not missing("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+            for file in FILES:
+                run("docker", "compose", "-f", file, "config", "--quiet")
+        elif not missing("docker-compose"):  # 1.29, which does not know `name`
+            for file in FILES:
+                run("env", "-C", FOLDER, "docker-compose", "-p", "test", "-f", "-", "config", "--quiet",
+                    stdin=re.sub(r"(?m)^name:.*\n", "", file.read_text()))
+        else:
             self.skipTest("docker compose is not here: the other tests of this class read the files by themselves")
-        for file in FILES:
-            run("docker", "compose", "-f", file, "config", "--quiet")
 
     def test_only_defaults_and_known_members_are_used(self):
         known = {"image", "build", "restart", "environment", "ports", "volumes", "read_only", "cap_drop", "security_opt", "sysctls",

@@ -10,8 +10,7 @@ import shutil
 import unittest
 import uuid
 
-import container
-from container import STORAGE, podman
+from engines import STORAGE, Podman
 from machine import PRESET, ROOT, WORK, missing, publish, run, wait_for
 
 UNIT = ROOT / "packaging" / "systemd" / "kyanite.service"
@@ -19,6 +18,7 @@ EXPOSURE_MAX = 2.0  # of 10, as systemd-analyze counts
 BASE = "localhost/kyanite-base:bookworm"
 IMAGE = "localhost/kyanite-test-systemd"
 KILOBYTE = 1000
+podman = Podman()
 
 
 def project_version():
@@ -50,7 +50,7 @@ class Package(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        reason = container.reason_to_skip()
+        reason = podman.reason_to_skip()
         if not reason and (absent := missing("dpkg-shlibdeps", "cpack")):
             reason = f"{absent} is not installed"
         if reason:
@@ -115,7 +115,7 @@ class Package(unittest.TestCase):
         token = self.inside("kyanite", "sas", "generate", "--device", "d1").stdout.strip()
         ca = WORK / "debian-ca.pem"
         ca.write_text(self.inside("kyanite", "ca").stdout)
-        return publish(self.pid, ca, host, "d1", token, message)
+        return publish(*podman.mqtts(self.machine, self.pid), ca, host, "d1", token, message)
 
     def bodies(self, count):
         done = self.inside("kyanite", "events", "--from", "start", "--count", str(count), "--timeout", "10", "--json")

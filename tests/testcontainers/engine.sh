@@ -1,7 +1,11 @@
 # Sourced by run.sh: finds what runs containers here and gets the image of a program to it.
-#   begin_engine PROGRAM WORK   sets KYANITE_TEST_ENGINE (docker, podman or none), KYANITE_IMAGE and why
+#   begin_engine PROGRAM WORK   sets KYANITE_TEST_ENGINE (docker, podman or none), KYANITE_IMAGE, why and `inside`, the words
+#                               that lead a command to where ports are published
 #   end_engine
+# In this order: a Docker engine that answers; one of our own by Debian's docker.io, unless KYANITE_TEST_DOCKER is 0; podman.
 engine_pid=
+own_docker=
+inside=
 
 begin_engine() {
   program=$1 work=$2
@@ -18,7 +22,9 @@ begin_engine() {
       }
     fi
   elif [ "$(id -u)" -ne 0 ]; then
-    why="no Docker daemon, and podman's API with published ports takes root"
+    why="no Docker daemon, and one of our own or podman's API with published ports takes root"
+  elif begin_docker; then
+    :
   elif ! command -v podman > /dev/null || ! command -v buildah > /dev/null || ! command -v runc > /dev/null; then
     why="no Docker daemon, and podman, buildah or runc is not installed"
   else
@@ -26,6 +32,29 @@ begin_engine() {
   fi
   export KYANITE_TEST_ENGINE
   [ "$KYANITE_TEST_ENGINE" = none ] || export KYANITE_IMAGE
+}
+
+# An engine in a network of its own, which reaches no package mirror: buildah makes the image. Fails where there is none.
+begin_docker() {
+  [ "${KYANITE_TEST_DOCKER:-1}" != 0 ] && command -v dockerd > /dev/null && command -v buildah > /dev/null || return 1
+  engine=$(tests/support/docker_engine.sh start "$work/docker" 2> "$work/docker.txt") || {
+    echo "testcontainers: no Docker engine: $(tail -n 1 "$work/docker.txt")"
+    return 1
+  }
+  own_docker=$work/docker
+  KYANITE_IMAGE=localhost/kyanite:under-test
+  storage=$work/storage
+  docker/build.sh --tool buildah --binary "$program" --tag "$KYANITE_IMAGE" --storage "$storage" --save "$work/image.tar" \
+    > "$work/image.txt" 2>&1 && DOCKER_HOST=unix://${engine#* } docker load --quiet --input "$work/image.tar" >> "$work/image.txt" 2>&1 || {
+    why="the image could not be built or loaded, see $work/image.txt"
+    return 0
+  }
+  DOCKER_HOST=unix://${engine#* }
+  TESTCONTAINERS_RYUK_DISABLED=true  # an image of a registry
+  TESTCONTAINERS_CONNECTION_MODE=docker_host
+  export DOCKER_HOST TESTCONTAINERS_RYUK_DISABLED TESTCONTAINERS_CONNECTION_MODE
+  inside="nsenter --net=/proc/${engine%% *}/ns/net"
+  KYANITE_TEST_ENGINE=docker
 }
 
 # Podman serves Docker's API. Limits are low since raising them takes a capability that machines of CI may lack; Ryuk,
@@ -70,6 +99,8 @@ begin_podman() {
 }
 
 end_engine() {
+  [ -z "$own_docker" ] || tests/support/docker_engine.sh stop "$own_docker"
+  own_docker=
   [ -z "$engine_pid" ] || kill "$engine_pid" 2> /dev/null || true
   [ -z "$engine_pid" ] || wait "$engine_pid" 2> /dev/null || true
   # What tests that were killed left in the storage of their own.

@@ -15,6 +15,8 @@ const LOG_LINES = 20;
 const LOG_CHARACTERS = 64 * 1024;
 const READY = /^hub ready /;
 const IN_USE = /address already in use|port is already allocated|port is already in use/i;
+// An engine that has no image asks a registry, and then says that, or only how it could not reach one.
+const NO_IMAGE = /No such image|pull access denied|manifest unknown|not found.*image|image.*not (found|known)|Get "https?:\/\/[^"]*\/v2\//i;
 
 /** The image that is used when none is named: KYANITE_IMAGE, else what the project's `docker/build.sh` makes. */
 export const DEFAULT_IMAGE = process.env['KYANITE_IMAGE'] ?? 'kyanite:latest';
@@ -193,7 +195,7 @@ export class KyaniteContainer extends GenericContainer {
     if (IN_USE.test(text)) {
       return new KyaniteStartError(`a port of ${Object.values(PORTS).join(', ')} on ${address ?? 'this machine'} is taken: ${text}. ${REMEDY}`);
     }
-    if (/No such image|pull access denied|manifest unknown|not found.*image|image.*not (found|known)/i.test(text)) {
+    if (NO_IMAGE.test(text)) {
       return new KyaniteStartError(`there is no image "${this.imageName.string}": build it with docker/build.sh of the project, ` +
         `or name yours in new KyaniteContainer(IMAGE) or KYANITE_IMAGE (${text})`);
     }

@@ -137,7 +137,7 @@ test('a container without fixed ports, by an alias of its network', { skip }, as
 test('a container says what is wrong', { skip }, async () => {
   await assert.rejects(new KyaniteContainer().withSettings({ 'limits.units': 'many' }).start(),
     (problem) => problem instanceof KyaniteStartError && /LIMITS_UNITS/.test(problem.message));
-  await assert.rejects(new KyaniteContainer('localhost/no-such-image:1').start(), /no-such-image/);
+  await assert.rejects(new KyaniteContainer('localhost/no-such-image:1').start(), /there is no image "localhost\/no-such-image:1": build it/);
   const other = await occupy('127.0.0.79', 443);
   await assert.rejects(new KyaniteContainer().withAddress('127.0.0.79').start(),
     (problem) => problem instanceof KyaniteStartError && /443.*withAddress/s.test(problem.message));

@@ -146,7 +146,7 @@ def test_a_container_without_fixed_ports_by_an_alias():
 def test_a_container_says_what_is_wrong():
     with pytest.raises(KyaniteStartError, match="KYANITE_LIMITS_UNITS"):
         KyaniteContainer().with_settings({"limits.units": "many"}).start()
-    with pytest.raises(KyaniteStartError, match="no-such-image"):
+    with pytest.raises(KyaniteStartError, match='there is no image "localhost/no-such-image:1": build it'):
         KyaniteContainer("localhost/no-such-image:1").start()
     with socket.create_server(("127.0.0.89", 443)):
         with pytest.raises(KyaniteStartError, match="443.*with_address"):

@@ -28,6 +28,8 @@ _POLL_SECONDS = 0.05
 _LOG_LINES = 20
 _READY = re.compile(rb"^hub ready ", re.MULTILINE)
 _IN_USE = re.compile(r"address already in use|port is already (allocated|in use)", re.IGNORECASE)
+# An engine that has no image asks a registry, and then says that, or only how it could not reach one.
+_NO_IMAGE = re.compile(r'no such image|pull|manifest|Get "https?://[^"]*/v2/', re.IGNORECASE)
 _REMEDY = (
     "Stop that program, choose another address with with_address(), or use without_fixed_ports() for clients in the "
     "container's network or such that can be told a port"
@@ -258,7 +260,7 @@ class KyaniteContainer(HubSetup, HubOperations, DockerContainer):
         if _IN_USE.search(text):
             ports = ", ".join(map(str, PORTS))
             return KyaniteStartError(f"a port of {ports} on {address or 'this machine'} is taken: {text}. {_REMEDY}")
-        if isinstance(problem, docker.errors.ImageNotFound) or re.search(r"no such image|pull|manifest", text, re.IGNORECASE):
+        if isinstance(problem, docker.errors.ImageNotFound) or _NO_IMAGE.search(text):
             return KyaniteStartError(
                 f'there is no image "{self.image}": build it with docker/build.sh of the project, '
                 f"or name yours in KyaniteContainer(IMAGE) or KYANITE_IMAGE ({text})"
