@@ -80,6 +80,7 @@ std::optional<ListenAddress> listen_address_from_text(std::string_view text) {
     if (!is_ipv6(host)) return std::nullopt;
   } else if (host == "*") {
     host = "::";
+    out.or_ipv4 = true;
   } else if (!is_ipv4(host)) {
     return std::nullopt;
   }

@@ -21,10 +21,12 @@ enum class Tier { off, f1, s1, s2, s3 };
 struct ListenAddress {
   std::string address;     // numeric, "::" for all interfaces on both families
   std::uint16_t port = 0;  // 0 picks a free one
+  bool or_ipv4 = false;    // of "::": 0.0.0.0 on a machine without IPv6
 };
 std::string to_string(const std::optional<ListenAddress>& address);  // "off" for none
 std::string to_string(const ListenAddress& address);                 // "0.0.0.0:8883", "[::]:8883"
-// Reads what to_string writes, and "*:8883" for all interfaces. Names are not resolved.
+// Reads what to_string writes, and "*:8883" for all interfaces of whatever families the machine has. Names
+// are not resolved.
 std::optional<ListenAddress> listen_address_from_text(std::string_view text);
 
 enum class Durability {
@@ -47,9 +49,9 @@ struct Settings {
   } hub;
 
   struct Listeners {
-    ListenAddress mqtts{"::", 8883};
-    ListenAddress https{"::", 443};
-    std::optional<ListenAddress> amqps = ListenAddress{"::", 5671};
+    ListenAddress mqtts{"::", 8883, true};
+    ListenAddress https{"::", 443, true};
+    std::optional<ListenAddress> amqps = ListenAddress{"::", 5671, true};
     std::optional<ListenAddress> amqp;  // without TLS, for clients in emulator mode
     // Health, metrics and the REST API without TLS, for this machine.
     std::optional<ListenAddress> admin = ListenAddress{"127.0.0.1", 8080};

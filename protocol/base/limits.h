@@ -101,7 +101,8 @@ inline constexpr std::size_t kRegistryJobCallsMax = 64;     // that wait for the
 inline constexpr std::size_t kExportStreamsMax = 4;         // open /kyanite/v1/registry readers per shard
 inline constexpr std::size_t kAdministrationQueueMax = 64;  // hub-wide changes that wait
 inline constexpr seconds kTakeoverWait{2};                  // for the old connection to say it ended
-// The journal of connections: entries of all shards together, twice (accepted and refused), and their texts.
+// The journal of connections: entries of all shards together, three times (accepted, refused, refused without
+// a name), and their texts.
 inline constexpr std::size_t kJournalEntriesMax = 4096;
 inline constexpr std::size_t kJournalTextBytesMax = 192;
 inline constexpr std::size_t kJournalPageMax = 1000;                 // of one answer

@@ -101,6 +101,7 @@ void AdminRouter::show_metrics(Reply<HttpResponse> reply) {
 
 // Called for requests with a body, which none of these paths takes.
 std::optional<HttpResponse> AdminRouter::refuse_early(const HttpRequest& head) {
+  if (const auto foreign = foreign_request(head, names_)) return problem(foreign->status, foreign->sentence);
   if (page_of(head)) return only_reads(head) ? problem(400, "this path takes no body") : wrong_verb();
   if (const auto reason = closed()) return api_.reject(head, *reason);
   return api_.refuse_early(head);
@@ -113,6 +114,8 @@ void AdminRouter::plan_body(const HttpRequest& head, Reply<BodyPlan> reply) {
 }
 
 void AdminRouter::handle(const HttpRequest& request, Reply<HttpResponse> reply) {
+  if (const auto foreign = foreign_request(request, names_))
+    return reply(problem(foreign->status, foreign->sentence));
   if (const auto page = page_of(request)) {
     if (!only_reads(request)) return reply(wrong_verb());
     return *page == Page::metrics ? show_metrics(std::move(reply)) : reply(show(*page));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "protocol/base/tls_failure.h"
 #include "server/admin/traffic_meters.h"
 #include "server/hub/hub_counters.h"
 #include "server/hub/throttles.h"
@@ -43,7 +44,7 @@ struct ShardMetrics {
 // How busy a shard is.
 struct ShardLoad {
   std::uint64_t mailbox_depth = 0;
-  double lag_seconds = 0;  // how long it took to look at what was posted to it
+  double lag_seconds = 0;  // the longest that something due waited for it in the last minute
 };
 
 struct ListenerMetrics {
@@ -51,8 +52,7 @@ struct ListenerMetrics {
   std::uint64_t accepted = 0;
   bool with_tls = true;
   std::uint64_t handshakes = 0;
-  std::uint64_t failed = 0;
-  std::uint64_t plain_text = 0;
+  std::array<std::uint64_t, kTlsFailureCount> failed{};  // by TlsFailure
   std::uint64_t timed_out = 0;
   std::uint64_t displaced = 0;
   std::uint64_t paused = 0;  // accepting waited for room or descriptors

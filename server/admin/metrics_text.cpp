@@ -233,8 +233,8 @@ void add_listeners(Page& page, const HubMetrics& metrics) {
       handshakes.add(count, {{"listener", listener.name}, {"result", result}});
     };
     add(listener.handshakes, "ok");
-    add(listener.failed, "failed");
-    add(listener.plain_text, "plain_text");
+    for (std::size_t i = 0; i < kTlsFailureCount; ++i)
+      add(listener.failed[i], to_string(static_cast<TlsFailure>(i)));
     add(listener.timed_out, "timed_out");
     add(listener.displaced, "displaced");
   }
@@ -250,7 +250,8 @@ void add_shards(Page& page, const HubMetrics& metrics) {
   for (std::size_t i = 0; i < metrics.shards.size(); ++i) {
     depth.add(metrics.shards[i].mailbox_depth, {{"shard", std::to_string(i)}});
   }
-  Family lag = page.gauge("kyanite_loop_lag_seconds", "Seconds that a shard took to see this scrape.");
+  Family lag = page.gauge("kyanite_loop_lag_seconds",
+                          "Longest that something due waited for a shard in the last minute, in seconds.");
   for (std::size_t i = 0; i < metrics.shards.size(); ++i) {
     lag.add(metrics.shards[i].lag_seconds, {{"shard", std::to_string(i)}});
   }

@@ -1,5 +1,7 @@
 #include "server/admin/traffic_meters.h"
 
+#include "server/hub/credential_fault.h"
+
 namespace kyanite {
 namespace {
 
@@ -11,10 +13,52 @@ void add_counts(RefusalCounts& into, const RefusalCounts& from) {
   for (std::size_t i = 0; i < kRefusalReasonCount; ++i) into[i] += from[i];
 }
 
+RefusalReason reason_of_fault(CredentialFault fault) {
+  switch (fault) {
+    case CredentialFault::missing:
+      return RefusalReason::no_credential;
+    case CredentialFault::malformed:
+      return RefusalReason::malformed_credential;
+    case CredentialFault::expired:
+      return RefusalReason::expired;
+    case CredentialFault::wrong_key:
+      return RefusalReason::wrong_key;
+    case CredentialFault::unknown_policy:
+      return RefusalReason::unknown_policy;
+    case CredentialFault::wrong_scope:
+      return RefusalReason::wrong_scope;
+    case CredentialFault::missing_right:
+      return RefusalReason::missing_right;
+    case CredentialFault::unregistered:
+      return RefusalReason::unknown_identity;
+    case CredentialFault::certificate:
+      return RefusalReason::certificate;
+    case CredentialFault::other:
+      break;
+  }
+  return RefusalReason::bad_credential;
+}
+
 }  // namespace
 
 std::string_view to_string(RefusalReason reason) {
   switch (reason) {
+    case RefusalReason::no_credential:
+      return "no_credential";
+    case RefusalReason::malformed_credential:
+      return "malformed_credential";
+    case RefusalReason::expired:
+      return "expired";
+    case RefusalReason::wrong_key:
+      return "wrong_key";
+    case RefusalReason::unknown_policy:
+      return "unknown_policy";
+    case RefusalReason::wrong_scope:
+      return "wrong_scope";
+    case RefusalReason::missing_right:
+      return "missing_right";
+    case RefusalReason::certificate:
+      return "certificate";
     case RefusalReason::bad_credential:
       return "bad_credential";
     case RefusalReason::unknown_identity:
@@ -38,7 +82,7 @@ std::string_view to_string(RefusalReason reason) {
 RefusalReason refusal_reason_of(const Error& error) {
   switch (error.code) {
     case Errc::unauthorized:
-      return RefusalReason::bad_credential;
+      return reason_of_fault(credential_fault_of(error.detail));
     case Errc::device_not_found:
     case Errc::module_not_found:
       return RefusalReason::unknown_identity;

@@ -13,7 +13,15 @@ namespace kyanite {
 
 // Why somebody was not let in, in as few words as a label may have; the log has the sentence.
 enum class RefusalReason : std::uint8_t {
-  bad_credential,  // missing, wrong, expired, or without the right
+  no_credential,
+  malformed_credential,
+  expired,    // the token, by the hub's clock
+  wrong_key,  // the token is signed with another one
+  unknown_policy,
+  wrong_scope,     // the token is for something else
+  missing_right,   // of the token's policy
+  certificate,     // a client certificate that proves nothing
+  bad_credential,  // another trouble with it: switched off, of another kind than the registered one
   unknown_identity,
   disabled,
   throttled,  // over the rate or the quota of the tier
@@ -22,7 +30,7 @@ enum class RefusalReason : std::uint8_t {
   hub,        // the hub was busy, going down, or could not read its store
   other,
 };
-inline constexpr std::size_t kRefusalReasonCount = 8;
+inline constexpr std::size_t kRefusalReasonCount = 16;
 std::string_view to_string(RefusalReason reason);  // snake_case
 RefusalReason refusal_reason_of(const Error& error);
 

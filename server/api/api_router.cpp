@@ -29,6 +29,7 @@
 #include "server/api/query_api.h"
 #include "server/api/registry_api.h"
 #include "server/api/registry_job_api.h"
+#include "server/api/request_refusals.h"
 #include "server/api/snapshot_api.h"
 #include "server/api/statistics_api.h"
 #include "server/api/status_api.h"
@@ -329,11 +330,7 @@ Result<ApiRouter::Admitted> ApiRouter::admit(const HttpRequest& request) const {
 
 void ApiRouter::ask_owner(const HttpRequest& request, const Admitted& admitted, Reply<RequestVerdict> reply) {
   AdmitRequest question;
-  const auto& ids = admitted.route.parameters;
-  question.identity.device = ids.at(0);
-  if (request.segments.size() > 3 && equals_ignoring_case(request.segments[2], "modules")) {
-    question.identity.module = ids.at(1);
-  }
+  question.identity = identity_of_own_route(request, admitted.route);
   if (admitted.caller == DeviceCaller::own) {
     Credentials& credentials = question.credentials.emplace();
     if (const auto token = request.header("authorization")) credentials.sas_token = std::string(*token);
@@ -368,8 +365,13 @@ HttpResponse ApiRouter::reject(const HttpRequest& request, const Error& error, E
   HttpResponse response =
       blobs_.owns(request) ? blobs_.refusal(request, error) : refusal(error, request.tracking_id, form);
   const SteadyTime now = context_.services.executor.now();
+  remember(request, error);
   observer_.on_answered(RequestNote(request, now).outcome(response.status, &error, now));
   return response;
+}
+
+void ApiRouter::remember(const HttpRequest& request, const Error& refusal) {
+  if (context_.services.journal) remember_refusal(*context_.services.journal, request, refusal);
 }
 
 std::optional<HttpResponse> ApiRouter::page(const HttpRequest& request) {
@@ -531,7 +533,10 @@ void ApiRouter::handle(const HttpRequest& request, Keys keys, Reply<HttpResponse
             Reply<RequestVerdict>(executor,
                                   [this, kept = std::make_unique<HttpRequest>(request), kept_route = route,
                                    finished = std::move(finished)](Result<RequestVerdict> verdict) mutable {
-                                    if (!verdict) return finished(verdict.error());
+                                    if (!verdict) {
+                                      remember(*kept, verdict.error());
+                                      return finished(verdict.error());
+                                    }
                                     handler_of(kept_route.operation)(
                                         ApiCall{*kept, kept_route, context_, &*verdict}, std::move(finished));
                                   }));

@@ -73,6 +73,7 @@ class ApiRouter final : public HttpRequestHandler {
   void ask_owner(const HttpRequest& request, const Admitted& admitted, Reply<RequestVerdict> reply);
   enum class ErrorForm { plain, nested };  // service-rest.md 3.3
   HttpResponse reject(const HttpRequest& request, const Error& error, ErrorForm form);
+  void remember(const HttpRequest& request, const Error& refusal);
   HttpResponse refusal(const Error& error, const std::string& tracking_id, ErrorForm form) const;
 
   static ErrorForm form_of(Operation operation);

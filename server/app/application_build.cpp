@@ -183,6 +183,7 @@ void Application::build_shards() {
   c2d_sweep_->start();
   jobs_->start();
   configurations_->start();
+  for (unsigned i = 0; i < shards_->count(); ++i) shards_->shard(i).watch_lag();
   clock_control_->on_shift(shards_->shard(0), [this](milliseconds) {
     c2d_sweep_->on_clock_shift();
     jobs_->on_clock_shift();
@@ -273,8 +274,9 @@ Result<void> Application::open_listeners() {
   listen.handshakes_per_shard = settings.tls.concurrent_handshakes;
   // Whoever does not trust the hub's certificate gets no further than this, and is looked for in the journal.
   const auto tell_failed = [this](DeviceProtocol protocol) {
-    return [this, protocol](Shard& shard, const std::string& address, const std::string& problem) {
-      hub_shards_[shard.index()]->journal().on_tls_failed(address, protocol, problem);
+    return [this, protocol](Shard& shard, const std::string& address, TlsFailure failure,
+                            const std::string& problem) {
+      hub_shards_[shard.index()]->journal().on_tls_failed(address, protocol, failure, problem);
     };
   };
   int error_number = 0;
@@ -291,7 +293,7 @@ Result<void> Application::open_listeners() {
                  to_text({listen_problem("listen.mqtts", "--mqtts", settings.listen.mqtts, error_number)}));
   }
   mqtts_ = std::move(*mqtts);
-  listen.on_failed = nullptr;  // browsers and probes leave as they like
+  listen.on_failed = tell_failed(DeviceProtocol::https);
   listen.address = to_string(settings.listen.https);
   auto https = Listener::open(
       *shards_, listen, https_context_,

@@ -12,6 +12,14 @@ namespace {
 constexpr std::size_t kAdminConnectionsMax = 256;
 constexpr milliseconds kAdminIdleTime{60'000};
 
+// A port for this machine alone is spoken to by names of this machine; who opened it to a network knows by
+// which it is reached there.
+SpokenNames names_for_admin(const Settings& settings, const std::vector<std::string>& host_names) {
+  const auto& admin = settings.listen.admin;
+  const bool is_local = admin && (admin->address.starts_with("127.") || admin->address == "::1");
+  return is_local ? SpokenNames(host_names) : std::nullopt;
+}
+
 }  // namespace
 
 void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecurityPtr& security,
@@ -43,7 +51,8 @@ void HubShard::connect(const HubWide& hub, const HubFacts& facts, const HubSecur
   });
   api_ = std::make_unique<ApiRouter>(*services_, facts, security, *request_meter_);
   http_ = std::make_unique<HttpShard>(shard_, *api_);
-  admin_ = std::make_unique<AdminRouter>(shard_, *api_, hub.readiness, hub.metrics);
+  admin_ = std::make_unique<AdminRouter>(shard_, *api_, hub.readiness, hub.metrics,
+                                         names_for_admin(hub.settings, security->host_names));
   admin_http_ = std::make_unique<HttpShard>(
       shard_, *admin_, HttpLimits{.connections_max = kAdminConnectionsMax, .idle_time = kAdminIdleTime});
   hub.clock.on_shift(shard_, [this](milliseconds shift) { on_clock_shift(shift); });
@@ -64,6 +73,7 @@ void HubShard::join_counters(AdapterCounters& counters) {
 
 void HubShard::join_history(ConnectionHistory& history) {
   services_->history = &history;
+  services_->journal = journal_.get();
   history.add(shard_, *journal_);
 }
 

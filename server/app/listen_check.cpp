@@ -44,7 +44,34 @@ int try_to_bind(const ListenAddress& address) {
   return error;
 }
 
+// Neither a kernel without the family nor a network without its addresses can be told from outside.
+bool has_ipv6() {
+  const int error = try_to_bind({"::", 0});
+  return error != EAFNOSUPPORT && error != EADDRNOTAVAIL;
+}
+
+std::vector<ListenAddress*> all_of(Settings::Listeners& listen) {
+  std::vector<ListenAddress*> all{&listen.mqtts, &listen.https};
+  for (std::optional<ListenAddress>* address : {&listen.amqps, &listen.amqp, &listen.admin})
+    if (*address) all.push_back(&**address);
+  return all;
+}
+
 }  // namespace
+
+std::vector<ListenAddress> use_ipv4_alone(Settings::Listeners& listen) {
+  std::vector<ListenAddress> changed;
+  for (ListenAddress* address : all_of(listen)) {
+    if (!address->or_ipv4) continue;
+    *address = {"0.0.0.0", address->port};
+    changed.push_back(*address);
+  }
+  return changed;
+}
+
+std::vector<ListenAddress> use_what_the_machine_has(Settings::Listeners& listen) {
+  return has_ipv6() ? std::vector<ListenAddress>() : use_ipv4_alone(listen);
+}
 
 Problem listen_problem(const char* key, const char* flag, const ListenAddress& address, int error) {
   const std::string where = std::string(key) + " (" + flag + ")";
@@ -67,9 +94,9 @@ Problem listen_problem(const char* key, const char* flag, const ListenAddress& a
       return {where, what,
               "this machine has no such address; use 0.0.0.0, [::] or one that `ip address` shows"};
     case EAFNOSUPPORT:
-      return {
-          where, what,
-          std::string("this machine has no IPv6; choose an IPv4 address with ") + flag + " 0.0.0.0:" + port};
+      return {where, what,
+              std::string("this machine has no IPv6; choose ") + flag + " 0.0.0.0:" + port + ", or " + flag +
+                  " *:" + port + " for all addresses of whatever the machine has"};
     default:
       return {where, what, std::string("choose another address with ") + flag + " ADDR:PORT"};
   }

@@ -1,5 +1,6 @@
 #include "server/app/metrics_service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/admin/metrics_text.h"
@@ -20,8 +21,7 @@ ListenerMetrics metrics_of(const MetricsService::NamedListener& named) {
   out.with_tls = named.with_tls;
   out.accepted = counters.accepted;
   out.handshakes = counters.handshakes;
-  out.failed = counters.failed;
-  out.plain_text = counters.plain_text;
+  std::copy(counters.failed.begin(), counters.failed.end(), out.failed.begin());
   out.timed_out = counters.timed_out;
   out.displaced = counters.displaced;
   out.paused = counters.paused_full + counters.paused_descriptors;
@@ -89,9 +89,11 @@ void MetricsService::begin() {
       }
       on_part(scrape);
     });
-    shard->shard().post([shard, posted = shard->shard().now(), taken = std::move(taken)]() mutable {
-      const SteadyTime::duration lag = shard->shard().now() - posted;
-      taken(Part{shard->metrics(), std::chrono::duration<double>(lag).count()});
+    shard->shard().post([shard, due = shard->shard().now(), taken = std::move(taken)]() mutable {
+      Shard& loop = shard->shard();
+      const SteadyTime now = loop.now();
+      loop.lag().observe(now, now - due);
+      taken(Part{shard->metrics(), std::chrono::duration<double>(loop.lag().longest(now)).count()});
     });
   }
   sources_.stores.statistics(Reply<StoreStatistics>(home_, [this, scrape](Result<StoreStatistics> store) {

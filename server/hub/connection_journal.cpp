@@ -49,81 +49,6 @@ bool ConnectionQuery::wants(const ConnectionEntry& entry) const {
   return kinds.empty() || std::find(kinds.begin(), kinds.end(), entry.kind) != kinds.end();
 }
 
-std::string_view explain_refusal(const Error& error) {
-  switch (error.code) {
-    case Errc::unauthorized:
-      return "The credential was not accepted, for the reason given. Compare the device's connection string "
-             "with the one registered here, its key above all, and the device's clock with the hub's.";
-    case Errc::device_not_found:
-    case Errc::module_not_found:
-      return "No such device or module is registered on this hub. Create it, or correct the id; ids are case "
-             "sensitive.";
-    case Errc::device_disabled:
-      return "The device is registered and disabled. Enable it to let it connect.";
-    case Errc::argument_invalid:
-      return "The client id or user name is not of the form that the hub expects: client id DEVICE or "
-             "DEVICE/MODULE, user name HOST/DEVICE/?api-version=2021-04-12.";
-    case Errc::protocol_violation:
-    case Errc::malformed_packet:
-      return "What the client sent is not MQTT 3.1.1 as the hub speaks it. Set the client to version 3.1.1 "
-             "and "
-             "look whether it reached the right port.";
-    case Errc::busy:
-    case Errc::shutting_down:
-      return "The hub had no room for it at that moment. Clients try again by themselves.";
-    case Errc::storage_failed:
-      return "The hub cannot store anything at present: look at its disk and its log.";
-    case Errc::throttled:
-    case Errc::quota_exceeded:
-      return "A rate or the daily quota of the tier that the hub was told to enforce is used up "
-             "(limits.tier).";
-    default:
-      return "The hub's log tells more about it.";
-  }
-}
-
-std::string_view explain_end(EndReason reason) {
-  switch (reason) {
-    case EndReason::device_disconnected:
-    case EndReason::shutting_down:
-    case EndReason::refused:
-      return "";
-    case EndReason::link_lost:
-      return "The network connection ended without a DISCONNECT: the device, a router or a proxy closed it.";
-    case EndReason::connect_timeout:
-      return "The client opened a connection and sent no CONNECT in time.";
-    case EndReason::keep_alive_timeout:
-      return "Nothing came from the device for one and a half times its keep-alive: it lost power or "
-             "network.";
-    case EndReason::protocol_violation:
-      return "The device did what the protocol or the hub forbids, such as QoS 2 or a topic that is not its "
-             "own.";
-    case EndReason::message_too_large:
-      return "The device sent a message over 256 KiB.";
-    case EndReason::slow_consumer:
-      return "The device did not read what it was sent.";
-    case EndReason::credential_expired:
-      return "The token or certificate ended; a client with a new one connects again.";
-    case EndReason::takeover:
-      return "Another connection with the same id took its place. If this repeats, two clients use one id.";
-    case EndReason::identity_disabled:
-      return "The device was disabled.";
-    case EndReason::identity_deleted:
-      return "The device was deleted.";
-    case EndReason::credential_changed:
-      return "The key that it used was replaced.";
-    case EndReason::hub_unavailable:
-      return "The hub could not store a change of the device's session.";
-    case EndReason::throttled:
-      return "Telemetry far over the rate of the tier that the hub was told to enforce (limits.tier).";
-    case EndReason::quota_exceeded:
-      return "The daily quota of the tier that the hub was told to enforce is used up (limits.tier).";
-    case EndReason::fault:
-      return "A fault rule of test control asked for it.";
-  }
-  return "";
-}
-
 ConnectionJournal::ConnectionJournal(HubObserver& next, Executor& executor, std::size_t entries_max)
     : ForwardingObserver(next), executor_(executor), entries_max_(entries_max) {}
 
@@ -133,8 +58,10 @@ std::vector<ConnectionEntry> ConnectionJournal::entries(const ConnectionQuery& q
   for (auto entry = accepted_.rbegin(); entry != accepted_.rend() && found.size() < query.limit; ++entry) {
     if (query.wants(*entry)) found.push_back(*entry);
   }
-  std::copy_if(refused_.rbegin(), refused_.rend(), std::back_inserter(found),
-               [&](const ConnectionEntry& entry) { return query.wants(entry); });
+  for (const auto* refusals : {&refused_, &refused_unnamed_}) {
+    std::copy_if(refusals->rbegin(), refusals->rend(), std::back_inserter(found),
+                 [&](const ConnectionEntry& entry) { return query.wants(entry); });
+  }
   keep_newest(found, query.limit);
   return found;
 }
@@ -170,11 +97,10 @@ void ConnectionJournal::on_amqp_refused(std::string_view address, std::string_vi
   entry.address = cut(address, limits::kJournalTextBytesMax);
   entry.client = cut(container, limits::kJournalTextBytesMax);
   entry.protocol = DeviceProtocol::amqp;
-  const std::string said = error.detail.empty() ? std::string(what) : std::string(what) + ": " + error.detail;
-  add_refusal(std::move(entry), Error(error.code, said));
+  add_refusal(std::move(entry), error, what);
 }
 
-void ConnectionJournal::on_tls_failed(std::string_view address, DeviceProtocol protocol,
+void ConnectionJournal::on_tls_failed(std::string_view address, DeviceProtocol protocol, TlsFailure failure,
                                       std::string_view problem) {
   ConnectionEntry entry;
   entry.kind = ConnectionEntry::Kind::refused;
@@ -182,12 +108,35 @@ void ConnectionJournal::on_tls_failed(std::string_view address, DeviceProtocol p
   entry.protocol = protocol;
   entry.reason = "TlsHandshakeFailed";
   entry.detail = cut(problem, limits::kJournalTextBytesMax);
-  entry.explanation =
-      "The client and the hub could not agree on TLS. With an alert of an unknown CA or a bad certificate "
-      "the "
-      "client does not trust the hub: give it the CA that kyanite ca prints, and dial a name that the hub's "
-      "certificate has.";
+  entry.explanation = explain_tls(failure);
   count_refusal(std::move(entry));
+}
+
+// The path of a back end's request is not kept: whoever walks through a thousand devices with a bad token is
+// one entry.
+void ConnectionJournal::on_request_refused(const RefusedRequest& request, const Error& error) {
+  ConnectionEntry entry;
+  entry.kind = ConnectionEntry::Kind::refused;
+  entry.identity.device = cut(request.identity.device, limits::kIdBytesMax);
+  entry.identity.module = cut(request.identity.module, limits::kIdBytesMax);
+  entry.address = cut(request.address, limits::kJournalTextBytesMax);
+  entry.client = cut(request.client, limits::kJournalTextBytesMax);
+  entry.tls = cut(request.tls_version, limits::kJournalTextBytesMax);
+  entry.protocol = request.protocol;
+  entry.credential = request.credential;
+  switch (request.caller) {
+    case RefusedRequest::Caller::device:
+      return add_refusal(std::move(entry), error);
+    case RefusedRequest::Caller::back_end:
+      add_refusal(std::move(entry), error, "REST request");
+      return;
+    case RefusedRequest::Caller::websocket:
+      entry.transport = PeerTransport::websocket;
+      entry.reason = "WebSocketRefused";
+      entry.detail = cut(error.detail, limits::kJournalTextBytesMax);
+      entry.explanation = explain_upgrade();
+      return count_refusal(std::move(entry));
+  }
 }
 
 ConnectionEntry ConnectionJournal::entry_of(const ConnectionFacts& connection,
@@ -211,27 +160,31 @@ void ConnectionJournal::add(ConnectionEntry entry) {
   accepted_.push_back(std::move(entry));
 }
 
-void ConnectionJournal::add_refusal(ConnectionEntry entry, const Error& error) {
+// `what`: the part of the connection that was refused; of the whole one nothing.
+void ConnectionJournal::add_refusal(ConnectionEntry entry, const Error& error, std::string_view what) {
   entry.code = refusal_status_type(error);
   entry.reason = refusal_name(error);
-  entry.detail = cut(error.detail, limits::kJournalTextBytesMax);
+  std::string said(what);
+  if (!what.empty() && !error.detail.empty()) said += ": ";
+  entry.detail = cut(said + error.detail, limits::kJournalTextBytesMax);
   entry.explanation = explain_refusal(error);
   count_refusal(std::move(entry));
 }
 
 void ConnectionJournal::count_refusal(ConnectionEntry entry) {
   entry.time = entry.first_time = executor_.wall_now();
-  const std::size_t looked_at = std::min(refused_.size(), kLatestRefusals);
+  std::deque<ConnectionEntry>& refusals = entry.identity.device.empty() ? refused_unnamed_ : refused_;
+  const auto looked_at = static_cast<std::ptrdiff_t>(std::min(refusals.size(), kLatestRefusals));
   const auto same =
-      std::find_if(refused_.rbegin(), refused_.rbegin() + static_cast<std::ptrdiff_t>(looked_at),
+      std::find_if(refusals.rbegin(), refusals.rbegin() + looked_at,
                    [&](const ConnectionEntry& other) { return likeness(other) == likeness(entry); });
-  if (same != refused_.rbegin() + static_cast<std::ptrdiff_t>(looked_at)) {
+  if (same != refusals.rbegin() + looked_at) {
     same->time = entry.time;
     ++same->count;
     return;
   }
-  if (refused_.size() >= entries_max_) refused_.pop_front();
-  refused_.push_back(std::move(entry));
+  if (refusals.size() >= entries_max_) refusals.pop_front();
+  refusals.push_back(std::move(entry));
 }
 
 void ConnectionHistory::find(const ConnectionQuery& query, Reply<std::vector<ConnectionEntry>> reply) const {

@@ -11,6 +11,7 @@
 
 #include "protocol/base/executor.h"
 #include "protocol/base/reply.h"
+#include "server/hub/connection_explanations.h"
 #include "server/hub/forwarding_observer.h"
 
 namespace kyanite {
@@ -47,23 +48,39 @@ struct ConnectionQuery {
   bool wants(const ConnectionEntry& entry) const;
 };
 
-// What a refusal means to the people who run the device, and what they may do.
-std::string_view explain_refusal(const Error& error);
-// The same of an end; empty for one that needs no word.
-std::string_view explain_end(EndReason reason);
+// An HTTP request that was refused for who asked, or a WebSocket that was not opened. Views are valid during
+// the call only; what the client chose to call itself is a claim.
+struct RefusedRequest {
+  enum class Caller : std::uint8_t {
+    device,    // or module: `identity` is the one of the path
+    back_end,  // of the service's side
+    websocket  // nobody yet: credentials come later
+  };
+  Caller caller = Caller::device;
+  Identity identity{};
+  std::string_view address;
+  std::string_view client;  // User-Agent
+  std::string_view tls_version;
+  DeviceProtocol protocol = DeviceProtocol::https;
+  std::optional<std::pair<AuthScope, AuthKind>> credential{};
+};
 
-// ConnectionJournal remembers the latest connects, ends and refusals of one shard and passes everything on to
-// the observer behind it.
+// ConnectionJournal remembers the latest connects, ends and refusals of one shard and passes what observers
+// are told on to the one behind it.
 //
-// Owner: its shard; all calls there. Bound: `entries_max` accepted connections and ends, and as many
-// refusals, so that a client which is refused over and over pushes nothing else out; the oldest go. Equal
-// refusals among the latest are one entry with a count. Texts are cut (limits::kJournalTextBytesMax).
+// Owner: its shard; all calls there. Bound: `entries_max` each of accepted connections and ends, of refusals
+// that name a device, and of those that name none, so that a client which is refused over and over, or one
+// that knocks at a port without a word, pushes nothing else out; the oldest go. Equal refusals among the
+// latest are one entry with a count. Texts are cut (limits::kJournalTextBytesMax).
 class ConnectionJournal final : public ForwardingObserver {
  public:
   ConnectionJournal(HubObserver& next, Executor& executor, std::size_t entries_max);
 
   // A client that failed at TLS, before it could say who it is; the protocol is that of the port.
-  void on_tls_failed(std::string_view address, DeviceProtocol protocol, std::string_view problem);
+  void on_tls_failed(std::string_view address, DeviceProtocol protocol, TlsFailure failure,
+                     std::string_view problem);
+  // The reason's sentence is the hub's own.
+  void on_request_refused(const RefusedRequest& request, const Error& error);
 
   // Matching entries, the newest first.
   std::vector<ConnectionEntry> entries(const ConnectionQuery& query) const;
@@ -78,13 +95,15 @@ class ConnectionJournal final : public ForwardingObserver {
  private:
   ConnectionEntry entry_of(const ConnectionFacts& connection, ConnectionEntry::Kind kind) const;
   void add(ConnectionEntry entry);
-  void add_refusal(ConnectionEntry entry, const Error& error);
+  void add_refusal(ConnectionEntry entry, const Error& error, std::string_view what = {});
   void count_refusal(ConnectionEntry entry);
 
   Executor& executor_;
   const std::size_t entries_max_;
   std::deque<ConnectionEntry> accepted_;  // the newest last
-  std::deque<ConnectionEntry> refused_;   // by when they were first seen
+  // By when they were first seen.
+  std::deque<ConnectionEntry> refused_;
+  std::deque<ConnectionEntry> refused_unnamed_;
 };
 
 // ConnectionHistory asks the journals of all shards.

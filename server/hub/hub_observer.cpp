@@ -177,7 +177,15 @@ std::string refusal_description(const Error& error) {
 }
 
 std::string_view to_string(DeviceProtocol protocol) {
-  return protocol == DeviceProtocol::amqp ? "Amqp" : "Mqtt";
+  switch (protocol) {
+    case DeviceProtocol::mqtt:
+      return "Mqtt";
+    case DeviceProtocol::amqp:
+      return "Amqp";
+    case DeviceProtocol::https:
+      break;
+  }
+  return "Https";
 }
 
 std::string auth_type_json(AuthScope scope, AuthKind kind) {

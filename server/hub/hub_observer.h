@@ -51,8 +51,8 @@ std::string refusal_description(const Error& error);
 // The authType of operations records and of the connection log: JSON text with scope, type and issuer.
 std::string auth_type_json(AuthScope scope, AuthKind kind);
 
-enum class DeviceProtocol : std::uint8_t { mqtt, amqp };
-// As the service's records write it: "Mqtt", "Amqp".
+enum class DeviceProtocol : std::uint8_t { mqtt, amqp, https };
+// As the service's records write it: "Mqtt", "Amqp", "Https".
 std::string_view to_string(DeviceProtocol protocol);
 
 // What is told of a connection. Views are valid during the call only; nothing here is a secret.

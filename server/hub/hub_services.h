@@ -28,6 +28,7 @@ class RegistryJobs;
 class BearerKeySource;
 class OperatorControl;
 class ConnectionHistory;
+class ConnectionJournal;
 struct TestControl;
 
 // What an adapter (REST, MQTT) on one shard may use. Everything is owned by the application and outlives it.
@@ -53,6 +54,7 @@ struct HubServices {
   const AdapterCounters* counters = nullptr;    // of all shards; where there is a REST API
   BearerKeySource* bearer_keys = nullptr;       // where the issuer's key set is fetched
   const ConnectionHistory* history = nullptr;   // of all shards; where there is a REST API
+  ConnectionJournal* journal = nullptr;         // this shard's; where there is a REST API
   OperatorControl* operator_control = nullptr;  // where there is a process around the hub
 };
 

@@ -77,7 +77,8 @@ void Handshake::on_first_byte(const TlsStream::error_code& error) {
   const ssize_t size = ::recv(stream_->socket().native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return wait_first_byte();
   if (size <= 0) return end(HandshakeEnd::failed);
-  if (first != kTlsHandshakeRecord && !stream_->is_plain()) return end(HandshakeEnd::plain_text);
+  if (first != kTlsHandshakeRecord && !stream_->is_plain())
+    return fail(TlsFailure::plain_text, "the client speaks without TLS");
   silent_ = false;
   const auto left = std::chrono::ceil<milliseconds>(deadline_ - stream_->shard().now());
   limit_to(std::max(left, milliseconds(0)));
@@ -88,7 +89,7 @@ void Handshake::step() {
   if (ended_) return;
   const auto again = [self = Self(this)](const TlsStream::error_code& error) {
     const Shard::Turn turn(self->stream_->shard());
-    if (error) return self->end(HandshakeEnd::failed);
+    if (error) return self->fail(TlsFailure::left, self->stream_->tls_problem());
     self->step();
   };
   switch (stream_->try_handshake().status) {
@@ -100,9 +101,14 @@ void Handshake::step() {
       return stream_->wait_writable(again);
     case TlsStream::Status::closed:
     case TlsStream::Status::failed:
-      problem_ = stream_->tls_problem();
-      return end(HandshakeEnd::failed);
+      return fail(stream_->tls_failure(), stream_->tls_problem());
   }
+}
+
+void Handshake::fail(TlsFailure why, std::string problem) {
+  failure_ = why;
+  problem_ = std::move(problem);
+  end(HandshakeEnd::failed);
 }
 
 // The stream of a failed handshake stays until its aborted operations have come back.

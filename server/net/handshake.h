@@ -12,7 +12,7 @@
 
 namespace kyanite {
 
-enum class HandshakeEnd { finished, failed, plain_text, timed_out, displaced, cut };
+enum class HandshakeEnd { finished, failed, timed_out, displaced, cut };
 
 // What a peer may take of the clock: for its first byte, and from the start to the end.
 struct HandshakeTimes {
@@ -46,7 +46,8 @@ class Handshake final
   const std::string& source() const { return source_; }
   // Once it has ended.
   const std::string& address() const { return address_; }
-  const std::string& problem() const { return problem_; }  // see TlsStream::tls_problem
+  TlsFailure failure() const { return failure_; }
+  const std::string& problem() const { return problem_; }  // in words; empty for a peer that said nothing
 
  private:
   using Self = boost::intrusive_ptr<Handshake>;
@@ -56,12 +57,14 @@ class Handshake final
   void on_first_byte(const TlsStream::error_code& error);
   void step();
   bool has_unread_bytes() const;
+  void fail(TlsFailure why, std::string problem);
   void end(HandshakeEnd how);
 
   std::unique_ptr<TlsStream> stream_;
   Done done_;
   const std::string source_;
   const std::string address_;
+  TlsFailure failure_ = TlsFailure::left;
   std::string problem_;
   TimerId timer_;
   SteadyTime begun_{};

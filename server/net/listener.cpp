@@ -107,6 +107,7 @@ class Listener::Core : public std::enable_shared_from_this<Core> {
   void begin_handshake(unsigned lane, Descriptor descriptor, bool is_v6);
   void on_handshake_end(unsigned lane, HandshakeEnd end, std::unique_ptr<TlsStream> stream,
                         const Handshake& handshake);
+  void count_failed(TlsFailure why) { count(counters_.failed[static_cast<std::size_t>(why)]); }
   void release_lane(unsigned lane);
 
   ShardGroup& shards_;
@@ -272,7 +273,7 @@ void Listener::Core::begin_handshake(unsigned lane, Descriptor descriptor, bool 
   boost::system::error_code error;
   if (!stopped_) socket.assign(is_v6 ? tcp::v6() : tcp::v4(), descriptor.get(), error);
   if (stopped_ || error) {
-    if (error) count(counters_.failed);
+    if (error) count_failed(TlsFailure::other);
     return release_lane(lane);
   }
   descriptor.release();
@@ -297,15 +298,10 @@ void Listener::Core::on_handshake_end(unsigned lane, HandshakeEnd end, std::uniq
       if (!stopped_) on_accepted_(shards_.shard(lane), std::move(stream));
       return;
     case HandshakeEnd::failed:
-      count(counters_.failed);
+      count_failed(handshake.failure());
       if (settings_.on_failed && !stopped_ && !handshake.problem().empty()) {
-        settings_.on_failed(shards_.shard(lane), handshake.address(), handshake.problem());
-      }
-      return;
-    case HandshakeEnd::plain_text:
-      count(counters_.plain_text);
-      if (settings_.on_failed && !stopped_) {
-        settings_.on_failed(shards_.shard(lane), handshake.address(), "the client speaks without TLS");
+        settings_.on_failed(shards_.shard(lane), handshake.address(), handshake.failure(),
+                            handshake.problem());
       }
       return;
     case HandshakeEnd::timed_out:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -21,13 +22,14 @@ struct ListenerCounters {
   std::atomic<std::uint64_t> accepted{0};
   std::atomic<std::uint64_t> handshakes{0};  // finished, resumed ones included
   std::atomic<std::uint64_t> resumed{0};
-  std::atomic<std::uint64_t> failed{0};      // TLS refused, or the peer left before the end
-  std::atomic<std::uint64_t> plain_text{0};  // the first byte was no TLS record
+  std::array<std::atomic<std::uint64_t>, kTlsFailureCount> failed{};  // by TlsFailure
   std::atomic<std::uint64_t> timed_out{0};
   std::atomic<std::uint64_t> displaced{0};    // silent or over its share, and gave its place to another peer
   std::atomic<std::uint64_t> paused_full{0};  // accepting paused: every shard has its handshakes
   std::atomic<std::uint64_t> paused_descriptors{
       0};  // accepting paused: no file descriptors for connections, or no memory
+
+  std::uint64_t failed_by(TlsFailure why) const { return failed[static_cast<std::size_t>(why)]; }
 };
 
 struct ListenerSettings {
@@ -38,9 +40,11 @@ struct ListenerSettings {
   // What a handshake has while others wait and its address holds more than half of a shard's places.
   milliseconds crowding_time{3'000};
   std::size_t handshakes_per_shard = 512;
-  // Told of a peer that failed at TLS and of one that spoke without it, with the reason as a text; not of
-  // peers that only left or were slow. Called on the shard of the connection, by all shards concurrently.
-  std::function<void(Shard& shard, const std::string& address, const std::string& problem)> on_failed{};
+  // Told of a peer that failed at TLS, of one that left on the way, and of one that spoke without TLS; not of
+  // peers that sent nothing or were slow. Called on the shard of the connection, by all shards concurrently.
+  std::function<void(Shard& shard, const std::string& address, TlsFailure failure,
+                     const std::string& problem)>
+      on_failed{};
 };
 
 // Listener accepts on one port, deals the sockets round robin to the shards, and does the TLS handshake there

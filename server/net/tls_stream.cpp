@@ -154,9 +154,70 @@ TlsStream::Outcome TlsStream::outcome(int result, std::size_t bytes) {
   return {Status::failed};
 }
 
+namespace {
+
+// Of a reason of OpenSSL's SSL library, from 1000 on the alerts that a peer sent.
+TlsFailure failure_of_reason(int reason) {
+  switch (reason) {
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+    case SSL_R_TLSV1_BAD_CERTIFICATE_STATUS_RESPONSE:
+      return TlsFailure::untrusted;
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+    case SSL_R_INAPPROPRIATE_FALLBACK:
+    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+      return TlsFailure::version;
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
+    case SSL_R_NO_SUITABLE_KEY_SHARE:
+    case SSL_R_NO_SUITABLE_GROUPS:
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+    case SSL_R_SSLV3_ALERT_ILLEGAL_PARAMETER:
+    case SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY:
+      return TlsFailure::cipher;
+    case SSL_R_CERTIFICATE_VERIFY_FAILED:
+    case SSL_R_BAD_SIGNATURE:
+    case SSL_R_WRONG_SIGNATURE_TYPE:
+    case SSL_R_WRONG_CERTIFICATE_TYPE:
+    case SSL_R_CERT_LENGTH_MISMATCH:
+    case SSL_R_UNKNOWN_CERTIFICATE_TYPE:
+      return TlsFailure::client_certificate;
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+      return TlsFailure::plain_text;
+    case SSL_R_UNEXPECTED_EOF_WHILE_READING:  // OpenSSL 3 tells of a peer that left as an error of its own
+      return TlsFailure::left;
+    default:
+      return TlsFailure::other;
+  }
+}
+
+}  // namespace
+
+TlsFailure TlsStream::tls_failure() const {
+  if (tls_error_ == 0) return TlsFailure::left;
+  switch (ERR_GET_LIB(tls_error_)) {
+    case ERR_LIB_SSL:
+      return failure_of_reason(ERR_GET_REASON(tls_error_));
+    case ERR_LIB_ASN1:
+    case ERR_LIB_X509:
+    case ERR_LIB_RSA:
+    case ERR_LIB_EC:
+      return TlsFailure::client_certificate;
+    default:
+      return TlsFailure::other;
+  }
+}
+
 std::string TlsStream::tls_problem() const {
-  // OpenSSL 3 tells of a peer that left as an error of its own.
-  if (tls_error_ == 0 || ERR_GET_REASON(tls_error_) == SSL_R_UNEXPECTED_EOF_WHILE_READING) return {};
+  if (tls_failure() == TlsFailure::left) return "the client left in the middle of the handshake";
   const char* const reason = ERR_reason_error_string(tls_error_);
   return reason ? reason : "TLS error " + std::to_string(ERR_GET_REASON(tls_error_));
 }

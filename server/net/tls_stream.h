@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "protocol/base/peer_info.h"
+#include "protocol/base/tls_failure.h"
 #include "server/net/detached_tls.h"
 #include "server/net/tls_context.h"
 #include "server/runtime/shard.h"
@@ -69,8 +70,9 @@ class TlsStream {
   Outcome try_handshake();
   Outcome try_read(void* data, std::size_t size);
   Outcome try_write(const void* data, std::size_t size);
-  // Why TLS failed, in OpenSSL's words, such as "tlsv1 alert unknown ca" of a peer that does not trust the
-  // certificate. Empty when the peer left, or did not fail.
+  // Why the handshake failed, and the same in OpenSSL's words, such as "tlsv1 alert unknown ca" of a peer
+  // that does not trust the certificate.
+  TlsFailure tls_failure() const;
   std::string tls_problem() const;
   // Bytes already taken from the socket wait inside OpenSSL: try_read before wait_readable, or they are never
   // seen.

@@ -1,5 +1,6 @@
 #include "server/runtime/shard.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -10,6 +11,7 @@ namespace {
 constexpr std::size_t kTasksPerTurn = 1024;
 // A batch vector that grew beyond this in a burst is given back.
 constexpr std::size_t kBatchCapacityKept = 8192;
+constexpr milliseconds kLagProbe{1'000};
 // Hooks may ask again while hooks run (a drained channel is written to); after so many rounds the loop goes
 // on.
 constexpr int kHookRoundsPerTurn = 4;
@@ -22,6 +24,7 @@ Shard::Shard(unsigned index, const HubClock* clock)
     : index_(index),
       clock_(clock),
       wheel_(std::chrono::steady_clock::now()),
+      lag_(std::chrono::steady_clock::now()),
       io_(std::make_unique<boost::asio::io_context>(1)),
       work_(std::make_unique<WorkGuard>(io_->get_executor())),
       wheel_timer_(std::make_unique<WaitableTimer>(*io_)) {}
@@ -70,6 +73,11 @@ void Shard::at_turn_end(TurnHook& hook) {
     hooks_posted_ = false;
     const Turn turn(*this);
   });
+}
+
+// The timer has nothing to do: that it comes is the measurement, see run_timers().
+void Shard::watch_lag() {
+  after(kLagProbe, [this] { watch_lag(); });
 }
 
 std::span<char> Shard::read_buffer() {
@@ -171,10 +179,11 @@ void Shard::arm_wheel() {
 }
 
 void Shard::run_timers() {
-  wheel_armed_for_.reset();
+  const std::optional<SteadyTime> due = std::exchange(wheel_armed_for_, std::nullopt);
   {
     const Turn turn(*this);
     const SteadyTime time = now();
+    if (due) lag_.observe(time, std::max(time - *due, SteadyTime::duration::zero()));
     for (std::size_t ran = 0; ran < kTasksPerTurn; ++ran) {
       std::optional<Task> task = wheel_.pop_due(time);
       if (!task) break;

@@ -12,6 +12,7 @@
 
 #include "protocol/base/executor.h"
 #include "server/runtime/hub_clock.h"
+#include "server/runtime/lag_meter.h"
 #include "server/runtime/mailbox.h"
 #include "server/runtime/timer_wheel.h"
 #include "server/runtime/turn_hook.h"
@@ -69,6 +70,11 @@ class Shard final : public Executor {
   static constexpr std::size_t kReadBufferBytes = 64 * 1024;
   std::span<char> read_buffer();
 
+  // Looks once a second how long something that is due waits for this loop. Before start, or on its thread.
+  void watch_lag();
+  // Own thread only. Timers tell it by themselves.
+  LagMeter& lag() { return lag_; }
+
   std::size_t mailbox_depth() const { return mailbox_.depth(); }
   std::size_t timer_count() const { return wheel_.size(); }  // own thread only
 
@@ -100,6 +106,7 @@ class Shard final : public Executor {
   std::vector<Task> batch_;     // taken from the mailbox
   std::size_t batch_next_ = 0;  // first of batch_ not yet run
   TimerWheel wheel_;
+  LagMeter lag_;
   std::optional<SteadyTime> wheel_armed_for_;
   TurnHookList hooks_;
   unsigned turn_depth_ = 0;

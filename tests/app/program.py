@@ -1,9 +1,11 @@
 """The program under test, run as a command, and a hub of its own for each test."""
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -20,10 +22,10 @@ def environment(extra=None):
     return {**clean, **(extra or {})}
 
 
-def run(*arguments, env=None, timeout=30, cwd=None, user=None):
+def run(*arguments, env=None, timeout=30, cwd=None, user=None, before=None):
     """Runs the program to its end; the answer has returncode, stdout, stderr."""
     return subprocess.run([PROGRAM, *map(str, arguments)], env=environment(env), cwd=cwd, capture_output=True, text=True,
-                          timeout=timeout, stdin=subprocess.DEVNULL, user=user)
+                          timeout=timeout, stdin=subprocess.DEVNULL, user=user, preexec_fn=before)
 
 
 @contextlib.contextmanager
@@ -53,8 +55,9 @@ class HubCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def hub(self, *arguments, data="data", env=None, start=True, **listen):
+    def hub(self, *arguments, data="data", env=None, start=True, before=None, **listen):
         hub = Hub(PROGRAM, self.folder / data, environment=env, arguments=arguments, **listen)
+        hub.before = before
         self.addCleanup(hub.kill)
         return hub.start(timeout=60) if start else hub
 
@@ -68,6 +71,29 @@ class HubCase(unittest.TestCase):
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         for text in texts:
             self.assertIn(text, result.stderr)
+
+
+def without_ipv6():
+    """For a child before its program: the kernel refuses AF_INET6 as one does that was started with ipv6.disable=1."""
+    machine = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}.get(os.uname().machine)
+    if machine is None:
+        raise unittest.SkipTest("the numbers of this machine's system calls are not known here")
+    architecture, socket_call = machine
+    load, equal, give = 0x20, 0x15, 0x06  # of a word; jump when equal; answer
+    allow, refuse = 0x7FFF0000, 0x00050000 | errno.EAFNOSUPPORT
+    program = [(load, 0, 0, 4), (equal, 0, 5, architecture), (load, 0, 0, 0), (equal, 0, 3, socket_call),
+               (load, 0, 0, 16), (equal, 0, 1, socket.AF_INET6), (give, 0, 0, refuse), (give, 0, 0, allow)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program), ctypes.addressof(code)))
+    no_new_privileges, seccomp, filter_mode = 38, 22, 2
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+
+    def install(kept=code):
+        if prctl(no_new_privileges, 1, 0, 0, 0) != 0 or prctl(seccomp, filter_mode, ctypes.addressof(header), 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "the filter was not taken")
+
+    return install
 
 
 def shard_threads(hub):

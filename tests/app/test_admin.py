@@ -171,9 +171,9 @@ class RoughPeers(AdminCase):
                         self.assertIn(wanted, raw.recv(65536))
         self.assertEqual(ask(port)[0], 200)
 
-    def test_any_host_header_will_do(self):
+    def test_a_strange_host_header_does_no_harm(self):
         port = self.admin(self.hub())
-        for host in ("evil.example", "", "[::1]:99999", "\xff"):
+        for host in ("", "[::1]:99999", "\xff"):  # names of others: test_pages_of_other_sites_get_nothing
             self.assertEqual(ask(port, headers={"Host": host})[0], 200, host)
 
     def test_connections_over_the_bound_are_closed_and_room_comes_back(self):
@@ -278,6 +278,26 @@ class Ports(AdminCase):
         self.assertEqual(run("config", "check", "--https", "127.0.0.1:8080").returncode, 0)  # the default gives way
         for bad in ("8080", "localhost:8080", "127.0.0.1:99999", ""):
             self.assert_refused(run("config", "check", "--admin", bad), "--admin")
+
+    def test_pages_of_other_sites_get_nothing(self):
+        hub = self.hub("--hostname", "hub.test")
+        port = self.admin(hub)
+        authorization = {"Authorization": hub._authorization()}
+        for path in (*PAGES, "/metrics", "/", f"/devices?{API}"):
+            for headers, status in (({"Host": f"evil.test:{port}"}, 421), ({"Origin": "http://evil.test"}, 403), ({"Origin": "null"}, 403)):
+                answer = ask(port, path=path, headers={**authorization, **headers})
+                self.assertEqual(answer[0], status, (path, headers))
+                self.assertIn("error", json.loads(answer[2]))
+        self.assertEqual(ask(port, "PUT", f"/devices/d1?{API}", "{}", {**authorization, "Origin": "http://evil.test"})[0], 403)
+        own = {**authorization, "Origin": f"http://127.0.0.1:{port}"}
+        self.assertEqual(ask(port, "PUT", f"/devices/d1?{API}", '{"deviceId":"d1"}', own)[0], 200)
+        for host in ("localhost", f"LocalHost:{port}", "kyanite", f"kyanite.localhost:{port}", "hub.test", f"192.0.2.1:{port}", f"[::1]:{port}"):
+            self.assertEqual(ask(port, path="/metrics", headers={"Host": host})[0], 200, host)
+
+    def test_who_opens_it_to_a_network_may_call_it_by_any_name(self):
+        hub = self.hub(admin="0.0.0.0:0")
+        self.assertEqual(ask(self.admin(hub), path="/metrics", headers={"Host": "hub.example.org"})[0], 200)
+        self.assertEqual(ask(self.admin(hub), path="/metrics", headers={"Origin": "http://evil.test"})[0], 403)
 
     def test_one_line_says_ready_with_all_ports(self):
         hub = self.hub("--quiet")

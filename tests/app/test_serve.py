@@ -7,7 +7,7 @@ import stat
 import subprocess
 import unittest
 
-from program import PROGRAM, SIGHUP, SIGINT, SIGTERM, HubCase, occupied_port, run, send, wait_for
+from program import PROGRAM, SIGHUP, SIGINT, SIGTERM, HubCase, occupied_port, run, send, wait_for, without_ipv6
 
 ANY = ["--mqtts", "127.0.0.1:0", "--https", "127.0.0.1:0", "--amqps", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 
@@ -84,6 +84,47 @@ class FirstStart(HubCase):
         text = subprocess.run(["openssl", "x509", "-in", hub.data / "pki" / "server.pem", "-noout", "-text"],
                               capture_output=True, text=True, check=True).stdout
         self.assertIn("2048 bit", text)
+
+
+class WithoutIpv6(HubCase):
+    """A kernel without IPv6 has no [::], and most who meet it did not choose to."""
+
+    def any_address(self, **listen):
+        return self.hub(before=without_ipv6(), **{"mqtts": "*:0", "https": "*:0", "amqps": "*:0", "admin": "*:0", **listen})
+
+    def test_all_interfaces_are_those_of_ipv4_and_one_line_says_so(self):
+        hub = self.any_address()
+        self.assertEqual(hub.rest("GET", "/devices?api-version=2021-04-12")[0], 200)
+        self.assertTrue(hub.info["httpsConnect"].startswith("127.0.0.1:"), hub.info)
+        self.assertTrue(hub.info["adminConnect"].startswith("127.0.0.1:"), hub.info)
+        served_certificate(hub)
+        self.wait_for_log(hub, '"ready"')
+        lines = [json.loads(line) for line in hub.log_file.read_text().splitlines() if line.startswith("{")]
+        told = [line for line in lines if line["event"] == "ipv6_missing"]
+        self.assertEqual([line["listen"] for line in told], ["0.0.0.0:0, 0.0.0.0:0, 0.0.0.0:0, 0.0.0.0:0"])
+        ready = [line for line in lines if line["event"] == "ready"][0]
+        self.assertEqual(ready["mqtts"], f"0.0.0.0:{hub.mqtts_port}")
+        self.assertIn(f"0.0.0.0:{hub.mqtts_port}", hub.log_file.read_text())
+
+    def test_the_commands_reach_it(self):
+        hub = self.any_address()
+        self.assertEqual(self.cli(hub, "health").returncode, 0)
+        printed = self.cli(hub, "device", "create", "d1")
+        self.assertEqual(printed.returncode, 0, printed.stderr)
+        self.assertEqual(self.cli(hub, "policy", "connection-string", "service").returncode, 0)
+        reloaded = self.cli(hub, "reload", "--json")
+        self.assertEqual(json.loads(reloaded.stdout)["needsRestart"], [], reloaded.stderr)
+
+    def test_the_defaults_give_way_as_well(self):
+        # Which ports are free here is not known: those of the defaults are looked at, not opened.
+        answer = run("serve", "--data", self.folder / "data", "--admin", "[::1]:0", before=without_ipv6())
+        self.assert_refused(answer, "listen.admin (--admin) cannot listen on [::1]:0")
+        for port in ("8883", "443", "5671"):
+            self.assertNotIn(f"[::]:{port}", answer.stderr)
+
+    def test_an_ipv6_address_that_was_chosen_stays_a_mistake(self):
+        answer = run("serve", "--data", self.folder / "data", *ANY[2:], "--mqtts", "[::]:0", before=without_ipv6())
+        self.assert_refused(answer, "listen.mqtts (--mqtts) cannot listen on [::]:0", "this machine has no IPv6", "--mqtts *:0")
 
 
 class SecondStart(HubCase):

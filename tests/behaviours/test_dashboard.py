@@ -7,10 +7,14 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 import unittest
+import warnings
 
+import websocket_wire
 import world
 from https_wire import connection, exchange, request
+from test_device_https import post_event
 from world import rest
 
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -137,6 +141,105 @@ class Connections(unittest.TestCase):
 
         world.wait_for(lambda: any("unknown ca" in entry["detail"] for entry in told()), "the alert in the journal")
         self.assertIn("kyanite ca", told()[0]["explanation"])
+
+    def refused_of(self, device_id):
+        return self.entries(f"device={device_id}&event=refused")
+
+    def test_a_device_refused_over_https_stands_under_its_id(self):
+        device = world.device(self.hub)
+        wrong = device.token(key=world.other_key())
+        for _ in range(3):
+            self.assertEqual(post_event(device, authorization=wrong).status, 401)
+        refused = self.refused_of(device.device_id)
+        self.assertEqual(sum(entry["count"] for entry in refused), 3)
+        for entry in refused:
+            self.assertEqual((entry["protocol"], entry["transport"], entry["reason"], entry["detail"], entry["code"], entry["authType"]),
+                             ("Https", "tcp", "IotHubUnauthorized", "wrong signature", 401003, "sas"))
+            self.assertEqual(entry["address"], "127.0.0.1")
+            self.assertIn("key", entry["explanation"])
+        signature = wrong.split("sig=")[1].split("&")[0]
+        self.assertNotIn(signature, json.dumps(refused))
+        self.assertEqual(post_event(device, authorization=device.token(expiry=int(time.time()) - 90_000)).status, 401)
+        self.assertIn("token expired", [entry["detail"] for entry in self.refused_of(device.device_id)])
+        self.assertEqual(post_event(device, authorization=None).status, 401)
+        self.assertIn("no Authorization and no client certificate", [entry["detail"] for entry in self.refused_of(device.device_id)])
+
+    def test_disabled_and_unknown_devices_over_https(self):
+        device = world.device(self.hub, status="disabled")
+        self.assertEqual(post_event(device).status, 401)
+        entry = self.refused_of(device.device_id)[0]
+        self.assertEqual((entry["protocol"], entry["reason"]), ("Https", "DeviceDisabled"))
+        self.assertIn("Enable it", entry["explanation"])
+        device.delete()
+        self.assertEqual(post_event(device).status, 401)
+        entry = self.refused_of(device.device_id)[0]
+        self.assertEqual(entry["detail"], "the identity is not registered")
+        self.assertIn("Create it", entry["explanation"])
+
+    def test_a_body_over_the_unproven_size_is_told_once(self):
+        device = world.device(self.hub)
+        self.assertEqual(post_event(device, b"x" * 100_000, authorization=device.token(key=world.other_key())).status, 401)
+        self.assertEqual([entry["count"] for entry in self.refused_of(device.device_id)], [1])
+
+    def test_a_back_ends_bad_token_is_one_entry_without_the_path(self):
+        hub = world.new_hub("back-end-refused")
+        self.addCleanup(hub.kill)
+        hub.start(timeout=60)
+        self.hub = hub
+        for number in range(5):
+            self.assertEqual(rest(hub, "GET", f"/devices/made-up-{number}", authorization=None).status, 401)
+        self.assertEqual(rest(hub, "GET", "/devices", authorization=world.policy_token(hub, "device")).status, 401)
+        refused = self.entries("event=refused")
+        found = {entry["detail"]: entry["count"] for entry in refused}
+        self.assertEqual(sum(entry["count"] for entry in refused if entry["detail"] == "REST request: no Authorization"), 5)
+        self.assertIn("REST request: policy without the right needed", found)
+        self.assertTrue(all(entry["deviceId"] is None and entry["protocol"] == "Https" for entry in refused), refused)
+        self.assertNotIn("made-up", json.dumps(refused))
+
+    def test_a_websocket_that_was_refused_is_told(self):
+        hub = world.new_hub("upgrade-refused")
+        self.addCleanup(hub.kill)
+        hub.start(timeout=60)
+        self.hub = hub
+        head = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": websocket_wire.KEY}
+        self.assertEqual(request(hub, "GET", "/$iothub/websocket", headers={**head, "Sec-WebSocket-Protocol": "made-up"}).status, 400)
+        self.assertEqual(request(hub, "GET", "/$iothub/websocket").status, 426)
+        self.assertEqual(request(hub, "GET", "/$servicebus/websocket", headers=head).status, 400)
+        refused = self.entries("event=refused")
+        self.assertEqual({(entry["reason"], entry["transport"]) for entry in refused}, {("WebSocketRefused", "websocket")})
+        self.assertEqual({entry["protocol"] for entry in refused}, {"Mqtt", "Amqp"})
+        self.assertNotIn("made-up", json.dumps(refused))
+        self.assertIn("No sub-protocol of this hub among those offered", [entry["detail"] for entry in refused])
+
+    def tls_failures(self, protocol):
+        return [entry for entry in self.entries("event=refused&limit=1000")
+                if entry["reason"] == "TlsHandshakeFailed" and entry["protocol"] == protocol]
+
+    def test_tls_that_fails_is_told_on_every_port(self):
+        for port, protocol in (("mqtts", "Mqtt"), ("https", "Https"), ("amqps", "Amqp")):
+            number = self.hub.info["ports"][port]
+            untrusting = ssl.create_default_context()  # the system's CAs
+            with self.assertRaises(ssl.SSLCertVerificationError), socket.create_connection(("127.0.0.1", number), timeout=10) as raw:
+                untrusting.wrap_socket(raw, server_hostname="hub.test")
+            old = ssl.create_default_context(cafile=self.hub.ca_file)
+            old.set_ciphers("DEFAULT@SECLEVEL=0")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+            with self.assertRaises(OSError), socket.create_connection(("127.0.0.1", number), timeout=10) as raw:
+                old.wrap_socket(raw, server_hostname="hub.test")
+            with socket.create_connection(("127.0.0.1", number), timeout=10) as raw:
+                raw.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                with contextlib.suppress(ConnectionResetError):
+                    self.assertEqual(raw.recv(100), b"")
+            with socket.create_connection(("127.0.0.1", number), timeout=10) as raw:
+                raw.sendall(b"\x16\x03\x01\x01")  # and no more
+            for detail, remedy in (("unknown ca", "kyanite ca"), ("unsupported protocol", "TLS 1.1"),
+                                   ("without TLS", "Switch TLS on"), ("left in the middle", "kyanite ca")):
+                entry = world.wait_for(lambda: next((e for e in self.tls_failures(protocol) if detail in e["detail"]), None),
+                                       f"{detail} on {port}")
+                self.assertIn(remedy, entry["explanation"])
+                self.assertIsNone(entry["deviceId"])
 
     def test_who_may_ask(self):
         for policy, status in (("service", 200), ("registryRead", 200), ("device", 401)):

@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -110,17 +111,30 @@ class Counted(unittest.TestCase):
 
     def test_refusals_by_reason(self):
         self.assertEqual(self.device.connack(password=self.device.token(key=world.other_key())), 5)
-        self.metrics.expect(1, "kyanite_auth_refusals_total", protocol="mqtt", reason="bad_credential")
+        self.metrics.expect(1, "kyanite_auth_refusals_total", protocol="mqtt", reason="wrong_key")
+        self.assertEqual(self.device.connack(password=self.device.token(expiry=int(time.time()) - 90_000)), 5)
+        self.metrics.expect(1, "kyanite_auth_refusals_total", protocol="mqtt", reason="expired")
         self.device.update(status="disabled")
         self.assertNotEqual(self.device.connack(), 0)
         self.metrics.expect(1, "kyanite_auth_refusals_total", protocol="mqtt", reason="disabled")
-        self.metrics.expect(2, "kyanite_connects_total", protocol="mqtt", result="refused")
+        self.metrics.expect(3, "kyanite_connects_total", protocol="mqtt", result="refused")
         self.assertEqual(rest(self.hub, "GET", "/devices", authorization=None).status, 401)
-        self.metrics.expect(1, "kyanite_auth_refusals_total", protocol="https", reason="bad_credential")
+        self.metrics.expect(1, "kyanite_auth_refusals_total", protocol="https", reason="no_credential")
         with amqp_peers.connect(self.hub) as client:
             wrong = self.device.token(key=world.other_key())
             self.assertNotEqual(amqp_peers.put_token(client, wrong, percent(self.device.resource)), 200)
-        self.metrics.expect(1, "kyanite_auth_refusals_total", protocol="amqp", reason="bad_credential")
+        self.metrics.expect(1, "kyanite_auth_refusals_total", protocol="amqp", reason="wrong_key")
+
+    def test_tls_failures_by_what_was_wrong(self):
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            with socket.create_connection(("127.0.0.1", self.hub.mqtts_port), timeout=10) as raw:
+                ssl.create_default_context().wrap_socket(raw, server_hostname="hub.test")
+        self.metrics.expect(1, "kyanite_tls_handshakes_total", listener="mqtts", result="untrusted")
+        with socket.create_connection(("127.0.0.1", self.hub.info["ports"]["https"]), timeout=10) as raw:
+            raw.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            with contextlib.suppress(ConnectionResetError):
+                self.assertEqual(raw.recv(100), b"")
+        self.metrics.expect(1, "kyanite_tls_handshakes_total", listener="https", result="plain_text")
 
     def test_cloud_to_device_messages(self):
         expect = self.metrics.expect

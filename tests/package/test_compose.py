@@ -71,7 +71,7 @@ class Compose(unittest.TestCase):
             for variables in ({}, {"KYANITE_HOSTNAME": "hub.example.test", "HUB_NAME": "myhub.azure-devices.net"}):
                 service = self.load(file, **variables)["services"][HUBS[file]]
                 environment = {name: str(value or "") for name, value in service["environment"].items()}
-                run(PROGRAM, "config", "check", env={**environment, "KYANITE_LISTEN_ADMIN": "[::]:8080", "KYANITE_DATA": "/data"})
+                run(PROGRAM, "config", "check", env={**environment, "KYANITE_LISTEN_ADMIN": "*:8080", "KYANITE_DATA": "/data"})
 
     def test_what_prometheus_and_grafana_read_names_these_services(self):
         services = self.load(FILES[0])["services"]

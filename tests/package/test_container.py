@@ -46,7 +46,7 @@ class Image(unittest.TestCase):
         self.assertEqual(config["StopSignal"], "SIGTERM")
         self.assertEqual((config.get("Healthcheck") or self.config["Healthcheck"])["Test"], ["CMD", "/usr/bin/kyanite", "health"])
         self.assertIn("KYANITE_DATA=/data", config["Env"])
-        self.assertIn("KYANITE_LISTEN_ADMIN=[::]:8080", config["Env"])
+        self.assertIn("KYANITE_LISTEN_ADMIN=*:8080", config["Env"])
         labels = config["Labels"]
         version = re.search(r"project\(kyanite VERSION ([\d.]+)", (ROOT / "CMakeLists.txt").read_text()).group(1)
         self.assertEqual(labels["org.opencontainers.image.version"], version)

@@ -82,6 +82,7 @@ class Hub:
             self.environment["KYANITE_LOG_LEVEL"] = "debug"
         self.environment.update(environment or {})
         self.process = None
+        self.before = None  # runs in the child before the program
         self.info = {}
         self.seconds_to_ready = None
 
@@ -92,7 +93,7 @@ class Hub:
         began = time.monotonic()
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=self.before
             )
         while time.monotonic() - began < timeout:
             if self.process.poll() is not None:

@@ -40,7 +40,7 @@ std::string entry_text(const Json& entry, const char* name) {
 void print_connection(const Json& entry) {
   std::string who = entry_text(entry, "deviceId");
   if (const std::string module = entry_text(entry, "moduleId"); !module.empty()) who += "/" + module;
-  if (who.empty()) who = "(no id)";
+  if (who.empty()) who = "(no id, " + to_lower_ascii(entry_text(entry, "protocol")) + ")";
   std::string why = entry_text(entry, "reason");
   if (const std::string detail = entry_text(entry, "detail"); !detail.empty()) {
     why += (why.empty() ? "" : ": ") + detail;

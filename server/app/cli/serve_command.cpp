@@ -64,9 +64,27 @@ void tell(StoreChange& change, const Result<void>& changed, const Result<void>& 
   change.changed(incarnation);
 }
 
+struct SettingsHere {
+  LoadedSettings loaded;
+  std::vector<ListenAddress> without_ipv6;
+};
+SettingsHere load_for_this_machine(const SettingsFlags& flags) {
+  SettingsHere here{load_from_process(flags), {}};
+  here.without_ipv6 = use_what_the_machine_has(here.loaded.settings.listen);
+  return here;
+}
+
+void tell_of_missing_ipv6(const std::vector<ListenAddress>& addresses) {
+  if (addresses.empty()) return;
+  std::string listed;
+  for (const ListenAddress& address : addresses) listed += (listed.empty() ? "" : ", ") + to_string(address);
+  log::info("ipv6_missing",
+            {{"reason", "this machine has no IPv6: the hub serves IPv4 alone"}, {"listen", listed}});
+}
+
 int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   Signals::block();
-  LoadedSettings loaded = load_from_process(flags);
+  auto [loaded, without_ipv6] = load_for_this_machine(flags);
   std::optional<DataDirectory> directory;
   if (auto opened = DataDirectory::open(loaded.settings.data_directory)) {
     directory.emplace(std::move(*opened));
@@ -86,6 +104,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   }
   log::start({.level = log::level_from_text(loaded.settings.log.level).value_or(log::Level::info),
               .json = wants_json(loaded.settings.log.format)});
+  tell_of_missing_ipv6(without_ipv6);
   if (directory->was_open_to_others()) {
     log::warning("data_directory_closed",
                  {{"data", directory->path().string()}, {"reason", "other users could enter it"}});
@@ -101,7 +120,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
   log::debug("settings", {{"effective", show_settings(loaded.settings).dump()}});
   EmptyStore empty_store;
   Application::Options options{.settings = loaded.settings,
-                               .reload_settings = [flags] { return load_from_process(flags); },
+                               .reload_settings = [flags] { return load_for_this_machine(flags).loaded; },
                                .seed = std::move(seed),
                                .started = started,
                                .print_block = !quiet,

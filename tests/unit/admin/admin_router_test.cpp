@@ -182,5 +182,25 @@ TEST_F(AdminRouterTest, the_ca_is_shown_when_there_is_one) {
   EXPECT_EQ(answer->body, "-----BEGIN CERTIFICATE-----\n");
 }
 
+TEST_F(AdminRouterTest, a_page_of_another_site_gets_neither_numbers_nor_the_api) {
+  for (const char* path : {"/healthz", "/metrics", "/devices"}) {
+    HttpRequest foreign = request(path);
+    foreign.headers.emplace_back("Host", "127.0.0.1:8080");
+    foreign.headers.emplace_back("Origin", "http://evil.test");
+    const auto early = router.refuse_early(foreign);
+    ASSERT_TRUE(early) << path;
+    EXPECT_EQ(early->status, 403) << path;
+    answers.clear();
+    router.handle(foreign, Reply<HttpResponse>(executor, [this](Result<HttpResponse> answer) {
+                    answers.push_back(std::move(answer.value()));
+                  }));
+    loop.run();
+    ASSERT_EQ(answers.size(), 1u) << path;
+    EXPECT_EQ(answers.front().status, 403) << path;
+  }
+  EXPECT_THAT(api.handled, IsEmpty());
+  EXPECT_THAT(metrics.waiting, IsEmpty());
+}
+
 }  // namespace
 }  // namespace kyanite

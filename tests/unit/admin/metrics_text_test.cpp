@@ -39,7 +39,7 @@ HubMetrics filled() {
   metrics.all.hub.method_seconds.observe(0.2, 3);
   metrics.all.hub.method_seconds.observe(100);
   metrics.shards = {{1, 0.5}, {2, 0.25}};
-  metrics.listeners = {{.name = "mqtts", .accepted = 9, .handshakes = 8, .failed = 1},
+  metrics.listeners = {{.name = "mqtts", .accepted = 9, .handshakes = 8, .failed = {1, 0, 0, 0, 3}},
                        {.name = "admin", .accepted = 2, .with_tls = false}};
   metrics.throttled[static_cast<std::size_t>(ThrottleClass::queries)] = 6;
   StoreStatistics store;
@@ -53,19 +53,26 @@ HubMetrics filled() {
 TEST(MetricsText, numbers_stand_under_their_labels) {
   const std::string text = to_metrics_text(filled());
   for (const char* line :
-       {"kyanite_build_info{version=\"1.2.3\"} 1\n", "kyanite_connections{protocol=\"mqtt\"} 3\n",
+       {"kyanite_build_info{version=\"1.2.3\"} 1\n",
+        "kyanite_connections{protocol=\"mqtt\"} 3\n",
         "kyanite_connects_total{protocol=\"mqtt\",result=\"accepted\"} 10\n",
         "kyanite_connects_total{protocol=\"mqtt\",result=\"refused\"} 4\n",
         "kyanite_auth_refusals_total{protocol=\"mqtt\",reason=\"bad_credential\"} 4\n",
         "kyanite_auth_refusals_total{protocol=\"amqp\",reason=\"disabled\"} 3\n",
         "kyanite_takeovers_total 6\n",
         "kyanite_telemetry_messages_total{protocol=\"mqtt\",result=\"accepted\"} 12345678901\n",
-        "kyanite_c2d_total{outcome=\"expired\"} 7\n", "kyanite_c2d_queued 11\n",
+        "kyanite_c2d_total{outcome=\"expired\"} 7\n",
+        "kyanite_c2d_queued 11\n",
         "kyanite_method_calls_total{result=\"timed_out\"} 1\n",
         "kyanite_twin_operations_total{op=\"replace\",origin=\"service\",result=\"failed\"} 1\n",
-        "kyanite_devices{state=\"enabled\"} 80\n", "kyanite_devices{state=\"disabled\"} 20\n",
-        "kyanite_devices{state=\"connected\"} 2\n", "kyanite_mailbox_depth{shard=\"1\"} 2\n",
-        "kyanite_tls_handshakes_total{listener=\"mqtts\",result=\"failed\"} 1\n",
+        "kyanite_devices{state=\"enabled\"} 80\n",
+        "kyanite_devices{state=\"disabled\"} 20\n",
+        "kyanite_devices{state=\"connected\"} 2\n",
+        "kyanite_mailbox_depth{shard=\"1\"} 2\n",
+        "kyanite_tls_handshakes_total{listener=\"mqtts\",result=\"untrusted\"} 1\n",
+        "kyanite_tls_handshakes_total{listener=\"mqtts\",result=\"plain_text\"} 3\n",
+        "kyanite_tls_handshakes_total{listener=\"mqtts\",result=\"failed\"} 0\n",
+        "kyanite_loop_lag_seconds{shard=\"0\"} 0.5\n",
         "kyanite_accepted_connections_total{listener=\"admin\"} 2\n",
         "kyanite_throttled_total{class=\"queries\"} 6\n"}) {
     EXPECT_THAT(text, HasSubstr(line));

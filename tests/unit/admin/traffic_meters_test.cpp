@@ -94,6 +94,21 @@ TEST(RequestMeter, it_counts_by_class_of_status_and_tells_the_next) {
   EXPECT_EQ(next.told, 8);
 }
 
+TEST(RefusalReasons, what_is_wrong_with_a_credential_has_a_reason_of_its_own) {
+  for (const auto& [sentence, reason] : {std::pair{"token expired", RefusalReason::expired},
+                                         {"wrong signature", RefusalReason::wrong_key},
+                                         {"no Authorization", RefusalReason::no_credential},
+                                         {"SAS token: sig is missing", RefusalReason::malformed_credential},
+                                         {"unknown policy", RefusalReason::unknown_policy},
+                                         {"scope wider than the identity", RefusalReason::wrong_scope},
+                                         {"policy without DeviceConnect", RefusalReason::missing_right},
+                                         {"client certificate expired", RefusalReason::certificate},
+                                         {"the identity is not registered", RefusalReason::unknown_identity},
+                                         {"device d1 made this up", RefusalReason::bad_credential}}) {
+    EXPECT_EQ(refusal_reason_of(Error(Errc::unauthorized, sentence)), reason) << sentence;
+  }
+}
+
 TEST(RefusalReasons, each_has_a_name_of_its_own) {
   std::set<std::string_view> names;
   for (std::size_t i = 0; i < kRefusalReasonCount; ++i)

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "protocol/auth/sas_token.h"
+#include "protocol/auth/symmetric_key.h"
 #include "tests/unit/api/rest_hub.h"
 
 namespace kyanite::test {
@@ -13,6 +15,7 @@ class ConnectionApiTest : public testing::Test {
   ConnectionApiTest() : journal(behind, rest.hub.executor(1), 100) {
     history.add(rest.hub.executor(1), journal);
     rest.services.history = &history;
+    rest.services.journal = &journal;
   }
   RestAnswer list(const std::string& query = {}) { return rest.get("/kyanite/v1/connections" + query); }
 
@@ -70,6 +73,69 @@ TEST_F(ConnectionApiTest, is_open_to_those_who_read_the_registry_or_serve) {
        {std::pair{"service", 200}, {"registryRead", 200}, {"device", 401}, {"", 401}}) {
     EXPECT_EQ(rest.ask({"GET", "/kyanite/v1/connections", "", {}, policy}).status, status) << policy;
   }
+}
+
+// Requests of devices that are not let in.
+class RefusedRequestTest : public ConnectionApiTest {
+ protected:
+  RefusedRequestTest() { EXPECT_LT(rest.put("/devices/d1", R"({"deviceId":"d1"})").status, 300); }
+  RestAnswer post(const std::string& device, const std::string& authorization) {
+    return rest.ask(
+        {"POST", "/devices/" + device + "/messages/events", "x", {{"user-agent", "curl/8"}}, authorization});
+  }
+  Json only_refusal(const std::string& query) {
+    const Json all = list("?event=refused" + query).json["connections"];
+    EXPECT_EQ(all.size(), 1u) << all.dump();
+    return all.empty() ? Json::object() : all.at(0);
+  }
+};
+
+TEST_F(RefusedRequestTest, a_wrong_key_and_an_unknown_device_stand_under_the_id) {
+  const std::string wrong =
+      make_sas_token("hub.example.test/devices/d1", make_symmetric_key(), 9'999'999'999);
+  EXPECT_EQ(post("d1", wrong).status, 401);
+  EXPECT_EQ(post("d1", wrong).status, 401);
+  const Json refused = only_refusal("&device=d1");
+  EXPECT_EQ(refused["protocol"], "Https");
+  EXPECT_EQ(refused["detail"], "wrong signature");
+  EXPECT_EQ(refused["code"], 401003);
+  EXPECT_EQ(refused["count"], 2);
+  EXPECT_EQ(refused["authType"], "sas");
+  EXPECT_EQ(refused["authScope"], "device");
+  EXPECT_EQ(refused["client"], "curl/8");
+  EXPECT_EQ(post("stranger", wrong).status, 401);
+  EXPECT_EQ(only_refusal("&device=stranger")["detail"], "the identity is not registered");
+  EXPECT_EQ(post("unknown", "device").status, 404);
+  EXPECT_EQ(only_refusal("&device=unknown")["authScope"], "hub");
+  EXPECT_EQ(list().body.find(wrong.substr(wrong.find("sig="), 20)), std::string::npos);
+}
+
+TEST_F(RefusedRequestTest, a_back_end_is_one_entry_however_many_devices_it_asks_for) {
+  for (int i = 0; i < 50; ++i)
+    EXPECT_EQ(rest.ask({"GET", "/devices/x" + std::to_string(i), "", {}, ""}).status, 401);
+  const Json refused = only_refusal("");
+  EXPECT_EQ(refused["deviceId"], nullptr);
+  EXPECT_EQ(refused["detail"], "REST request: no Authorization");
+  EXPECT_EQ(refused["count"], 50);
+  EXPECT_EQ(refused["authType"], nullptr);
+}
+
+TEST_F(RefusedRequestTest, mistakes_of_clients_that_got_in_are_not_kept) {
+  EXPECT_EQ(rest.get("/devices/none").status, 404);
+  EXPECT_EQ(rest.put("/devices/d1", "{").status, 400);
+  EXPECT_EQ(rest.get("/nosuch").status, 404);
+  EXPECT_EQ(rest.ask({"GET", "/$iothub/websocket", "", {}, ""}).status, 404);
+  EXPECT_TRUE(list("?event=refused").json["connections"].empty());
+}
+
+TEST_F(RefusedRequestTest, a_websocket_that_is_not_opened_is_told_without_what_the_client_offered) {
+  HttpRequest head =
+      rest.parse({"GET", "/$iothub/websocket", "", {{"sec-websocket-protocol", "secret-name"}}, ""});
+  rest.router.reject(head, Error(Errc::argument_invalid, "No sub-protocol (secret-name): it speaks mqtt"));
+  const Json refused = only_refusal("");
+  EXPECT_EQ(refused["transport"], "websocket");
+  EXPECT_EQ(refused["reason"], "WebSocketRefused");
+  EXPECT_EQ(refused["detail"], "No sub-protocol");
 }
 
 TEST(DashboardPages, are_served_without_a_credential_unless_they_are_switched_off) {

@@ -19,6 +19,15 @@ TEST(ListenAddress, forms_are_read_and_written_back) {
   EXPECT_EQ(to_string(*listen_address_from_text("*:1")), "[::]:1");
 }
 
+TEST(ListenAddress, only_an_address_that_names_no_family_gives_way_to_ipv4) {
+  EXPECT_TRUE(listen_address_from_text("*:1")->or_ipv4);
+  EXPECT_FALSE(listen_address_from_text("[::]:1")->or_ipv4);
+  EXPECT_FALSE(listen_address_from_text("0.0.0.0:1")->or_ipv4);
+  const Settings::Listeners defaults;
+  EXPECT_TRUE(defaults.mqtts.or_ipv4 && defaults.https.or_ipv4 && defaults.amqps->or_ipv4);
+  EXPECT_FALSE(defaults.admin->or_ipv4);
+}
+
 TEST(ListenAddress, what_is_no_address_is_refused) {
   for (const std::string text : {"",
                                  ":",

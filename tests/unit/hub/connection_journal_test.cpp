@@ -135,14 +135,69 @@ TEST_F(ConnectionJournalTest, a_refused_link_of_amqp_tells_what_it_was) {
 
 TEST_F(ConnectionJournalTest, a_client_that_fails_at_tls_is_remembered_by_its_address) {
   for (int i = 0; i < 3; ++i)
-    journal.on_tls_failed("192.0.2.7", DeviceProtocol::mqtt, "tlsv1 alert unknown ca");
-  journal.on_tls_failed("192.0.2.7", DeviceProtocol::amqp, "the client speaks without TLS");
+    journal.on_tls_failed("192.0.2.7", DeviceProtocol::mqtt, TlsFailure::untrusted, "tlsv1 alert unknown ca");
+  journal.on_tls_failed("192.0.2.7", DeviceProtocol::https, TlsFailure::plain_text,
+                        "the client speaks without TLS");
   const auto entries = journal.entries({});
   ASSERT_EQ(entries.size(), 2u);
   EXPECT_EQ(entries[1].reason, "TlsHandshakeFailed");
   EXPECT_EQ(entries[1].count, 3u);
+  EXPECT_THAT(entries[1].explanation, testing::HasSubstr("kyanite ca"));
+  EXPECT_EQ(entries[0].protocol, DeviceProtocol::https);
+  EXPECT_THAT(entries[0].explanation, testing::HasSubstr("https://"));
   EXPECT_TRUE(entries[1].identity.device.empty());
   EXPECT_TRUE(behind.take().empty());
+}
+
+TEST_F(ConnectionJournalTest, a_device_refused_over_https_stands_under_its_id) {
+  RefusedRequest request;
+  request.identity = m;
+  request.address = "192.0.2.7";
+  request.client = "curl/8";
+  request.tls_version = "TLSv1.3";
+  request.credential = std::pair(AuthScope::module, AuthKind::sas);
+  for (int i = 0; i < 2; ++i) journal.on_request_refused(request, Error(Errc::unauthorized, "token expired"));
+  const auto entries = journal.entries({.device = "d1", .module = "m"});
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].count, 2u);
+  EXPECT_EQ(to_string(entries[0].protocol), "Https");
+  EXPECT_EQ(entries[0].reason, "IotHubUnauthorized");
+  EXPECT_EQ(entries[0].detail, "token expired");
+  EXPECT_THAT(entries[0].explanation, testing::HasSubstr("clock"));
+  EXPECT_EQ(entries[0].client, "curl/8");
+  EXPECT_TRUE(behind.take().empty());
+}
+
+TEST_F(ConnectionJournalTest, strangers_push_out_no_refusal_that_names_a_device) {
+  journal.on_refused(facts(d1), Error(Errc::unauthorized, "wrong signature"));
+  RefusedRequest request;
+  request.caller = RefusedRequest::Caller::back_end;
+  for (int i = 0; i < 50; ++i) {
+    pass(milliseconds(1));
+    const std::string address = "192.0.2." + std::to_string(i);
+    request.address = address;
+    journal.on_request_refused(request, Error(Errc::unauthorized, "no Authorization"));
+    journal.on_tls_failed(address, DeviceProtocol::https, TlsFailure::version, "unsupported protocol");
+    journal.on_amqp_refused(address, "c", "SASL", Error(Errc::unauthorized, "no token"));
+  }
+  const auto all = journal.entries({});
+  EXPECT_EQ(all.size(), 5u);
+  EXPECT_EQ(all.back().identity.device, "d1");
+  EXPECT_EQ(all[2].detail, "REST request: no Authorization");
+  EXPECT_FALSE(all[0].detail.empty());
+}
+
+TEST_F(ConnectionJournalTest, a_websocket_that_was_not_opened_says_what_was_missing) {
+  RefusedRequest request;
+  request.caller = RefusedRequest::Caller::websocket;
+  request.protocol = DeviceProtocol::mqtt;
+  journal.on_request_refused(request, Error(Errc::argument_invalid, "The header Upgrade must be websocket"));
+  const auto entries = journal.entries({});
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].transport, PeerTransport::websocket);
+  EXPECT_EQ(entries[0].reason, "WebSocketRefused");
+  EXPECT_EQ(entries[0].detail, "The header Upgrade must be websocket");
+  EXPECT_FALSE(entries[0].explanation.empty());
 }
 
 TEST_F(ConnectionJournalTest, a_history_asks_the_journals_of_all_shards) {

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <mutex>
+#include <numeric>
 #include <random>
 #include <thread>
 
@@ -16,6 +17,11 @@ namespace kyanite::test {
 namespace {
 
 const std::string kHalfOfARecord("\x16\x03\x01\x01", 4);
+
+std::uint64_t failures(const TestServer& server) {
+  const auto& failed = server.counters().failed;
+  return std::accumulate(failed.begin(), failed.end(), std::uint64_t{0});
+}
 
 TEST(Listener, deals_connections_round_robin_to_the_shards) {
   TestServer server(echo);
@@ -39,37 +45,43 @@ TEST(Listener, closes_a_plain_text_peer_without_a_single_byte) {
     EXPECT_EQ(client.read_to_end(ended), "");
     EXPECT_TRUE(ended);
   }
-  EXPECT_TRUE(eventually([&] { return server.counters().plain_text == 4; }));
+  EXPECT_TRUE(eventually([&] { return server.counters().failed_by(TlsFailure::plain_text) == 4; }));
   EXPECT_EQ(server.connection_count(), 0U);
 }
 
-TEST(Listener, tells_why_a_peer_failed_and_nothing_of_one_that_only_left) {
+TEST(Listener, tells_why_a_peer_failed_and_nothing_of_one_that_sent_nothing) {
   std::mutex mutex;
   std::vector<std::string> told;
   ListenerSettings listening;
-  listening.on_failed = [&](Shard&, const std::string& address, const std::string& problem) {
+  listening.on_failed = [&](Shard&, const std::string& address, TlsFailure failure,
+                            const std::string& problem) {
     const std::lock_guard lock(mutex);
-    told.push_back(address + " " + problem);
+    told.push_back(address + " " + std::string(to_string(failure)) + ": " + problem);
   };
   TestServer server(nullptr, {}, listening);
+  const auto failed = [&](TlsFailure failure) { return server.counters().failed_by(failure); };
+  TcpTestClient(server.port()).close();
+  EXPECT_TRUE(eventually([&] { return failed(TlsFailure::left) == 1; }));
   {
     TcpTestClient left(server.port());
     ASSERT_TRUE(left.send(kHalfOfARecord));
   }
-  EXPECT_TRUE(eventually([&] { return server.counters().failed == 1; }));
+  EXPECT_TRUE(eventually([&] { return failed(TlsFailure::left) == 2; }));
   TcpTestClient plain(server.port());
   ASSERT_TRUE(plain.send("\x10\x0c MQTT"));
-  EXPECT_TRUE(eventually([&] { return server.counters().plain_text == 1; }));
+  EXPECT_TRUE(eventually([&] { return failed(TlsFailure::plain_text) == 1; }));
   TcpTestClient strange(server.port());
   ASSERT_TRUE(strange.send(std::string("\x16\x03\x01\x00\x05hello", 10)));
+  EXPECT_TRUE(eventually([&] { return failed(TlsFailure::other) == 1; }));
   EXPECT_TRUE(eventually([&] {
     const std::lock_guard lock(mutex);
-    return told.size() == 2;
+    return told.size() == 3;
   }));
   const std::lock_guard lock(mutex);
-  EXPECT_EQ(told.front(), "127.0.0.1 the client speaks without TLS");
-  EXPECT_TRUE(told.back().starts_with("127.0.0.1 ")) << told.back();
-  EXPECT_GT(told.back().size(), 15U) << told.back();
+  EXPECT_EQ(told[0], "127.0.0.1 left: the client left in the middle of the handshake");
+  EXPECT_EQ(told[1], "127.0.0.1 plain_text: the client speaks without TLS");
+  EXPECT_TRUE(told[2].starts_with("127.0.0.1 failed: ")) << told[2];
+  EXPECT_GT(told[2].size(), 20U) << told[2];
 }
 
 TEST(Listener, random_bytes_after_a_tls_looking_start_end_the_connection) {
@@ -82,7 +94,7 @@ TEST(Listener, random_bytes_after_a_tls_looking_start_end_the_connection) {
     ASSERT_TRUE(client.send(bytes.substr(0, 3 + random() % 200)));
     client.close();
   }
-  EXPECT_TRUE(eventually([&] { return server.counters().failed == 50; }));
+  EXPECT_TRUE(eventually([&] { return failures(server) == 50; }));
 }
 
 TEST(Listener, cuts_a_handshake_that_takes_too_long_silent_or_trickling) {
@@ -112,7 +124,7 @@ TEST(Listener, a_peer_has_less_time_for_its_first_byte_than_for_the_whole) {
   EXPECT_TRUE(ended);
   EXPECT_TRUE(eventually([&] { return server.counters().timed_out == 1; }));
   ASSERT_TRUE(begun.send("x"));
-  EXPECT_EQ(server.counters().timed_out + server.counters().failed, 1U);
+  EXPECT_EQ(server.counters().timed_out + failures(server), 1U);
 }
 
 TEST(Listener, accepting_pauses_while_every_shard_has_its_handshakes) {

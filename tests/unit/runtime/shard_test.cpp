@@ -190,5 +190,19 @@ TEST(Shard, timers_and_tasks_left_at_the_end_are_destroyed_with_it) {
   EXPECT_EQ(*held, 0);
 }
 
+TEST_F(ShardTest, a_loop_that_is_held_up_is_seen_without_anybody_asking) {
+  on_shard([&] { shard_.watch_lag(); });
+  on_shard([] { std::this_thread::sleep_for(1'300ms); });  // the probe is due meanwhile
+  const auto longest = [&] {
+    SteadyTime::duration lag{};
+    on_shard([&] { lag = shard_.lag().longest(shard_.now()); });
+    return lag;
+  };
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (longest() < 200ms && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(10ms);
+  EXPECT_GE(longest(), 200ms);
+  EXPECT_LT(longest(), 10s);
+}
+
 }  // namespace
 }  // namespace kyanite
