@@ -94,8 +94,11 @@ class Damage(HubCase):
         again = self.hub()
         self.assertIn("kyanite_store_losses_accepted 0", self.metrics(again))
         send_telemetry(again, "device-1", "goes on")
+        since = [event["body"] for event in again.events(start="2026-01-01T00:00:00Z", timeout=1)]  # a search over the gap
+        self.assertEqual(len([body for body in since if body.startswith("unmistakable")]), 4)
         self.assertEqual(again.stop(), 0)
-        self.assertEqual(run("check", self.data, timeout=60).returncode, 0)
+        findings = json.loads(run("check", self.data, "--json", timeout=60).stdout)["findings"]
+        self.assertTrue(all("events before it are missing" in finding["what"] for finding in findings), findings)
 
     def test_a_write_that_was_cut_off_starts_with_a_line_in_the_log(self):
         self.fill_the_log()

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <thread>
 
+#include "storage/rocksdb/database.h"
+#include "storage/rocksdb/keys.h"
 #include "storage/rocksdb/rocksdb_stores.h"
 #include "tests/support/store_helpers.h"
 
@@ -116,6 +118,28 @@ TEST_F(StoreTroubleTest, a_damaged_table_fails_the_reads_that_need_it_and_the_op
       await<StoreStatistics>(home_, [&](auto reply) { stores_->statistics(std::move(reply)); });
   EXPECT_EQ(statistics->read_failures, 1u);
   EXPECT_EQ(fatal_, 0);
+}
+
+// A loss that was accepted leaves a gap between offsets.
+TEST_F(StoreTroubleTest, a_search_by_time_passes_over_an_event_that_is_lost) {
+  open();
+  TelemetryBatch batch{&sink_, {}};
+  for (std::uint64_t i = 0; i < 9; ++i) batch.appends.push_back(make_append(0, "d", i, std::to_string(i)));
+  stores_->telemetry().append(std::move(batch));
+  ASSERT_TRUE(eventually([&] { return sink_.count() == 9; }));
+  stores_.reset();
+  {
+    const auto database = Database::open(path(), {});
+    ASSERT_TRUE(database);
+    ASSERT_TRUE((*database)->db().Delete({}, (*database)->telemetry(0), keys::of_number(4)).ok());
+  }
+  open();
+  const auto found = await<TelemetryOffset>(home_, [&](auto reply) {
+    stores_->telemetry().find_time(PartitionId{0}, WallTime(milliseconds(1)), std::move(reply));
+  });
+  ASSERT_TRUE(found) << found.error().detail;
+  EXPECT_EQ(found->value, 0u);
+  EXPECT_EQ(read_page(home_, *stores_, 0, 0, 100)->records.size(), 8u);
 }
 
 }  // namespace
