@@ -151,7 +151,8 @@ Result<void> Database::judge_end(const fs::path& directory, const Options& optio
   const std::uint64_t next_change = db_->GetLatestSequenceNumber() + 1;
   if (const Result<void> judged = judge_end_of_log(directory, next_change, log_found_); !judged)
     return judged;
-  if (log_found_.losses_in_all == before || options.durability == Durability::os) return {};
+  const bool is_accepted = before > 0 || options.durability == Durability::os;
+  if (log_found_.losses_in_all == before || is_accepted) return {};
   return refuse_unless_accepted(directory, options);
 }
 
@@ -213,6 +214,9 @@ Result<void> Database::check_format(const fs::path& directory, const Options& op
   std::string bytes;
   const auto status = db_->Get(rocksdb::ReadOptions(), std::string(keys::kFormat), &bytes);
   // Without a format the store was never finished: the first start ended before its one write.
+  if (status.IsNotFound() && log_found_.losses_in_all > 0)
+    return damaged_store(directory,
+                         "the record of its format is lost; restore a backup with `kyanite restore`");
   if (status.IsNotFound()) return create_contents(options);
   if (!status.ok()) return opening_error("reading the format", status);
   const Result<FormatRecord> found = decode_format(bytes);

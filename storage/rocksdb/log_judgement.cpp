@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cstdarg>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -142,6 +143,16 @@ class ManifestListener final : public rocksdb::Logger {
   std::uint64_t first_ = 0;
 };
 
+// A store that was opened has a file of the log at any time; a backup has none, and no lock. The first
+// manifest is there before the first file of the log.
+bool lacks_log(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::exists(directory / "LOCK", error) || !log_files(directory).empty()) return false;
+  std::ifstream current(directory / "CURRENT");
+  std::string manifest;
+  return std::getline(current, manifest) && manifest != "MANIFEST-000001";
+}
+
 Error file_failed(const char* doing, const fs::path& path) {
   return Error(Errc::io_failed, std::string("cannot ") + doing + " " + path.string() + ": " +
                                     std::generic_category().message(errno));
@@ -242,6 +253,10 @@ Result<LogJudgement> judge_log(const fs::path& directory, std::uint64_t first_fi
 
 Result<LogJudgement> judge_needed_log(const fs::path& directory) {
   Result<LogJudgement> judgement = judge_log(directory, 0);
+  if (judgement && lacks_log(directory)) {
+    judgement->add({.file = {}, .goes_on_at = 1, .is_missing = true});
+    return judgement;
+  }
   if (!judgement || (judgement->losses_in_all == 0 && judgement->unfinished_file.empty())) return judgement;
   const Result<std::uint64_t> first = first_needed_file(directory);
   if (!first) return first.error();
@@ -265,6 +280,7 @@ Result<void> judge_end_of_log(const fs::path& directory, std::uint64_t next_chan
 }
 
 std::string to_text(const LogLoss& loss) {
+  if (loss.is_missing) return "its write-ahead log is missing: the changes that were committed last are lost";
   std::string text = loss.file;
   if (loss.is_end) {
     text += " ends before what the tables hold (a loss of power with storage.durability os leaves it so): ";

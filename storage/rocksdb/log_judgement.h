@@ -17,6 +17,7 @@ struct LogLoss {
   std::uint64_t changes = 0;     // at most, since tables may hold some; 0: unknown
   std::uint64_t goes_on_at = 0;  // number of the first change behind it; it names the loss
   bool is_end = false;           // the log just ends, and tables hold what was committed later
+  bool is_missing = false;       // there is no file of the log at all
 };
 
 // What the write-ahead log of a store says of itself. RocksDB drops what it cannot read, and all behind it,

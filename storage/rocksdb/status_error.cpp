@@ -15,7 +15,7 @@ Error open_error(const std::filesystem::path& directory, const rocksdb::Status& 
     return Error(Errc::config_invalid, "another process is using the store in " + directory.string() +
                                            "; stop it or choose another data directory");
   }
-  if (status.IsCorruption())
+  if (status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound())
     return damaged_store(directory, text + "; restore a backup with `kyanite restore`");
   return Error(Errc::io_failed, "cannot open the store in " + directory.string() + ": " + text);
 }

@@ -203,6 +203,22 @@ TEST_F(LogJudgementTest, a_file_that_is_missing_in_the_middle_is_a_loss) {
   EXPECT_FALSE(open());
 }
 
+TEST_F(LogJudgementTest, a_store_without_any_log_is_a_loss) {
+  write(0, 3);
+  {
+    const auto database = open();
+    ASSERT_TRUE(database);
+    ASSERT_TRUE((*database)->db().Flush({}, (*database)->twin()).ok());
+  }
+  for (const LogFile& file : log_files(path())) std::filesystem::remove(file.path);
+  const auto refused = open();
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().detail, HasSubstr("log is missing"));
+  const auto database = open(1);
+  ASSERT_TRUE(database) << database.error().detail;
+  EXPECT_TRUE(has_row(**database, 2));
+}
+
 TEST_F(LogJudgementTest, a_log_that_ends_before_the_tables_is_a_loss_unless_durability_is_os) {
   {
     const auto database = open();
