@@ -267,6 +267,7 @@ const std::vector<SettingKey> kKeys{
     KYANITE_PLAIN("storage.retentionBytes", "", "", storage.retention_bytes, std::uint64_t),
     KYANITE_PLAIN("storage.freeBytesFloor", "", "", storage.free_bytes_floor, std::uint64_t),
     KYANITE_TIME("storage.commitPaceMilliseconds", storage.commit_pace, milliseconds),
+    KYANITE_PLAIN("storage.acceptDamage", "--accept-damage", "", storage.accept_damage, std::uint64_t),
     KYANITE_PLAIN("log.level", "--log-level", "", log.level, std::string),
     KYANITE_CHOICE("log.format", "--log-format", log.format, kFormats),
     KYANITE_FILE("seedFile", "--seed", "", seed_file),

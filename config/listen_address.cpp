@@ -64,7 +64,32 @@ bool is_ipv6(std::string_view text) {
   return gap ? groups <= 7 : groups == 8;
 }
 
+std::string in_small_letters(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
 }  // namespace
+
+bool is_private(const ListenAddress& address) {
+  std::string text = in_small_letters(address.address);
+  constexpr std::string_view kMapped = "::ffff:";
+  if (text.starts_with(kMapped) && is_ipv4(std::string_view(text).substr(kMapped.size())))
+    text.erase(0, kMapped.size());
+  if (!is_ipv4(text)) {
+    // A first group of four digits: shorter ones begin with a zero that was left out.
+    const std::string first = text.substr(0, text.find(':'));
+    if (first.size() != 4) return text == "::1";
+    const std::string_view head = std::string_view(first).substr(0, 2);
+    return head == "fc" || head == "fd" || (head == "fe" && first[2] >= '8' && first[2] <= 'b');
+  }
+  unsigned parts[2] = {0, 0};
+  const char* at = text.data();
+  for (unsigned& part : parts) at = std::from_chars(at, text.data() + text.size(), part).ptr + 1;
+  return parts[0] == 127 || parts[0] == 10 || (parts[0] == 172 && parts[1] >= 16 && parts[1] < 32) ||
+         (parts[0] == 192 && parts[1] == 168) || (parts[0] == 169 && parts[1] == 254);
+}
 
 std::optional<ListenAddress> listen_address_from_text(std::string_view text) {
   const std::size_t colon = text.rfind(':');

@@ -25,6 +25,8 @@ struct ListenAddress {
 };
 std::string to_string(const std::optional<ListenAddress>& address);  // "off" for none
 std::string to_string(const ListenAddress& address);                 // "0.0.0.0:8883", "[::]:8883"
+// Loopback, link-local and the private networks of RFC 1918 and RFC 4193; no address for all interfaces.
+bool is_private(const ListenAddress& address);
 // Reads what to_string writes, and "*:8883" for all interfaces of whatever families the machine has. Names
 // are not resolved.
 std::optional<ListenAddress> listen_address_from_text(std::string_view text);
@@ -172,6 +174,8 @@ struct Settings {
     std::uint64_t retention_bytes = 0;  // per partition, 0: no limit
     std::uint64_t free_bytes_floor = 256ull << 20;
     milliseconds commit_pace{1};
+    std::uint64_t accept_damage =
+        0;  // changes that the log lost are given up; the number that a refusal named
   } storage;
 
   struct Log {

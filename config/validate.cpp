@@ -63,6 +63,9 @@ bool same_socket(const ListenAddress& a, const ListenAddress& b) {
   return a.address == b.address || any(a) || any(b);
 }
 
+// The key of docker/compose.test.yaml: whoever reads that file can sign with it.
+constexpr std::string_view kPublishedKey = "a3lhbml0ZS10ZXN0LXN1aXRlLWtleS1vbmx5IQ==";
+
 void check_ports(const Settings::Listeners& listen, Problems& out) {
   const auto admin = listen.admin_was_chosen ? listen.admin : std::nullopt;  // else it gives way
   const std::pair<const char*, std::optional<ListenAddress>> all[] = {{"listen.mqtts", listen.mqtts},
@@ -112,6 +115,24 @@ std::optional<KeyFault> host_name_fault(std::string_view name) {
     }
   }
   return std::nullopt;
+}
+
+std::optional<ListenAddress> open_to_strangers(std::string_view owner_key,
+                                               const Settings::Listeners& listen) {
+  if (owner_key != kPublishedKey) return std::nullopt;
+  for (const auto& address :
+       {std::optional(listen.mqtts), std::optional(listen.https), listen.amqps, listen.amqp, listen.admin}) {
+    if (address && !is_private(*address)) return address;
+  }
+  return std::nullopt;
+}
+
+Problem published_key_problem(const ListenAddress& address) {
+  return {"auth.ownerKey",
+          "is the key that docker/compose.test.yaml publishes, and " + to_string(address) +
+              " is not a private address: anybody who reaches the hub could open it",
+          "make one with `openssl rand -base64 32`, or listen on loopback or a private address; with "
+          "testControl it is taken, with a warning"};
 }
 
 Problems check_settings(const Settings& settings) {
@@ -168,6 +189,9 @@ Problems check_settings(const Settings& settings) {
     out.push_back({"auth.ownerKey", "is a key that anybody can guess",
                    "make one with `openssl rand -base64 32`; with testControl any key will do"});
   }
+  if (const auto address = open_to_strangers(auth.owner_key, settings.listen);
+      address && !settings.test_control)
+    out.push_back(published_key_problem(*address));
   if (!auth.test_tokens.empty() && !settings.test_control) {
     out.push_back(
         {"auth.testTokens", "is given without testControl", "leave it out: fixed tokens are for tests only"});

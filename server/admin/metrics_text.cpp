@@ -274,6 +274,13 @@ void add_store(Page& page, const HubMetrics& metrics) {
       .add(store.memory_bytes, {{"kind", "memory"}});
   page.gauge("kyanite_store_free_bytes", "Free bytes of the file system under the store.")
       .add(store.free_bytes);
+  page.gauge("kyanite_store_losses_accepted",
+             "Places where the write-ahead log lost committed changes, accepted by storage.acceptDamage at "
+             "this start.")
+      .add(store.losses_accepted);
+  page.counter("kyanite_store_read_failures_total",
+               "Reads that failed because a part of the store is damaged.")
+      .add(store.read_failures);
 }
 
 void add_process(Page& page, const ProcessMetrics& process) {

@@ -1,9 +1,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <utility>
 
+#include "config/validate.h"
 #include "protocol/base/iso_time.h"
 #include "server/app/application.h"
 #include "server/app/first_start/files.h"
@@ -24,6 +26,7 @@ namespace {
 
 constexpr int kExitStoreFailed = 70;
 constexpr int kAdminBacklog = 256;
+constexpr seconds kTroubleEvery{10};
 
 // How a program on this machine reaches a listener.
 ListenAddress local_address(const ListenAddress& listen, std::uint16_t port) {
@@ -35,6 +38,36 @@ ListenAddress local_address(const ListenAddress& listen, std::uint16_t port) {
 // 8).
 [[noreturn]] void stop_after_store_failure(const Error& error) {
   fail_stop(kExitStoreFailed, "store_failed", error.detail);
+}
+
+// Whoever asked is answered 503; the operator has to know which file it is. A damaged row may be asked for
+// often.
+void tell_of_trouble(const Error& error) {
+  static std::atomic<std::int64_t> next_at{INT64_MIN};
+  const SteadyTime now = std::chrono::steady_clock::now();
+  std::int64_t due = next_at.load();
+  if (now.time_since_epoch().count() < due) return;
+  const SteadyTime again = now + kTroubleEvery;
+  if (!next_at.compare_exchange_strong(due, again.time_since_epoch().count())) return;
+  log::error(
+      "store_read_failed",
+      {{"reason", error.detail},
+       {"remedy",
+        "stop the hub, look with `kyanite check` and restore a backup; what does not need this part of "
+        "the store goes on"}});
+}
+
+void tell_of_log(const LogJudgement& found) {
+  if (found.losses_in_all > 0) {
+    log::error(
+        "store_changes_lost",
+        {{"changes", found.changes_lost}, {"places", found.losses_in_all}, {"reason", losses_text(found)}});
+  }
+  if (found.unfinished_file.empty()) return;
+  log::event(found.is_cut_short ? log::Level::info : log::Level::warning, "store_write_unfinished",
+             {{"file", found.unfinished_file},
+              {"bytes", found.unfinished_bytes},
+              {"reason", unfinished_text(found)}});
 }
 
 void tell_of_clock_step(milliseconds ahead) {
@@ -51,6 +84,8 @@ Result<void> Application::open_store() {
   RocksdbHooks hooks;
   hooks.on_fatal = stop_after_store_failure;
   hooks.on_clock_step = tell_of_clock_step;
+  hooks.on_trouble = tell_of_trouble;
+  hooks.on_log_found = tell_of_log;
   hooks.wall_clock = [this] { return clock_.now(); };
   // A shift ahead must not make telemetry old, and what was stamped under a shift back is as old as it says.
   hooks.retention_clock = [this] { return HubClock::real_now() + std::min(clock_.shift(), milliseconds(0)); };
@@ -64,6 +99,15 @@ Result<void> Application::open_store() {
     const auto changed = set_owner_key(*stores_, records_, key);
     if (!changed) return changed.error();
     if (*changed) log::info("owner_key_set", {{"policy", "iothubowner"}});
+  }
+  // A key of the store, too: one that was given with testControl stays when that is left out.
+  const AccessPolicy owner = owner_of(records_.policies);
+  for (const std::string& key : {owner.primary_key, owner.secondary_key}) {
+    const auto address = open_to_strangers(key, options_.settings.listen);
+    if (!address) continue;
+    const Problem problem = published_key_problem(*address);
+    if (!options_.settings.test_control) return Error(Errc::config_invalid, to_text({problem}));
+    log::warning("published_owner_key", {{"reason", problem.what}, {"remedy", problem.remedy}});
   }
   first_policies_ = records_.policies;
   return {};

@@ -2,13 +2,17 @@
 
 #include <rocksdb/db.h>
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/settings.h"
 #include "protocol/base/result.h"
+#include "storage/rocksdb/log_judgement.h"
 #include "storage/rocksdb/migrations.h"
 
 namespace kyanite {
@@ -24,6 +28,12 @@ class Database {
     rocksdb::Env* env = nullptr;  // null: the default; must outlive the database
     std::uint32_t format_version = kFormatVersion;
     std::vector<MigrationStep> steps = migration_steps();
+    Durability durability = Durability::fsync;
+    // The losses that the operator gives up, by the number that a refusal named; 0: none.
+    std::uint64_t accept_damage = 0;
+    // A flush, a compaction or the manifest failed for good: RocksDB takes no writes any more. On a thread of
+    // its own.
+    std::function<void(const Error&)> on_background_failure;
   };
 
   // Errors as open_rocksdb_stores() promises them.
@@ -35,6 +45,10 @@ class Database {
 
   // Before an orderly end: writes memtables to files, so that the next opening has no log to replay.
   void shorten_recovery();
+
+  // What was wrong with the log and did not keep the store from opening: losses that the operator accepted,
+  // and the end of a write that nobody was told of.
+  const LogJudgement& log_found() const { return log_found_; }
 
   rocksdb::DB& db() { return *db_; }
   std::uint32_t partitions() const { return static_cast<std::uint32_t>(telemetry_.size()); }
@@ -52,12 +66,18 @@ class Database {
 
  private:
   Database() = default;
+  Result<void> judge(const std::filesystem::path& directory, const Options& options);
+  Result<void> judge_end(const std::filesystem::path& directory, const Options& options);
+  Result<void> refuse_unless_accepted(const std::filesystem::path& directory, const Options& options) const;
+  Result<void> leave_the_log_behind();
   Result<void> open_families(const std::filesystem::path& directory, const Options& options);
   Result<void> check_format(const std::filesystem::path& directory, const Options& options);
   Result<void> create_contents(const Options& options);
   Result<void> create_missing_families(const Options& options);
   rocksdb::ColumnFamilyHandle* find(std::string_view name) const;
 
+  LogJudgement log_found_;
+  std::shared_ptr<std::atomic<bool>> is_ending_ = std::make_shared<std::atomic<bool>>(false);
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all, released in the destructor
   rocksdb::ColumnFamilyHandle* base_ = nullptr;

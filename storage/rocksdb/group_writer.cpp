@@ -9,8 +9,13 @@
 namespace kyanite {
 
 GroupWriter::GroupWriter(Database& database, RocksdbTelemetryLog& log, Durability durability,
-                         StagedGroup::Totals totals, std::function<WallTime()> wall_clock)
-    : database_(database), log_(log), wall_clock_(std::move(wall_clock)), group_(database, totals) {
+                         StagedGroup::Totals totals, std::function<WallTime()> wall_clock,
+                         std::function<void(const Error&)> on_read_failure)
+    : database_(database),
+      log_(log),
+      wall_clock_(std::move(wall_clock)),
+      on_read_failure_(std::move(on_read_failure)),
+      group_(database, totals) {
   write_options_.sync = durability == Durability::fsync;
   for (std::uint32_t p = 0; p < database.partitions(); ++p) {
     const TelemetryRange range = log.range(PartitionId{p});
@@ -37,7 +42,10 @@ void GroupWriter::stage(TelemetryAppend& append) {
 Result<void> GroupWriter::stage(StoreStep& step) {
   group_.events().clear();
   Result<void> staged = step(group_);
-  if (!staged) return staged;
+  if (!staged) {
+    if (staged.error().code == Errc::storage_failed && on_read_failure_) on_read_failure_(staged.error());
+    return staged;
+  }
   for (TelemetryAppend& event : group_.events()) stage(event);
   return staged;
 }

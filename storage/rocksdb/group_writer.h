@@ -16,7 +16,8 @@ namespace kyanite {
 class GroupWriter final : public CommitTarget {
  public:
   GroupWriter(Database& database, RocksdbTelemetryLog& log, Durability durability, StagedGroup::Totals totals,
-              std::function<WallTime()> wall_clock);
+              std::function<WallTime()> wall_clock,
+              std::function<void(const Error&)> on_read_failure = nullptr);
 
   void stage(TelemetryAppend& append) override;
   Result<void> stage(StoreStep& step) override;
@@ -34,6 +35,7 @@ class GroupWriter final : public CommitTarget {
   Database& database_;
   RocksdbTelemetryLog& log_;
   const std::function<WallTime()> wall_clock_;
+  const std::function<void(const Error&)> on_read_failure_;  // of a step: it is refused
   rocksdb::WriteOptions write_options_;
   StagedGroup group_;
   std::vector<Tail> tails_;

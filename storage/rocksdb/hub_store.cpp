@@ -74,7 +74,7 @@ Result<void> count_start(Database& database) {
   rocksdb::WriteOptions durable;
   durable.sync = true;
   const auto status = database.db().Put(durable, std::string(keys::kStarts), keys::of_number(*before + 1));
-  if (!status.ok()) return storage_error("counting the start", status);
+  if (!status.ok()) return opening_error("counting the start", status);
   return {};
 }
 

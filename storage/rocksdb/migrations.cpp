@@ -56,7 +56,7 @@ Result<void> migrate(rocksdb::DB& db, FormatRecord found, std::uint32_t wanted,
     rocksdb::WriteOptions durable;
     durable.sync = true;
     if (const auto status = db.Write(durable, &batch); !status.ok()) {
-      return storage_error("migrating to format " + std::to_string(next), status);
+      return opening_error("migrating to format " + std::to_string(next), status);
     }
   }
   return {};

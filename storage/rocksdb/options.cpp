@@ -55,10 +55,9 @@ rocksdb::DBOptions database_options() {
       kMebibyte;  // spreads the write-back of flushes, so that log syncs do not queue behind it
   // A background error stays: the next commit fails and the process stops (architecture section 8).
   options.max_bgerror_resume_count = 0;
-  // Opening quickly: no replayed memtable is flushed and no table file is looked into first.
+  // Opening quickly: no replayed memtable is flushed, and tables are asked for their size alone.
   options.avoid_flush_during_recovery = true;
   options.skip_stats_update_on_db_open = true;
-  options.skip_checking_sst_file_sizes_on_db_open = true;
   options.max_file_opening_threads = 1;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocol/base/result.h"
+#include "storage/rocksdb/log_judgement.h"
 
 namespace kyanite {
 
@@ -35,8 +36,8 @@ class ReadOnlyStore {
   // Null for a family that is absent, as in a store of an older format.
   rocksdb::ColumnFamilyHandle* family(std::string_view name) const;
   const StoreFacts& facts() const { return facts_; }
-  // What of the write-ahead log could not be read, in RocksDB's words: it and all behind it is not there.
-  const std::vector<std::string>& dropped() const { return dropped_; }
+  // What is wrong with the write-ahead log. RocksDB replays nothing that stands behind damage.
+  const LogJudgement& log_found() const { return log_found_; }
 
  private:
   ReadOnlyStore() = default;
@@ -45,9 +46,10 @@ class ReadOnlyStore {
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;  // all, released in the destructor
   StoreFacts facts_;
-  std::vector<std::string> dropped_;
+  LogJudgement log_found_;
 };
 
+// Refuses a store whose log lost changes, as a start does: storage_failed. No backup is made of it.
 Result<StoreFacts> read_store_facts(const std::filesystem::path& directory);
 
 }  // namespace kyanite

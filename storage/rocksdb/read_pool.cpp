@@ -6,8 +6,12 @@
 namespace kyanite {
 
 ReadPool::ReadPool(Options options, std::function<void()> housekeeping,
-                   std::function<void(const Error&)> on_fatal)
-    : options_(options), housekeeping_(std::move(housekeeping)), on_fatal_(std::move(on_fatal)) {
+                   std::function<void(const Error&)> on_fatal,
+                   std::function<void(const Error&)> on_read_failure)
+    : options_(options),
+      housekeeping_(std::move(housekeeping)),
+      on_fatal_(std::move(on_fatal)),
+      on_read_failure_(std::move(on_read_failure)) {
   for (std::size_t i = 0; i < options_.threads; ++i) {
     threads_.emplace_back([this, i] { work(i == 0 && housekeeping_ != nullptr); });
   }

@@ -21,7 +21,8 @@ namespace kyanite {
 // unnoticed.
 //
 // Owner: RocksdbStores. Reply: run() answers what the work returns. Bound: `capacity` waiting reads, then
-// Errc::busy; housekeeping never runs twice at a time.
+// Errc::busy; housekeeping never runs twice at a time. on_read_failure hears of each read that could not be
+// done because something of the store is damaged, before whoever asked.
 class ReadPool {
  public:
   struct Options {
@@ -30,13 +31,18 @@ class ReadPool {
     milliseconds housekeeping_interval{1000};
   };
   ReadPool(Options options, std::function<void()> housekeeping,
-           std::function<void(const Error&)> on_fatal = nullptr);
+           std::function<void(const Error&)> on_fatal = nullptr,
+           std::function<void(const Error&)> on_read_failure = nullptr);
   ~ReadPool();
 
   template <class T>
   void run(Reply<T> reply, UniqueFunction<Result<T>()> work) {
-    Job job = [reply = std::move(reply), work = std::move(work)](const Error* refusal) mutable {
-      reply(refusal ? Result<T>(*refusal) : answer_of<T>(work));
+    Job job = [this, reply = std::move(reply), work = std::move(work)](const Error* refusal) mutable {
+      if (refusal) return reply(*refusal);
+      Result<T> answer = answer_of<T>(work);
+      if (!answer && answer.error().code == Errc::storage_failed && on_read_failure_)
+        on_read_failure_(answer.error());
+      reply(std::move(answer));
     };
     submit(std::move(job));
   }
@@ -64,6 +70,7 @@ class ReadPool {
   const Options options_;
   const std::function<void()> housekeeping_;
   const std::function<void(const Error&)> on_fatal_;
+  const std::function<void(const Error&)> on_read_failure_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> waiting_;  // guarded by mutex_

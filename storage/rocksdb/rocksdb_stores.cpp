@@ -4,6 +4,7 @@
 #include <rocksdb/file_system.h>
 #include <rocksdb/utilities/checkpoint.h>
 
+#include <atomic>
 #include <system_error>
 #include <utility>
 
@@ -54,9 +55,11 @@ class RocksdbStores final : public Stores {
     std::unique_ptr<Database> database;
     std::unique_ptr<RocksdbTelemetryLog> log;
     StagedGroup::Totals totals;
+    std::uint64_t losses_accepted = 0;
   };
   RocksdbStores(Parts parts, const Settings::Storage& settings, RocksdbHooks hooks);
   void housekeep();
+  void tell_of_trouble(const Error& error);
   void watch_disk();
   Result<StoreStatistics> gather_statistics();
 
@@ -70,6 +73,8 @@ class RocksdbStores final : public Stores {
   CommitQueue queue_;
   Retention retention_;
   unsigned ticks_ = 0;
+  const std::uint64_t losses_accepted_;
+  std::atomic<std::uint64_t> read_failures_ = 0;
   ReadPool readers_;
   const StoreContext context_;
   RocksdbIdentityStore identities_;
@@ -86,6 +91,15 @@ Result<std::unique_ptr<Stores>> RocksdbStores::open(const std::filesystem::path&
   Parts parts;
   Database::Options options;
   options.partitions = settings.telemetry_partitions;
+  options.durability = settings.durability;
+  options.accept_damage = settings.accept_damage;
+  if (hooks.on_fatal) {
+    hooks.on_fatal = [told = std::make_shared<std::atomic_flag>(),
+                      on_fatal = std::move(hooks.on_fatal)](const Error& error) {
+      if (!told->test_and_set()) on_fatal(error);
+    };
+    options.on_background_failure = hooks.on_fatal;
+  }
   if (hooks.file_system) {
     parts.env = rocksdb::NewCompositeEnv(hooks.file_system);
     options.env = parts.env.get();
@@ -93,6 +107,10 @@ Result<std::unique_ptr<Stores>> RocksdbStores::open(const std::filesystem::path&
   Result<std::unique_ptr<Database>> database = Database::open(directory, options);
   if (!database) return database.error();
   parts.database = std::move(*database);
+  const LogJudgement& found = parts.database->log_found();
+  parts.losses_accepted = found.losses_in_all;
+  if (hooks.on_log_found && (found.losses_in_all > 0 || !found.unfinished_file.empty()))
+    hooks.on_log_found(found);
   Result<std::unique_ptr<RocksdbTelemetryLog>> log = RocksdbTelemetryLog::recover(*parts.database);
   if (!log) return log.error();
   parts.log = std::move(*log);
@@ -122,14 +140,16 @@ RocksdbStores::RocksdbStores(Parts parts, const Settings::Storage& settings, Roc
       env_(std::move(parts.env)),
       database_(std::move(parts.database)),
       log_(std::move(parts.log)),
-      writer_(*database_, *log_, settings.durability, parts.totals, hooks_.wall_clock),
+      writer_(*database_, *log_, settings.durability, parts.totals, hooks_.wall_clock,
+              [this](const Error& error) { tell_of_trouble(error); }),
       queue_(writer_, gauge_, CommitQueue::Limits{.pace = settings.commit_pace}, hooks_.on_fatal),
       retention_(
           *database_, *log_, queue_, settings,
           {.wall = hooks_.retention_clock, .steady = hooks_.steady_clock, .on_step = hooks_.on_clock_step}),
+      losses_accepted_(parts.losses_accepted),
       readers_(
           ReadPool::Options{.housekeeping_interval = hooks_.housekeeping_interval}, [this] { housekeep(); },
-          hooks_.on_fatal),
+          hooks_.on_fatal, [this](const Error& error) { tell_of_trouble(error); }),
       context_{*database_, queue_, readers_, *gauge_},
       identities_(context_),
       twins_(context_),
@@ -167,6 +187,8 @@ Result<StoreStatistics> RocksdbStores::gather_statistics() {
   db.GetAggregatedIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &out.table_bytes);
   db.GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &out.memory_bytes);
   out.free_bytes = hooks_.free_bytes();
+  out.losses_accepted = losses_accepted_;
+  out.read_failures = read_failures_.load();
   auto counts = read_counts(*database_);
   if (!counts) return counts.error();
   out.identities = *counts;
@@ -182,6 +204,11 @@ Result<void> RocksdbStores::checkpoint(const std::filesystem::path& directory) {
   if (status.ok()) status = checkpoint->CreateCheckpoint(directory.string());
   if (!status.ok()) return Error(Errc::io_failed, "no copy of the store: " + status.ToString());
   return {};
+}
+
+void RocksdbStores::tell_of_trouble(const Error& error) {
+  read_failures_.fetch_add(1);
+  if (hooks_.on_trouble) hooks_.on_trouble(error);
 }
 
 void RocksdbStores::housekeep() {

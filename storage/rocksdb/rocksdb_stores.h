@@ -7,6 +7,7 @@
 
 #include "config/settings.h"
 #include "protocol/base/result.h"
+#include "storage/rocksdb/log_judgement.h"
 #include "storage/stores.h"
 
 namespace rocksdb {
@@ -18,9 +19,16 @@ namespace kyanite {
 // What the embedded engine asks of its surroundings; what follows retention_clock is for tests.
 struct RocksdbHooks {
   // A commit or its sync failed: what reached the disk is unknown and nothing more will be answered as
-  // success. Called once, on the commit thread; or housekeeping threw, then on a reader thread. The
-  // application logs it and ends the process, without close().
+  // success. Called once, on the commit thread; or RocksDB cannot write tables any more, then on a thread of
+  // its own; or housekeeping threw, then on a reader thread. The application logs it and ends the process,
+  // without close().
   std::function<void(const Error&)> on_fatal;
+  // Something of the store could not be read, or be written for now, and the hub goes on without: a table is
+  // damaged, or the disk fails. Any thread, as often as it happens.
+  std::function<void(const Error&)> on_trouble;
+  // At the opening: the log lost changes that had been committed, and the operator accepted it or durability
+  // os promised nothing else; or its last write is not whole. Not called when the log is whole.
+  std::function<void(const LogJudgement&)> on_log_found;
   // The wall clock ran ahead by so much; retention waits an hour before it believes that. On a reader thread.
   std::function<void(milliseconds ahead)> on_clock_step;
   // Stamps records; empty: the system's.

@@ -143,12 +143,19 @@ class StoreChecker {
   StoreCounts counts_;
 };
 
-// A hub starts with what stands before the damage and says nothing.
+// In the words with which a hub refuses to start on it.
 void StoreChecker::check_log() {
-  for (const std::string& dropped : store_.dropped())
-    find("write-ahead log", dropped +
-                                "; what was written from there on is lost, which is no harm only when the "
-                                "machine lost power in the middle of a write");
+  const LogJudgement& log = store_.log_found();
+  for (const LogLoss& loss : log.losses) find("write-ahead log", to_text(loss));
+  if (log.losses_in_all > log.losses.size())
+    find("write-ahead log",
+         "so in " + std::to_string(log.losses_in_all - log.losses.size()) + " places more");
+  if (log.unfinished_file.empty()) return;
+  if (log.is_cut_short) {
+    if (hooks_.on_note) hooks_.on_note(unfinished_text(log));
+  } else {
+    find("write-ahead log", unfinished_text(log));
+  }
 }
 
 void StoreChecker::check_tables() {

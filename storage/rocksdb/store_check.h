@@ -18,6 +18,8 @@ namespace kyanite {
 struct StoreCheckHooks {
   // What was found wrong: "identity d1", "the twin is missing". Called as it is found.
   std::function<void(const std::string& where, const std::string& what)> on_finding;
+  // What is worth knowing and not wrong.
+  std::function<void(const std::string& text)> on_note;
   // What is looked at now, and how much of it is done: "tables", 3, 17. Total 0: not known.
   std::function<void(std::string_view what, std::uint64_t done, std::uint64_t total)> on_progress;
 };

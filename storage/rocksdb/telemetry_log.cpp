@@ -141,8 +141,15 @@ Result<WallTime> RocksdbTelemetryLog::enqueued_at(PartitionId partition, std::ui
   rocksdb::PinnableSlice bytes;
   const auto status = database_.db().Get(rocksdb::ReadOptions(), database_.telemetry(partition.value),
                                          keys::of_number(offset), &bytes);
-  if (!status.ok()) return storage_error("reading telemetry", status);
-  return telemetry_enqueued(bytes.ToStringView());
+  if (status.ok()) return telemetry_enqueued(bytes.ToStringView());
+  if (!status.IsNotFound() || offset < range(partition).begin.value)
+    return storage_error("reading telemetry", status);
+  // Lost, which was accepted at a start: the next one tells as much, since times never go back.
+  const std::unique_ptr<rocksdb::Iterator> row(
+      database_.db().NewIterator(rocksdb::ReadOptions(), database_.telemetry(partition.value)));
+  row->Seek(keys::of_number(offset));
+  if (row->Valid()) return telemetry_enqueued(row->value().ToStringView());
+  return storage_error("reading telemetry", row->status().ok() ? status : row->status());
 }
 
 WaitId RocksdbTelemetryLog::wait_past(PartitionId partition, TelemetryOffset offset,

@@ -61,7 +61,7 @@ class DirectoryChecker {
       check_permissions();
     }
     check_certificates();
-    const Result<StoreCounts> store = check_store(path_ / "store", hooks_.store);
+    const Result<StoreCounts> store = check_store(path_ / "store", store_hooks());
     if (store) {
       checked.store = *store;
     } else {
@@ -77,6 +77,11 @@ class DirectoryChecker {
   }
   void note(const std::string& text) const {
     if (hooks_.on_note) hooks_.on_note(text);
+  }
+  StoreCheckHooks store_hooks() const {
+    StoreCheckHooks hooks = hooks_.store;
+    hooks.on_note = hooks_.on_note;
+    return hooks;
   }
   void check_manifest();
   void check_permissions();

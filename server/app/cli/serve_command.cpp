@@ -140,7 +140,7 @@ int serve(const SettingsFlags& flags, bool quiet, SteadyTime started) {
       exit_code = (*app)->run();
       if (auto successor = (*app)->successor()) next.emplace(std::move(*successor));
     } else {
-      exit_code = kFailed;
+      exit_code = app.error().code == Errc::storage_failed ? kStoreDamaged : kFailed;
       log::error("start_failed", {{"reason", app.error().detail}});
       std::fprintf(stderr, "kyanite: cannot start: %s\n", app.error().detail.c_str());
     }

@@ -113,5 +113,32 @@ TEST(CheckSettings, one_port_cannot_serve_both_protocols) {
   EXPECT_THAT(check_settings(settings), IsEmpty());
 }
 
+TEST(CheckSettings, a_published_owner_key_needs_private_addresses_or_test_control) {
+  Settings settings;
+  settings.auth.owner_key = "a3lhbml0ZS10ZXN0LXN1aXRlLWtleS1vbmx5IQ==";
+  EXPECT_THAT(to_text(check_settings(settings)), HasSubstr("[::]:8883 is not a private address"));
+  settings.test_control = true;
+  EXPECT_THAT(check_settings(settings), IsEmpty());
+  settings.test_control = false;
+  settings.listen.mqtts.address = "127.0.0.1";
+  settings.listen.https.address = "10.1.2.3";
+  settings.listen.amqps->address = "fd00::1";
+  EXPECT_THAT(check_settings(settings), IsEmpty());
+  settings.listen.amqp = ListenAddress{"203.0.113.7", 5672};
+  EXPECT_THAT(check_settings(settings), SizeIs(1));
+  settings.auth.owner_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+  EXPECT_THAT(check_settings(settings), IsEmpty());
+}
+
+TEST(ListenAddress, private_ones_are_told_from_those_that_strangers_reach) {
+  for (const char* address :
+       {"127.0.0.1", "127.9.9.9", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.0.1",
+        "::1", "fc00::1", "FD12:3456::1", "fe80::1", "febf::1", "::ffff:10.0.0.1"})
+    EXPECT_TRUE(is_private({address, 1})) << address;
+  for (const char* address : {"0.0.0.0", "::", "8.8.8.8", "172.15.0.1", "172.32.0.1", "192.169.0.1",
+                              "11.0.0.1", "2001:db8::1", "fec0::1", "fc::1", "::ffff:8.8.8.8", "126.0.0.1"})
+    EXPECT_FALSE(is_private({address, 1})) << address;
+}
+
 }  // namespace
 }  // namespace kyanite

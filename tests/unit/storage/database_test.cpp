@@ -194,5 +194,55 @@ TEST_F(DatabaseTest, a_damaged_store_is_told_as_such) {
   EXPECT_EQ(opened.error().code, Errc::storage_failed);
 }
 
+// RocksDB alone would begin anew and remove the tables.
+TEST_F(DatabaseTest, a_store_without_its_current_file_is_not_taken_for_an_empty_one) {
+  ASSERT_TRUE(open());
+  std::filesystem::rename(path() / "CURRENT", directory_.path() / "aside");
+  for (int twice = 0; twice < 2; ++twice) {
+    const auto opened = open();
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Errc::storage_failed);
+    EXPECT_NE(opened.error().detail.find("CURRENT"), std::string::npos) << opened.error().detail;
+  }
+  std::filesystem::rename(directory_.path() / "aside", path() / "CURRENT");
+  EXPECT_TRUE(open());
+}
+
+TEST_F(DatabaseTest, a_directory_with_a_stray_file_becomes_a_store) {
+  std::filesystem::create_directories(path());
+  std::ofstream(path() / "stray.txt") << "x";
+  ASSERT_TRUE(open());
+  EXPECT_TRUE(std::filesystem::exists(path() / "stray.txt"));
+  EXPECT_TRUE(open());
+}
+
+TEST_F(DatabaseTest, a_table_that_is_missing_or_cut_short_is_told_at_the_opening) {
+  {
+    const auto opened = open();
+    ASSERT_TRUE(opened);
+    ASSERT_TRUE((*opened)->db().Put({}, (*opened)->twin(), "row", "value").ok());
+    ASSERT_TRUE((*opened)->db().Flush({}, (*opened)->twin()).ok());
+  }
+  std::filesystem::path table;
+  for (const auto& entry : std::filesystem::directory_iterator(path())) {
+    if (entry.path().extension() == ".sst") table = entry.path();
+  }
+  std::filesystem::copy_file(table, directory_.path() / "aside");
+  for (const bool missing : {true, false}) {
+    if (missing) {
+      std::filesystem::remove(table);
+    } else {
+      std::filesystem::copy_file(directory_.path() / "aside", table);
+      std::filesystem::resize_file(table, std::filesystem::file_size(table) - 1);
+    }
+    const auto opened = open();
+    ASSERT_FALSE(opened) << missing;
+    EXPECT_EQ(opened.error().code, Errc::storage_failed) << opened.error().detail;
+  }
+  std::filesystem::remove(table);
+  std::filesystem::copy_file(directory_.path() / "aside", table);
+  EXPECT_TRUE(open());
+}
+
 }  // namespace
 }  // namespace kyanite
