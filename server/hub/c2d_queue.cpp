@@ -261,7 +261,9 @@ void C2dQueue::purge(PurgeC2d message) {
         if (committed) {
           host_.counters().count(C2dEvent::purged, taken.size());
           if (has_feedback) host_.feedback_written();
-          for (const Message& gone : taken) host_.message_ended(gone.header, FeedbackStatus::purged);
+          if (life == life_) {
+            for (const Message& gone : taken) host_.message_ended(gone.header, FeedbackStatus::purged);
+          }
           reply(std::uint64_t{taken.size()});
         } else {
           reply(committed.error());
