@@ -117,7 +117,7 @@ export function messagesTab(page, subject) {
   function drawSent() {
     const all = sent.get(subject.id) ?? [];
     const now = states(all);
-    const seen = JSON.stringify(now.map((state) => state?.name)) + all.length;
+    const seen = JSON.stringify(all.map((message, i) => [message.id, message.at, now[i]?.name]));
     if (list.firstChild && seen === drawn) return; // so that the focus stays where it is
     drawn = seen;
     fill(
