@@ -105,7 +105,10 @@ inline constexpr seconds kTakeoverWait{2};                  // for the old conne
 // a name), and their texts.
 inline constexpr std::size_t kJournalEntriesMax = 4096;
 inline constexpr std::size_t kJournalTextBytesMax = 192;
-inline constexpr std::size_t kJournalPageMax = 1000;                 // of one answer
+inline constexpr std::size_t kJournalPageMax = 1000;  // of one answer
+// Ends of cloud-to-device messages that are remembered, on all shards together, and told of one device.
+inline constexpr std::size_t kC2dEndsMax = 4096;
+inline constexpr std::size_t kC2dEndsListed = 100;
 inline constexpr std::size_t kRefusalRecordsPerSecond = 100;         // of operations monitoring, per shard
 inline constexpr std::size_t kQueryDepthMax = 64;                    // of a query's parentheses and operators
 inline constexpr std::size_t kQueryTextBytesMax = 64 * 1024;         // that CONCAT makes

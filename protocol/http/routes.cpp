@@ -105,6 +105,7 @@ constexpr std::array kRoutes{
     Route{HttpVerb::get, "kyanite/v1/registry", Operation::stream_registry, kRegistryAndTwins},
     Route{HttpVerb::get, "kyanite/v1/status", Operation::hub_status, kReadOrService},
     Route{HttpVerb::get, "kyanite/v1/connections", Operation::list_connections, kReadOrService},
+    Route{HttpVerb::get, "kyanite/v1/messages", Operation::list_c2d, kServiceConnect},
     Route{HttpVerb::get, "kyanite/v1/openapi.json", Operation::get_openapi, kReadOrService},
     Route{HttpVerb::get, "kyanite/v1/ca-certificates", Operation::list_ca_certificates, kRegistryRead},
     Route{HttpVerb::put, "kyanite/v1/ca-certificates/{}", Operation::add_ca_certificate, kRegistryWrite},

@@ -70,6 +70,7 @@ enum class Operation {
   stream_registry,
   hub_status,
   list_connections,
+  list_c2d,
   list_ca_certificates,
   add_ca_certificate,
   challenge_ca_certificate,

@@ -9,6 +9,7 @@
 #include "server/api/api_throttle.h"
 #include "server/api/bulk_api.h"
 #include "server/api/c2d_api.h"
+#include "server/api/c2d_listing_api.h"
 #include "server/api/ca_certificate_api.h"
 #include "server/api/clock_api.h"
 #include "server/api/configuration_api.h"
@@ -154,6 +155,8 @@ Handler handler_of(Operation operation) {
       return hub_status;
     case Operation::list_connections:
       return list_connections;
+    case Operation::list_c2d:
+      return list_c2d;
     case Operation::get_clock:
       return get_clock;
     case Operation::set_clock:

@@ -77,7 +77,10 @@ void add_counts(const AdapterCounts& counts, Json& json) {
                   {"telemetryMessages", counts.amqp_telemetry},
                   {"cloudToDeviceMessages", counts.amqp_c2d_sent},
                   {"eventsSent", counts.amqp_events_sent}};
-  json["https"] = {{"connections", counts.https_connections}, {"requests", counts.https_requests}};
+  json["https"] = {{"connections", counts.https_connections},
+                   {"requests", counts.https_requests},
+                   {"refused", counts.https_refused},
+                   {"failed", counts.https_failed}};
 }
 
 // Asks for the counts, then for the connected devices, then answers.

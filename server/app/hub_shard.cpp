@@ -93,6 +93,8 @@ AdapterCounts HubShard::counts() const {
   counts.amqp_events_sent = amqp.events_sent;
   counts.https_connections = http_->connection_count();
   counts.https_requests = http_->counters().requests;
+  counts.https_refused = request_meter_->counters().by_class[4];
+  counts.https_failed = request_meter_->counters().by_class[5];
   return counts;
 }
 

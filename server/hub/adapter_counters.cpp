@@ -17,6 +17,8 @@ void AdapterCounts::add(const AdapterCounts& other) {
   amqp_events_sent += other.amqp_events_sent;
   https_connections += other.https_connections;
   https_requests += other.https_requests;
+  https_refused += other.https_refused;
+  https_failed += other.https_failed;
 }
 
 void AdapterCounters::provide(Executor& shard, std::function<AdapterCounts()> counts) {

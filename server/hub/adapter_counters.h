@@ -24,6 +24,8 @@ struct AdapterCounts {
   std::uint64_t amqp_events_sent = 0;  // to readers
   std::uint64_t https_connections = 0;
   std::uint64_t https_requests = 0;
+  std::uint64_t https_refused = 0;  // answered with a status of 400 to 499
+  std::uint64_t https_failed = 0;   // 500 and more
 
   void add(const AdapterCounts& other);
 };

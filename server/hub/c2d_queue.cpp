@@ -173,6 +173,7 @@ void C2dQueue::settle(SettleC2d settlement) {
 
 C2dQueue::Messages::iterator C2dQueue::finish(Messages::iterator message, FeedbackStatus status) {
   host_.counters().count(event_of(status));
+  host_.message_ended(message->header, status);
   outcomes_.remove(message->header.sequence, feedback_of(message->header, status));
   return messages_.erase(message);
 }
@@ -227,6 +228,13 @@ void C2dQueue::bury_expired() {
 
 // The whole queue.
 
+std::vector<QueuedC2d> C2dQueue::list() const {
+  std::vector<QueuedC2d> all;
+  all.reserve(messages_.size());
+  for (const Message& message : messages_) all.push_back({message.header, !message.is_free()});
+  return all;
+}
+
 void C2dQueue::purge(PurgeC2d message) {
   if (messages_.empty()) return message.reply(std::uint64_t{0});
   C2dOutcome outcome;
@@ -253,6 +261,9 @@ void C2dQueue::purge(PurgeC2d message) {
         if (committed) {
           host_.counters().count(C2dEvent::purged, taken.size());
           if (has_feedback) host_.feedback_written();
+          if (life == life_) {
+            for (const Message& gone : taken) host_.message_ended(gone.header, FeedbackStatus::purged);
+          }
           reply(std::uint64_t{taken.size()});
         } else {
           reply(committed.error());

@@ -51,6 +51,8 @@ class C2dQueue {
   void lease(LeaseC2d message);
   void settle(SettleLease message);
   void purge(PurgeC2d message);
+  // Queued and with the device, the oldest first.
+  std::vector<QueuedC2d> list() const;
   void expire();
 
   // The device's filter became live: with a connection that has it stored, or with its SUBACK. `created` now

@@ -5,6 +5,7 @@
 
 #include "protocol/base/limits.h"
 #include "server/hub/authenticator.h"
+#include "server/hub/c2d_message.h"
 #include "server/hub/device_directory.h"
 #include "server/hub/device_router.h"
 #include "server/hub/hub_events.h"
@@ -410,6 +411,17 @@ void DeviceActor::on(PurgeC2d message) {
 
 void DeviceActor::on(ExpireC2d) { c2d_.expire(); }
 
+void DeviceActor::on(ListC2d message) {
+  const IdentityRecord* found = find(message.identity);
+  if (!found) return message.reply(absent(message.identity));
+  C2dListing listing{c2d_.list(),
+                     directory_.c2d_journal().of(device_, found->generation_id, limits::kC2dEndsListed)};
+  for (QueuedC2d& queued : listing.queued) {
+    queued.header.message_id = feedback_message_id(device_, found->generation_id, queued.header);
+  }
+  message.reply(std::move(listing));
+}
+
 void DeviceActor::on(LeaseC2d message) {
   if (!records_) return message.reply(Error(Errc::device_not_found));
   c2d_.lease(std::move(message));
@@ -439,6 +451,14 @@ HubCounters& DeviceActor::counters() { return directory_.counters(); }
 HubEvents& DeviceActor::events() { return directory_.events(); }
 const ConfigurationSet* DeviceActor::configurations() const { return directory_.configurations(); }
 void DeviceActor::feedback_written() { directory_.feedback_written(); }
+
+void DeviceActor::message_ended(const C2dHeader& header, FeedbackStatus status) {
+  const IdentityRecord* found = identity({});
+  if (!found) return;  // deleted meanwhile
+  directory_.c2d_journal().add({device_, found->generation_id,
+                                feedback_message_id(device_, found->generation_id, header), header.enqueued,
+                                executor().wall_now(), status, header.delivery_count});
+}
 void DeviceActor::deployment_changed() { directory_.deployment_changed(device_); }
 
 const IdentityRecord* DeviceActor::identity(const std::string& module) const {

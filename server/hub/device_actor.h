@@ -72,6 +72,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   const ConfigurationSet* configurations() const override;
   void deployment_changed() override;
   void feedback_written() override;
+  void message_ended(const C2dHeader& header, FeedbackStatus status) override;
   void send(const std::string& module, ConnectionMessage message) override;
   void on_changed() override;
   void settled() override;
@@ -100,6 +101,7 @@ class DeviceActor final : public PresenceHost, public DeviceHost {
   void on(AllowC2d message);
   void on(PurgeC2d message);
   void on(ExpireC2d message);
+  void on(ListC2d message);
   void on(LeaseC2d message);
   void on(SettleLease message);
   void on(InvokeMethod message);

@@ -28,6 +28,11 @@ DeviceDirectory::DeviceDirectory(const Services& services, HubSecurityPtr securi
 
 DeviceDirectory::~DeviceDirectory() = default;
 
+void DeviceDirectory::bind_router(DeviceRouter& router) {
+  router_ = &router;
+  c2d_journal_ = C2dJournal(limits::kC2dEndsMax / router.shard_count() + 1);
+}
+
 void DeviceDirectory::receive(DeviceMessage message) {
   shard_check_.check();
   if (auto* invoke = std::get_if<InvokeMethod>(&message); invoke && draining_) {

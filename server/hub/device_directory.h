@@ -11,8 +11,10 @@
 
 #include "config/settings.h"
 #include "protocol/base/executor.h"
+#include "protocol/base/limits.h"
 #include "protocol/base/shard_check.h"
 #include "server/hub/activity_book.h"
+#include "server/hub/c2d_journal.h"
 #include "server/hub/device_messages.h"
 #include "server/hub/hub_counters.h"
 #include "server/hub/hub_security.h"
@@ -44,7 +46,7 @@ class DeviceDirectory {
   ~DeviceDirectory();
 
   // Before the shards start: closing a connection goes through the router.
-  void bind_router(DeviceRouter& router) { router_ = &router; }
+  void bind_router(DeviceRouter& router);
 
   // Before the shards start: called on the shard when feedback on messages was committed.
   void on_feedback(std::function<void()> written) { on_feedback_ = std::move(written); }
@@ -80,6 +82,7 @@ class DeviceDirectory {
   HubEvents& events() { return services_.events; }
   HubCounters& counters() { return counters_; }
   ActivityBook& activity() { return activity_; }
+  C2dJournal& c2d_journal() { return c2d_journal_; }
   const HubSecurity& security() const { return *security_; }
   DeviceRouter& router();
   void on_device_presence(bool connected);
@@ -100,6 +103,7 @@ class DeviceDirectory {
 
   ActivityBook activity_;  // outlives the actors, as the counters do
   HubCounters counters_;
+  C2dJournal c2d_journal_{limits::kC2dEndsMax};
   std::unordered_map<std::string, std::unique_ptr<DeviceActor>> actors_;
   std::uint64_t connected_devices_ = 0;
   bool draining_ = false;

@@ -57,6 +57,8 @@ class DeviceHost {
   virtual void deployment_changed() {}
   // Feedback on messages of the device was committed.
   virtual void feedback_written() {}
+  // A message of the device ended so.
+  virtual void message_ended(const C2dHeader& /*header*/, FeedbackStatus /*status*/) {}
   // To the live connection, in order; dropped when there is none.
   virtual void send(const std::string& module, ConnectionMessage message) = 0;
   // Something changed that test control may wait for.

@@ -14,6 +14,7 @@
 #include "protocol/http/etag.h"
 #include "protocol/topics/device_topic.h"
 #include "protocol/twin/twin_metadata.h"
+#include "server/hub/c2d_journal.h"
 #include "server/hub/hub_counters.h"
 #include "storage/document_store.h"
 #include "storage/records.h"
@@ -259,6 +260,19 @@ struct PurgeC2d {
   Identity identity;
   Reply<std::uint64_t> reply;  // how many were purged
 };
+// What people who look see of the queue and of what became of the latest messages; it changes nothing.
+struct QueuedC2d {
+  C2dHeader header;          // with the id that feedback would name
+  bool with_device = false;  // sent, or leased by a device that polls, and not settled yet
+};
+struct C2dListing {
+  std::vector<QueuedC2d> queued;  // the oldest first
+  std::vector<C2dEnd> ended;      // the newest first
+};
+struct ListC2d {
+  Identity identity;
+  Reply<C2dListing> reply;
+};
 // Looks for expired messages: the sweep found some in the store.
 struct ExpireC2d {
   Identity identity;
@@ -291,7 +305,7 @@ using DeviceMessage =
     std::variant<Attach, Detached, Active, Subscribe, Unsubscribe, GetIdentity, ListModules, PutIdentity,
                  DeleteIdentity, GetTwin, PatchReported, UpdateTwin, ApplyConfigurations, SendC2d, SettleC2d,
                  AllowC2d, PurgeC2d, ExpireC2d, InvokeMethod, AnswerMethod, AdmitRequest, LeaseC2d,
-                 SettleLease, RotateKeys>;
+                 SettleLease, RotateKeys, ListC2d>;
 
 // The device a message is for: its owner shard follows from it.
 const std::string& device_of(const DeviceMessage& message);

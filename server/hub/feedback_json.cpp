@@ -3,9 +3,8 @@
 #include "protocol/base/iso_time.h"
 
 namespace kyanite {
-namespace {
 
-std::string_view status_text(FeedbackStatus status) {
+std::string_view feedback_status_text(FeedbackStatus status) {
   switch (status) {
     case FeedbackStatus::success:
       return "Success";
@@ -21,16 +20,14 @@ std::string_view status_text(FeedbackStatus status) {
   return "Success";
 }
 
-}  // namespace
-
 Json feedback_to_json(const std::vector<FeedbackRecord>& records) {
   Json array = Json::array();
   for (const FeedbackRecord& record : records) {
     Json json;
     json["originalMessageId"] = record.original_message_id;
     json["enqueuedTimeUtc"] = to_iso_time(record.time);
-    json["statusCode"] = status_text(record.status);
-    json["description"] = status_text(record.status);
+    json["statusCode"] = feedback_status_text(record.status);
+    json["description"] = feedback_status_text(record.status);
     json["deviceId"] = record.device;
     json["deviceGenerationId"] = record.generation_id;
     array.push_back(std::move(json));

@@ -13,6 +13,9 @@ inline constexpr std::string_view kFeedbackContentType = "application/vnd.micros
 inline constexpr std::string_view kFileNotificationContentType =
     "application/vnd.microsoft.iothub.filenotification.json";
 
+// "Success", "Expired", "DeliveryCountExceeded", "Rejected", "Purged".
+std::string_view feedback_status_text(FeedbackStatus status);
+
 Json feedback_to_json(const std::vector<FeedbackRecord>& records);
 
 }  // namespace kyanite

@@ -376,4 +376,8 @@ class Tokens(HubCase):
         status = json.loads(run("status", "--json", "--data", self.running.data).stdout)
         self.assertEqual(status["amqp"]["connections"], 0)
         self.assertGreaterEqual(status["https"]["requests"], 1)
+        self.assertEqual((status["https"]["refused"], status["https"]["failed"]), (0, 0))
+        self.assertNotEqual(run("device", "show", "nobody", "--data", self.running.data).returncode, 0)
+        status = json.loads(run("status", "--json", "--data", self.running.data).stdout)
+        self.assertEqual((status["https"]["refused"], status["https"]["failed"]), (1, 0))
         self.assertIn("amqp       0 connections, 0 links, 0 devices", run("status", "--data", self.running.data).stdout)

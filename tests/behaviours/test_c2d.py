@@ -403,6 +403,39 @@ class Rest(unittest.TestCase):
         self.assertEqual(rest(device.hub, "DELETE", f"/devices/{device.device_id}/commands").json["totalMessagesPurged"], 0)
         self.assertEqual(feedback_of(device.hub, f"r98-{device.device_id}-2"), "Purged")
 
+    def test_the_list_tells_what_waits_and_what_became_of_messages(self):
+        device = world.device()
+
+        def listed():
+            answer = rest(device.hub, "GET", f"/kyanite/v1/messages?device={percent(device.device_id)}")
+            self.assertEqual(answer.status, 200, answer)
+            return answer.json
+
+        one = f"list-{device.device_id}"
+        send(device, b"secret body", message_id=one, ack="full")
+        self.assertEqual([(m["messageId"], m["state"], m["ack"]) for m in listed()["queued"]], [(one, "queued", "full")])
+        with device.session() as client:
+            subscribe(client)
+            send(device, b"next", message_id="next")
+            first = receive(client, acknowledge=False)
+            self.assertEqual([m["state"] for m in listed()["queued"] if m["messageId"] == "next"], ["withDevice"])
+            client.send(wire.puback(first.packet_id))
+            world.wait_for(lambda: [m for m in listed()["ended"] if m["messageId"] == "next"], "the end of the message")
+        ended = {m["messageId"]: m["statusCode"] for m in listed()["ended"]}
+        self.assertEqual(ended, {one: "Purged", "next": "Success"})  # older than the subscription: dropped
+        self.assertEqual(listed()["queued"], [])
+        self.assertNotIn("secret", str(listed()))
+        self.assertEqual(feedback_of(device.hub, one), "Purged")  # nobody took it
+        self.assertEqual(rest(device.hub, "GET", "/kyanite/v1/messages?device=nobody").status, 404)
+        self.assertEqual(rest(device.hub, "GET", "/kyanite/v1/messages").status, 400)
+
+    def test_a_value_in_utf8_is_percent_encoded_in_the_topic(self):
+        device = world.device()
+        with device.session() as client:
+            subscribe(client)
+            send(device, app={"place": "Größe ☂".encode().decode("latin-1")})
+            self.assertTrue(receive(client).topic.endswith("&place=Gr%C3%B6%C3%9Fe%20%E2%98%82"))
+
     def test_R99_feedback_is_completed_once(self):
         with world.new_hub("feedback") as hub:
             device = world.device(hub)

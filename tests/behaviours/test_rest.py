@@ -191,7 +191,7 @@ class Authentication(unittest.TestCase):
         name = device().device_id
         for method, path in (("GET", "/devices"), ("GET", f"/devices/{name}"), ("PUT", f"/devices/{name}"), ("DELETE", f"/devices/{name}"),
                              ("GET", f"/devices/{name}/modules"), ("GET", f"/twins/{name}"), ("GET", "/statistics/devices"), ("GET", "/statistics/service"),
-                             ("GET", "/kyanite/v1/events"), ("GET", "/kyanite/v1/status"), ("GET", "/kyanite/v1/ca-certificates")):
+                             ("GET", "/kyanite/v1/events"), ("GET", "/kyanite/v1/status"), ("GET", "/kyanite/v1/messages?device=x"), ("GET", "/kyanite/v1/ca-certificates")):
             self.assert_status(401, None, method, path)
 
 

@@ -5,3 +5,6 @@ import './device.js';
 import './hub_pages.js';
 import './hostile.js';
 import './looks.js';
+import './trouble.js';
+import './access.js';
+import './connected.js';

@@ -161,6 +161,43 @@ pageTest('an empty hub says how to begin', async (page) => {
   await page.getByText('There is no device yet.').waitFor();
 });
 
+for (const id of ['.', '..']) {
+  pageTest(`a device called “${id}” is told of, not opened, and can be deleted`, async (page) => {
+    const answer = await hub.must('POST', '/devices', [{ id, importMode: 'create' }]);
+    assert.equal(answer.status, 200, answer.text);
+    const there = async () =>
+      (await hub.must('POST', '/devices/query', { query: `SELECT deviceId FROM devices WHERE deviceId = '${id}'` }))
+        .json.length;
+    assert.equal(await there(), 1);
+    await page.getByLabel('Condition').fill(`deviceId = '${id}'`);
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('1–1 of 1').waitFor();
+    await page.getByRole('link', { name: id, exact: true }).click();
+    await page.getByText(`A browser cannot open anything called “${id}”.`).waitFor();
+    for (const tab of ['twin', 'messages', 'telemetry']) {
+      await go(page, 'device', id, tab);
+      await page.getByText(`A browser cannot open anything called “${id}”.`).waitFor();
+    }
+    assert.equal(await page.locator('.error-box').count(), 0);
+    await shoot(page, '15-dots');
+    await go(page, 'devices');
+    await page.getByRole('button', { name: `Disable ${id}`, exact: true }).click();
+    await errorOf(page).getByText(`A browser cannot ask for anything called “${id}”`).waitFor();
+    await page.getByLabel(`Select ${id}`, { exact: true }).check();
+    await page.locator('.bulk').getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.getByText('No device is like that.').waitFor();
+    assert.equal(await there(), 0);
+    await page.getByLabel('Condition').fill('');
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByRole('button', { name: 'New device' }).click();
+    await page.getByLabel('Device id').fill(id);
+    await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+    await page.getByText(`A browser could not open a device called “${id}”. Choose another id.`).waitFor();
+    assert.equal(await there(), 0);
+  });
+}
+
 pageTest('a fault of the hub is shown with its tracking id', async (page) => {
   const { json: fault } = await hub.must('POST', '/kyanite/v1/faults', {
     kind: 'httpError',

@@ -70,6 +70,36 @@ pageTest('the hub tells rates, partitions and who was refused', async (page) => 
   await shoot(page, '42-hub', { fullPage: true });
 });
 
+pageTest('requests that are refused and that fail are charted by class', async (page) => {
+  const { json: fault } = await hub.must('POST', '/kyanite/v1/faults', {
+    kind: 'httpError',
+    status: 503,
+    routes: ['GET /twins/*'],
+    durationSeconds: 60,
+  });
+  try {
+    await go(page, 'hub');
+    const chart = page.locator('.chart').filter({ hasText: 'REST errors a second' });
+    const values = async () => (await chart.locator('.legend strong').allInnerTexts()).map(Number);
+    await eventually(async () => (await values()).join() === '0,0', 'no errors yet');
+    await eventually(
+      async () => {
+        await hub.rest('GET', '/devices/nobody-at-all');
+        await hub.rest('GET', '/twins/fleet-00001');
+        const [refused, failed] = await values();
+        return refused > 0 && failed > 0;
+      },
+      'both rates',
+      20,
+    );
+    assert.deepEqual(await chart.locator('.legend .name').allInnerTexts(), ['refused (4xx)', 'failed (5xx)']);
+    await chart.scrollIntoViewIfNeeded();
+    await shoot(page, '44-rest-errors', { fullPage: true });
+  } finally {
+    await hub.rest('DELETE', `/kyanite/v1/faults/${fault.id}`);
+  }
+});
+
 pageTest('consumer groups are made and deleted', async (page) => {
   const group = newName('group');
   await go(page, 'hub');

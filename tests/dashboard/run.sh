@@ -12,7 +12,11 @@ KYANITE_BINARY=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 cache=${DASHBOARD_CACHE:-$root/build/dashboard}
 DASHBOARD_RESULTS=${DASHBOARD_RESULTS:-$root/build/test-results/dashboard}
 CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
-export KYANITE_BINARY DASHBOARD_RESULTS CHROMIUM
+# The generator that plays a fleet, of the same build unless KYANITE_LOAD names another.
+beside=$(dirname "$KYANITE_BINARY")/../../bench/load/kyanite_load
+[ -n "${KYANITE_LOAD:-}" ] || { [ -x "$beside" ] && KYANITE_LOAD=$beside; }
+[ -n "${KYANITE_LOAD:-}" ] || echo "dashboard: there is no kyanite_load beside the program; nobody plays ten thousand devices"
+export KYANITE_BINARY KYANITE_LOAD DASHBOARD_RESULTS CHROMIUM
 [ -x "$CHROMIUM" ] || { echo "dashboard: no Chromium at $CHROMIUM; scripts/install-packages.sh test installs it" >&2; exit 2; }
 mkdir -p "$cache"
 rm -rf "$DASHBOARD_RESULTS"
@@ -30,9 +34,9 @@ cp "$here"/*.js "$cache/"  # beside node_modules, where imports are looked for
 
 results=$DASHBOARD_RESULTS/tests.txt
 set -- ${2:+--test-name-pattern="$2"}
-(cd "$cache" && timeout 600 node "$@" --test-reporter=tap all.test.js) > "$results" 2>&1
+(cd "$cache" && timeout 900 node "$@" --test-reporter=tap all.test.js) > "$results" 2>&1
 status=$?
-grep -E '^(not )?ok [0-9]+ - ' "$results" | grep -v '# SKIP'
+grep -E '^(not )?ok [0-9]+ - |^ *# figure: ' "$results" | grep -v '# SKIP'
 [ $status -eq 0 ] || sed -n '/^not ok/,/^  \.\.\.$/p' "$results"
 passed=$(grep -E '^ok [0-9]+ - ' "$results" | grep -vc '# SKIP')
 failed=$(grep -cE '^not ok [0-9]+ - ' "$results")

@@ -5,5 +5,6 @@
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1
-scripts/build.sh release kyanite || exit 1
+scripts/build.sh release kyanite kyanite_load || exit 1
+export KYANITE_LOAD="$root/build/release/bench/load/kyanite_load"
 exec tests/dashboard/run.sh build/release/server/app/kyanite

@@ -8,9 +8,10 @@ const LINE_MAX = 4 * 1024 * 1024;
 
 // A request that failed: what was tried, what the hub said, and what to do.
 export class HubError extends Error {
-  constructor(what, { status = 0, code = '', detail = '', trackingId = '', advice = '' } = {}) {
+  // `isTold`: the banner of the frame says already what is the matter.
+  constructor(what, { status = 0, code = '', detail = '', trackingId = '', advice = '', isTold = false } = {}) {
     super(`Could not ${what}`);
-    Object.assign(this, { what, status, code, detail, trackingId, advice });
+    Object.assign(this, { what, status, code, detail, trackingId, advice, isTold });
   }
 }
 
@@ -91,16 +92,22 @@ function readRefusal(text) {
   return { detail: message.replace(/^ErrorCode:[A-Za-z]+;\s*/, ''), trackingId };
 }
 
-// A segment of a path. Browsers resolve "." and ".." whatever way they are written.
+// Browsers resolve "." and ".." in a path, whatever way they are written: no request reaches what is called so.
+export const isUnreachable = (id) => id === '.' || id === '..';
+
+// A segment of a path.
 export function segment(id) {
-  if (id === '.' || id === '..') {
+  if (isUnreachable(id)) {
     throw new HubError('ask for this id', {
-      detail: `A browser cannot ask for a device called “${id}”.`,
-      advice: 'Use the kyanite command.',
+      detail: `A browser cannot ask for anything called “${id}”: it takes it for a part of the address.`,
+      advice: 'Use the kyanite command, or an id of another form.',
     });
   }
   return encodeURIComponent(id);
 }
+
+// A text as the value of a header: fetch() writes a byte for each character, and these are the bytes of UTF-8.
+export const headerText = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 
 export class Api {
   constructor(session, onUnauthorized = () => {}) {
@@ -130,7 +137,11 @@ export class Api {
     } catch (error) {
       if (signal?.aborted) throw error;
       lost();
-      throw new HubError(what, { detail: 'The connection to the hub broke.', advice: 'It is tried again by itself.' });
+      throw new HubError(what, {
+        detail: 'The connection to the hub broke.',
+        advice: 'It is tried again by itself.',
+        isTold: true,
+      });
     }
   }
 
@@ -171,6 +182,7 @@ export class Api {
       throw new HubError(what, {
         detail: 'The hub does not answer.',
         advice: 'It is asked again every few seconds, and the page goes on by itself.',
+        isTold: true,
       });
     }
     this.session.noteDate(response.headers.get('date'));
@@ -184,13 +196,15 @@ export class Api {
     const refusal = readRefusal(await response.text().catch(() => ''));
     const code = response.headers.get('iothub-errorcode') ?? '';
     // (Other refusals of 401 are about what was asked, not about who asked.)
-    if (code === UNAUTHORIZED && !this.session.lacks(needs)) this.onUnauthorized();
+    const isOver = code === UNAUTHORIZED && !this.session.lacks(needs);
+    if (isOver) this.onUnauthorized();
     throw new HubError(what, {
       status: response.status,
       code,
       detail: refusal.detail || response.statusText,
       trackingId: response.headers.get('x-ms-request-id') || refusal.trackingId,
       advice: advise(this.session, response.status, code, needs),
+      isTold: isOver,
     });
   }
 
@@ -222,6 +236,7 @@ export class Api {
       throw new HubError(what, {
         detail: 'The stream broke off.',
         advice: 'It goes on by itself when the hub is back.',
+        isTold: true,
       });
     } finally {
       reader.cancel().catch(() => {});

@@ -12,9 +12,10 @@ export class Chart {
   #names = [];
   #data = [[]];
 
-  constructor(title, signal, { height = HEIGHT, format = (value) => String(value) } = {}) {
+  constructor(title, signal, { height = HEIGHT, format = (value) => String(value), fromZero = false } = {}) {
     this.height = height;
     this.format = format;
+    this.fromZero = fromZero; // rates and counts: half as high is half as much
     this.place = h('div', { class: 'plot' });
     this.legend = h('ul', { class: 'legend' });
     this.element = h('figure', { class: 'chart' }, title ? h('figcaption', {}, title) : null, this.place, this.legend);
@@ -57,8 +58,11 @@ export class Chart {
         ...this.#size(),
         legend: { show: false },
         cursor: { y: false },
-        padding: [8, 8, 0, 0],
-        scales: { x: { range: () => times(this.#data[0]) }, y: { range: (_, low, high) => range(low, high) } },
+        padding: [8, 26, 0, 0], // half of the last time
+        scales: {
+          x: { range: () => times(this.#data[0]) },
+          y: { range: (_, low, high) => range(this.fromZero ? Math.min(0, low) : low, high) },
+        },
         axes: [
           { ...axis, size: 28, values: (_, ticks) => clockTicks(ticks) },
           { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => this.format(tick)) },

@@ -4,7 +4,7 @@ import { address } from './address.js';
 import { fill, h, setText } from './dom.js';
 import { ago, clockTime, duration, fullTime, plural } from './format.js';
 import { isId } from './identities.js';
-import { badge, empty, errorBox, LiveTable, poll, select } from './ui.js';
+import { badge, empty, LiveTable, poll, select, tellIn } from './ui.js';
 
 const NAMES = { connected: ['Connected', 'good'], disconnected: ['Disconnected', ''], refused: ['Refused', 'bad'] };
 const REASONS = { device_disconnected: 'the device said goodbye', shutting_down: 'the hub was stopped' };
@@ -104,6 +104,7 @@ export function connectionList(page, { device = null, module = null, event = '',
       { name: 'From', class: 'wide' },
     ],
     (entry) => makeRow(entry, session, withDevice),
+    'stacked',
   );
   const refresh = poll(
     page,
@@ -118,7 +119,6 @@ export function connectionList(page, { device = null, module = null, event = '',
       const entries = answer.json.connections;
       table.update(entries, keyOf);
       table.element.hidden = entries.length === 0;
-      fill(place);
       fill(
         nothing,
         entries.length === 0
@@ -127,9 +127,7 @@ export function connectionList(page, { device = null, module = null, event = '',
       );
     },
     4000,
-    (error) => {
-      if (error && error.status !== 0) fill(place, errorBox(error));
-    },
+    tellIn(place),
   );
   kind.addEventListener('change', () => refresh());
   return [

@@ -1,11 +1,13 @@
 // Dialogs that register devices and modules.
 
+import { isUnreachable } from './api.js';
 import { fill, h } from './dom.js';
 import { identityPath, isId } from './identities.js';
 import { attempt, dialog, field, InputError, select } from './ui.js';
 
 function checkId(id, what) {
   if (!id) throw new InputError(`Give the ${what} an id.`);
+  if (isUnreachable(id)) throw new InputError(`A browser could not open a ${what} called “${id}”. Choose another id.`);
   if (!isId(id)) throw new InputError("An id has 1 to 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '");
 }
 

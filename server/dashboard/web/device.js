@@ -1,6 +1,7 @@
 // One device, or one of its modules: '#/device/ID[/TAB]' and '#/device/ID/module/MODULE[/TAB]'.
 
 import { address } from './address.js';
+import { isUnreachable } from './api.js';
 import { connectionsTab } from './connections.js';
 import { fill, h } from './dom.js';
 import { readIdentity, twinPath } from './identities.js';
@@ -10,7 +11,7 @@ import { methodsTab } from './methods.js';
 import { modulesTab } from './modules.js';
 import { telemetryTab } from './telemetry.js';
 import { twinTab } from './twin.js';
-import { badge, errorBox, lackNote, poll, stateDot } from './ui.js';
+import { badge, lackNote, note, poll, stateDot, tellIn } from './ui.js';
 
 const TABS = [
   { name: 'identity', title: 'Identity', make: identityTab },
@@ -28,6 +29,7 @@ export function devicePage(page) {
     location.hash = '#/devices';
     return;
   }
+  if (isUnreachable(id) || (rest[0] === 'module' && isUnreachable(rest[1]))) return unreachablePage(page, id, rest[1]);
   const isModule = rest[0] === 'module' && rest[1];
   const module = isModule ? rest[1] : null;
   const tabs = TABS.filter((tab) => !module || !tab.isForDevices);
@@ -73,6 +75,27 @@ export function devicePage(page) {
   watchState(page, subject, state, problem);
 }
 
+function unreachablePage(page, id, module) {
+  const name = module && isUnreachable(module) ? module : id;
+  page.setTitle(name);
+  fill(
+    page.main,
+    h('nav', { class: 'trail', 'aria-label': 'Where this is' }, h('a', { href: '#/devices' }, 'Devices')),
+    h('div', { class: 'page-head' }, h('h1', { class: 'mono' }, name)),
+    note(
+      'warning',
+      h('strong', {}, `A browser cannot open anything called “${name}”.`),
+      h(
+        'p',
+        {},
+        'Browsers take such an id for a part of the address and leave it out before they ask the hub. ',
+        'For devices and back ends it is an id like any other. The list of devices shows it and can delete it; more is done by the command:',
+      ),
+      h('pre', { class: 'mono' }, `kyanite device show -- ${name}`),
+    ),
+  );
+}
+
 // What all tabs show, and some want to know: the twin has it, and the identity for those who may read that.
 function watchState(page, subject, state, problem) {
   const { api, session } = page;
@@ -98,12 +121,9 @@ function watchState(page, subject, state, problem) {
         summary.status === 'disabled' ? badge('Disabled', 'warning') : null,
         stateDot(isOn, isOn ? 'Connected' : 'Not connected'),
       );
-      fill(problem);
       for (const tell of subject.onSummary) tell(summary);
     },
     3000,
-    (error) => {
-      if (error && error.status !== 0 && error.status !== 429) fill(problem, errorBox(error));
-    },
+    tellIn(problem),
   );
 }

@@ -239,7 +239,7 @@ export function devicesPage(page) {
       table.update([], (item) => item.deviceId);
       fill(nothing);
       showTotal();
-      fill(place, errorBox(error));
+      if (!error.isTold) fill(place, errorBox(error));
     } finally {
       if (mine === generation) rest();
     }
@@ -344,10 +344,7 @@ export function devicesPage(page) {
     POLL,
     (error) => {
       if (!isBusy) setText(updates, error ? 'Not up to date' : '');
-      fill(
-        trouble,
-        error && error.status !== 429 && error.status !== 0 && error.status !== 400 ? errorBox(error) : null,
-      );
+      fill(trouble, error && error.status !== 429 && error.status !== 400 && !error.isTold ? errorBox(error) : null);
     },
   );
 }

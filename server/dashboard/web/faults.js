@@ -1,9 +1,9 @@
 // Faults that the hub is told to make: those in force, and a form for a new one.
 
 import { segment } from './api.js';
-import { fill, h } from './dom.js';
+import { fill, h, setText } from './dom.js';
 import { bytes, duration } from './format.js';
-import { attempt, badge, empty, errorBox, field, InputError, panel, poll, select, toast } from './ui.js';
+import { attempt, badge, empty, field, InputError, LiveTable, panel, poll, select, tellIn, toast } from './ui.js';
 
 // The right that routes of test control ask for.
 export const NEEDS = 'all rights';
@@ -48,8 +48,32 @@ function scopeText(scope) {
 export function faultsPanel(page) {
   const { api } = page;
   const place = h('div');
-  const body = h('tbody');
+  const trouble = h('div');
   const nothing = h('div');
+  const columns = ['Id', 'Fault', 'Scope', 'Hit', 'Time', ''].map((name) => ({
+    name,
+    class: name === 'Hit' ? 'number' : null,
+  }));
+  const table = new LiveTable('Faults', columns, (fault) => {
+    const hits = h('td', { class: 'number' });
+    const time = h('td', { class: 'nowrap' });
+    return {
+      element: h(
+        'tr',
+        {},
+        h('td', { class: 'mono' }, fault.id),
+        h('td', {}, fault.kind, h('small', { class: 'quiet block' }, describe(fault))),
+        h('td', { class: 'mono' }, scopeText(fault.scope)),
+        hits,
+        time,
+        h('td', { class: 'actions' }, removeButton(fault.id)),
+      ),
+      update(now) {
+        setText(hits, `${now.hits}${now.count ? ` of ${now.count}` : ''}`);
+        fill(time, now.active ? `${duration(now.endsInSeconds * 1000)} left` : badge('Not yet'));
+      },
+    };
+  });
   const refresh = poll(
     page,
     async () => {
@@ -58,26 +82,10 @@ export function faultsPanel(page) {
         signal: page.signal,
       });
       fill(nothing, json.faults.length === 0 ? empty(h('p', {}, 'No fault is in force.')) : null);
-      fill(
-        body,
-        json.faults.map((fault) =>
-          h(
-            'tr',
-            {},
-            h('td', { class: 'mono' }, fault.id),
-            h('td', {}, fault.kind, h('small', { class: 'quiet block' }, describe(fault))),
-            h('td', { class: 'mono' }, scopeText(fault.scope)),
-            h('td', { class: 'number' }, `${fault.hits}${fault.count ? ` of ${fault.count}` : ''}`),
-            h('td', {}, fault.active ? `${duration(fault.endsInSeconds * 1000)} left` : badge('Not yet')),
-            h('td', { class: 'actions' }, removeButton(fault.id)),
-          ),
-        ),
-      );
+      table.update(json.faults, (fault) => fault.id);
     },
     2000,
-    (error) => {
-      if (error && error.status !== 0) fill(place, errorBox(error));
-    },
+    tellIn(trouble),
   );
   function removeButton(id) {
     const button = h(
@@ -103,27 +111,8 @@ export function faultsPanel(page) {
   return panel(
     'Faults',
     place,
-    h(
-      'div',
-      { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Faults' },
-      h(
-        'table',
-        {},
-        h('caption', { class: 'visually-hidden' }, 'Faults'),
-        h(
-          'thead',
-          {},
-          h(
-            'tr',
-            {},
-            ['Id', 'Fault', 'Scope', 'Hit', 'Time', ''].map((name) =>
-              h('th', { scope: 'col', class: name === 'Hit' ? 'number' : null }, name),
-            ),
-          ),
-        ),
-        body,
-      ),
-    ),
+    trouble,
+    table.element,
     nothing,
     h('div', { class: 'row end' }, clear),
     faultForm(page, refresh),

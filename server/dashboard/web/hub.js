@@ -9,14 +9,15 @@ import {
   attempt,
   badge,
   confirmDialog,
-  errorBox,
   facts,
   field,
   InputError,
   lackNote,
   panel,
   poll,
+  tellIn,
   toast,
+  whenChanged,
 } from './ui.js';
 
 const PAUSE = 2000;
@@ -27,9 +28,12 @@ const RATES = {
   'MQTT messages': (status) => status.mqtt?.telemetryMessages,
   'AMQP messages': (status) => status.amqp?.telemetryMessages,
   'REST requests': (status) => status.https?.requests,
-  'messages to devices over AMQP': (status) => status.amqp?.cloudToDeviceMessages,
+  'events to readers': (status) => status.amqp?.eventsSent,
+  'messages to devices': (status) => status.amqp?.cloudToDeviceMessages,
   'MQTT refused': (status) => status.mqtt?.refused,
   'AMQP refused': (status) => status.amqp?.refused,
+  'refused (4xx)': (status) => status.https?.refused,
+  'failed (5xx)': (status) => status.https?.failed,
 };
 const LEVELS = {
   MQTT: (status) => status.mqtt?.connections,
@@ -65,11 +69,17 @@ export function hubPage(page) {
   const figures = h('div', { class: 'figures' });
   const about = h('div');
   const partitions = h('tbody');
+  const rates = { format: rate, fromZero: true };
   const charts = [
-    [new Chart('Messages a second', page.signal, { format: rate }), ['MQTT messages', 'AMQP messages']],
-    [new Chart('Connections', page.signal, { format: count }), ['MQTT', 'AMQP', 'HTTPS', 'devices connected']],
-    [new Chart('Requests a second', page.signal, { format: rate }), ['REST requests', 'messages to devices over AMQP']],
-    [new Chart('Refused a second', page.signal, { format: rate }), ['MQTT refused', 'AMQP refused']],
+    [new Chart('Messages a second', page.signal, rates), ['MQTT messages', 'AMQP messages']],
+    [
+      new Chart('Connections', page.signal, { ...rates, format: count }),
+      ['MQTT', 'AMQP', 'HTTPS', 'devices connected'],
+    ],
+    [new Chart('Requests a second', page.signal, rates), ['REST requests']],
+    [new Chart('REST errors a second', page.signal, rates), ['refused (4xx)', 'failed (5xx)']],
+    [new Chart('Back ends over AMQP, a second', page.signal, rates), ['events to readers', 'messages to devices']],
+    [new Chart('Connections refused a second', page.signal, rates), ['MQTT refused', 'AMQP refused']],
   ];
   const figure = (name, value, more, kind = '') =>
     h(
@@ -202,13 +212,10 @@ export function hubPage(page) {
       });
       session.status = status;
       remember(status, session.now() / 1000);
-      fill(place);
       draw(status);
     },
     PAUSE,
-    (error) => {
-      if (error && error.status !== 0) fill(place, errorBox(error));
-    },
+    tellIn(place),
   );
 }
 
@@ -218,9 +225,25 @@ function groupsPanel(page) {
   if (session.lacks('ServiceConnect'))
     return panel('Consumer groups', lackNote(session, 'ServiceConnect', 'So consumer groups are not shown.'));
   const place = h('div');
+  const trouble = h('div');
   const body = h('tbody');
   const name = h('input', { class: 'mono', spellcheck: 'false', autocapitalize: 'off' });
   const add = h('button', { type: 'submit' }, 'Add');
+  const show = whenChanged((groups) =>
+    fill(
+      body,
+      groups.map((group) =>
+        h(
+          'tr',
+          {},
+          h('td', { class: 'mono' }, group.name),
+          h('td', { class: 'number' }, count(group.readers)),
+          h('td', { class: 'wide' }, fullTime(group.created)),
+          h('td', { class: 'actions' }, group.name === '$Default' ? null : removeButton(group.name)),
+        ),
+      ),
+    ),
+  );
   const refresh = poll(
     page,
     async () => {
@@ -228,24 +251,10 @@ function groupsPanel(page) {
         needs: 'ServiceConnect',
         signal: page.signal,
       });
-      fill(
-        body,
-        json.consumerGroups.map((group) =>
-          h(
-            'tr',
-            {},
-            h('td', { class: 'mono' }, group.name),
-            h('td', { class: 'number' }, count(group.readers)),
-            h('td', { class: 'wide' }, fullTime(group.created)),
-            h('td', { class: 'actions' }, group.name === '$Default' ? null : removeButton(group.name)),
-          ),
-        ),
-      );
+      show(json.consumerGroups);
     },
     5000,
-    (error) => {
-      if (error && error.status !== 0) fill(place, errorBox(error));
-    },
+    tellIn(trouble),
   );
   function removeButton(group) {
     const button = h('button', { type: 'button', class: 'small ghost', 'aria-label': `Delete ${group}` }, 'Delete');
@@ -290,6 +299,7 @@ function groupsPanel(page) {
   return panel(
     'Consumer groups',
     place,
+    trouble,
     h(
       'div',
       { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': 'Consumer groups' },

@@ -1,6 +1,6 @@
 // What is done with identities in more than one place.
 
-import { segment } from './api.js';
+import { HubError, isUnreachable, segment } from './api.js';
 
 const ID = /^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{1,128}$/;
 
@@ -44,10 +44,21 @@ export async function setStatus(api, device, status, reason = null) {
 }
 
 export async function removeIdentity(api, device, module) {
+  if (isUnreachable(device) && !module) return removeInBulk(api, device);
   await api.ask(`delete “${module || device}”`, 'DELETE', identityPath(device, module), {
     headers: { 'If-Match': '*' },
     needs: 'RegistryWrite',
   });
+}
+
+// By its id in a body, for a device whose id no address can name.
+async function removeInBulk(api, device) {
+  const what = `delete “${device}”`;
+  const { json } = await api.ask(what, 'POST', '/devices', {
+    body: [{ id: device, importMode: 'delete' }],
+    needs: 'RegistryWrite',
+  });
+  if (json?.isSuccessful === false) throw new HubError(what, { detail: json.errors?.[0]?.errorStatus ?? '' });
 }
 
 export function connectionString(session, identity, which = 'primaryKey') {

@@ -201,9 +201,12 @@ export function identityTab(page, subject) {
   }
 
   const start = () =>
-    load().catch((error) => {
-      if (error.name !== 'AbortError') fill(place, errorBox(error));
-    });
+    load().then(
+      () => fill(place),
+      (error) => {
+        if (error.name !== 'AbortError' && !error.isTold) fill(place, errorBox(error));
+      },
+    );
   page.onBack(start);
   start();
 }

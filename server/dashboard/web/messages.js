@@ -1,13 +1,15 @@
-// Cloud-to-device messages: sending one, how many wait, and emptying the queue.
+// Cloud-to-device messages: sending one, what became of it, and emptying the queue.
 
-import { segment } from './api.js';
+import { headerText, segment } from './api.js';
 import { fill, h, setText } from './dom.js';
 import { clockTime, count, plural } from './format.js';
+import { matchSent, outcomeList, stateBadge, stateOf, UNKNOWN } from './message_outcomes.js';
 import { attempt, confirmDialog, empty, field, InputError, panel, select, toast } from './ui.js';
 
 const BODY_MAX = 64 * 1024;
 const sent = new Map(); // device: messages of this tab, the newest first
 const SENT_MAX = 50;
+const SKEW = 3000; // what the clocks here and there may differ by
 
 export function messagesTab(page, subject) {
   const { api, main, session } = page;
@@ -39,6 +41,8 @@ export function messagesTab(page, subject) {
   const place = h('div');
   const waiting = h('strong', { class: 'figure' }, '–');
   const list = h('div');
+  let listing = null; // as it was last read
+  let drawn = '';
   const send = h('button', { type: 'submit', class: 'primary' }, 'Send');
   const purge = h('button', { type: 'button', class: 'danger' }, 'Purge the queue');
   const queuePlace = h('div');
@@ -57,7 +61,7 @@ export function messagesTab(page, subject) {
       'div',
       { class: 'grid' },
       field('Content type', contentType),
-      field('Feedback', ack, 'Asked of the hub, for whoever reads feedback'),
+      field('Feedback', ack, 'For back ends that receive feedback; here every outcome is shown'),
       field('Expires after', expiry),
       field('Message id', messageId),
       field('Correlation id', correlationId),
@@ -78,15 +82,15 @@ export function messagesTab(page, subject) {
     if (new TextEncoder().encode(body.value).length > BODY_MAX)
       throw new InputError('A cloud-to-device message has at most 64 KiB.');
     const id = messageId.value || crypto.randomUUID();
-    checkHeader(id, 'The message id');
-    checkHeader(correlationId.value, 'The correlation id');
-    checkHeader(contentType.value, 'The content type');
+    checkId(id, 'The message id');
+    checkId(correlationId.value, 'The correlation id');
+    checkText(contentType.value, 'The content type');
     const headers = { 'iothub-messageid': id };
-    if (contentType.value) headers['iothub-contenttype'] = contentType.value;
+    if (contentType.value) headers['iothub-contenttype'] = headerText(contentType.value);
     if (correlationId.value) headers['iothub-correlationid'] = correlationId.value;
     if (ack.value) headers['iothub-ack'] = ack.value;
     if (expiry.value) headers['iothub-expiry'] = new Date(session.now() + Number(expiry.value) * 1000).toISOString();
-    for (const [name, value] of properties.read()) headers[`iothub-app-${name}`] = value;
+    for (const [name, value] of properties.read()) headers[`iothub-app-${name}`] = headerText(value);
     await api.ask('send the message', 'POST', `/devices/${segment(subject.id)}/messages/devicebound`, {
       body: body.value,
       headers,
@@ -96,11 +100,26 @@ export function messagesTab(page, subject) {
     sent.set(subject.id, [{ id, at: new Date(session.now()), body: body.value }, ...all].slice(0, SENT_MAX));
     toast('The message is in the queue');
     drawSent();
-    subject.refresh?.();
+    outcomes.refresh();
+  }
+
+  // What the hub says of a message sent here; null while it has not been asked.
+  function states(all) {
+    if (!listing) return all.map(() => null);
+    const [name, kind, meaning] = UNKNOWN;
+    return matchSent(all, listing).map((entry, i) => {
+      if (entry) return stateOf(entry);
+      // The list may have been read before the message was sent.
+      return all[i].at > listing.at ? null : { name, kind, meaning, time: null };
+    });
   }
 
   function drawSent() {
     const all = sent.get(subject.id) ?? [];
+    const now = states(all);
+    const seen = JSON.stringify(all.map((message, i) => [message.id, message.at, now[i]?.name]));
+    if (list.firstChild && seen === drawn) return; // so that the focus stays where it is
+    drawn = seen;
     fill(
       list,
       all.length === 0
@@ -108,11 +127,13 @@ export function messagesTab(page, subject) {
         : h(
             'ul',
             { class: 'log' },
-            all.map((message) =>
+            all.map((message, i) =>
               h(
                 'li',
                 {},
                 h('span', { class: 'quiet mono' }, clockTime(message.at)),
+                ' ',
+                now[i] ? stateBadge(now[i]) : null,
                 ' ',
                 h('code', {}, message.id),
                 h('span', { class: 'block ellipsis' }, message.body || '(no body)'),
@@ -121,6 +142,7 @@ export function messagesTab(page, subject) {
                   {
                     type: 'button',
                     class: 'small ghost',
+                    'aria-label': `Use the body of ${message.id} again`,
                     onclick: () => {
                       body.value = message.body;
                       body.focus();
@@ -153,11 +175,15 @@ export function messagesTab(page, subject) {
       });
       toast(`${plural(answer.json?.totalMessagesPurged ?? 0, 'message')} dropped`);
       setText(waiting, '0');
+      outcomes.refresh();
     }),
   );
 
-  subject.onSummary.push((twin) => setText(waiting, count(twin.cloudToDeviceMessageCount)));
-  if (subject.summary) setText(waiting, count(subject.summary.cloudToDeviceMessageCount));
+  const outcomes = outcomeList(page, subject, (json) => {
+    listing = { ...json, at: new Date(session.now() - SKEW) };
+    setText(waiting, count(json.queued.length));
+    drawSent();
+  });
   drawSent();
   fill(
     main,
@@ -169,9 +195,10 @@ export function messagesTab(page, subject) {
         'div',
         {},
         panel(
-          'Queue',
+          'Queue and outcomes',
           h('p', {}, waiting, ' waiting for the device, at most 50'),
           queuePlace,
+          outcomes.content,
           h('div', { class: 'row' }, purge),
         ),
         panel('Sent from this tab', list),
@@ -180,10 +207,17 @@ export function messagesTab(page, subject) {
   );
 }
 
-// Over HTTPS they travel in headers, whose bytes the hub takes as they are.
-function checkHeader(value, what) {
-  if (!/^[\x20-\x7e]*$/.test(value))
-    throw new InputError(`${what} is made of printable ASCII characters where messages are sent over HTTPS.`);
+function checkId(value, what) {
+  if (!/^[A-Za-z0-9\-:.+%_#*?!(),=@;$']{0,128}$/.test(value))
+    throw new InputError(`${what} has at most 128 letters, digits and - : . + % _ # * ? ! ( ) , = @ ; $ '`);
+}
+
+// Over HTTPS they travel in headers, as UTF-8: there are no line breaks in them, and blanks around them get lost.
+function checkText(value, what) {
+  if (/[\x00-\x1f\x7f]/.test(value))
+    throw new InputError(`${what} cannot have control characters where messages are sent over HTTPS.`);
+  if (value !== value.replace(/^[ \t]+|[ \t]+$/g, ''))
+    throw new InputError(`${what} cannot begin or end with a blank where messages are sent over HTTPS.`);
 }
 
 // Rows of a name and a value.
@@ -233,7 +267,7 @@ function propertyList() {
           throw new InputError(
             `“${name}” cannot be the name of a property: over HTTPS names are made of letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`,
           );
-        checkHeader(value, 'The value of a property');
+        checkText(value, 'The value of a property');
         found.push([name, value]);
       }
       return found;

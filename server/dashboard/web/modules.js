@@ -5,7 +5,7 @@ import { segment } from './api.js';
 import { createModuleDialog } from './create_identity.js';
 import { fill, h, setText } from './dom.js';
 import { ago, fullTime } from './format.js';
-import { empty, errorBox, LiveTable, poll, stateDot } from './ui.js';
+import { empty, LiveTable, poll, stateDot, tellIn } from './ui.js';
 
 export function modulesTab(page, subject) {
   const { api, main, session } = page;
@@ -72,11 +72,8 @@ export function modulesTab(page, subject) {
       table.update(modules, (item) => item.moduleId);
       table.element.hidden = modules.length === 0;
       fill(nothing, modules.length === 0 ? empty(h('p', {}, 'This device has no modules.')) : null);
-      fill(place);
     },
     5000,
-    (error) => {
-      if (error && error.status !== 0) fill(place, errorBox(error));
-    },
+    tellIn(place),
   );
 }

@@ -246,7 +246,8 @@ export function telemetryTab(page, subject) {
         goOn = null;
         if (!mine.signal.aborted && !page.signal.aborted) follow(from, mine);
       };
-      fill(place, errorBox(error, h('button', { type: 'button', onclick: () => goOn?.() }, 'Try again')));
+      if (error.isTold) fill(place);
+      else fill(place, errorBox(error, h('button', { type: 'button', onclick: () => goOn?.() }, 'Try again')));
     }
   }
 

@@ -4,7 +4,19 @@ import { segment } from './api.js';
 import { fill, h } from './dom.js';
 import { faultsPanel, NEEDS, number } from './faults.js';
 import { bytes, duration, fullTime } from './format.js';
-import { attempt, badge, confirmDialog, errorBox, field, InputError, note, panel, poll, toast } from './ui.js';
+import {
+  attempt,
+  badge,
+  confirmDialog,
+  field,
+  InputError,
+  note,
+  panel,
+  poll,
+  tellIn,
+  toast,
+  whenChanged,
+} from './ui.js';
 
 export function testsPage(page) {
   fill(
@@ -22,6 +34,7 @@ export function testsPage(page) {
 function clockPanel(page) {
   const { api, session } = page;
   const place = h('div');
+  const trouble = h('div');
   const now = h('p', {});
   const by = h('input', { type: 'number', value: '3600', step: 'any' });
   const show = (state) =>
@@ -42,9 +55,7 @@ function clockPanel(page) {
     async () =>
       show((await api.ask('read the clock', 'GET', '/kyanite/v1/clock', { needs: NEEDS, signal: page.signal })).json),
     2000,
-    (error) => {
-      if (error && error.status !== 0) fill(place, errorBox(error));
-    },
+    tellIn(trouble),
   );
   const button = (text, method, body, kind) => {
     const element = h('button', { type: 'button', class: kind }, text);
@@ -66,6 +77,7 @@ function clockPanel(page) {
     'Clock',
     now,
     place,
+    trouble,
     field('Seconds', by),
     h(
       'div',
@@ -80,8 +92,34 @@ function clockPanel(page) {
 function storePanel(page) {
   const { api } = page;
   const place = h('div');
+  const trouble = h('div');
   const list = h('ul', { class: 'log' });
   const name = h('input', { class: 'mono', spellcheck: 'false', maxlength: 64 });
+  const show = whenChanged((snapshots) =>
+    fill(
+      list,
+      snapshots.map((snapshot) =>
+        h(
+          'li',
+          { class: 'row' },
+          h('code', {}, snapshot.name),
+          h('span', { class: 'quiet' }, `${fullTime(snapshot.taken)}, ${bytes(snapshot.bytes)}`),
+          act(
+            'Restore',
+            snapshot.name,
+            `Restore the snapshot ${snapshot.name}?`,
+            'All that came since is gone, and everybody is disconnected.',
+            () => change('restore the snapshot', `/kyanite/v1/snapshots/${segment(snapshot.name)}/restore`),
+          ),
+          act('Delete', snapshot.name, null, null, () =>
+            api.ask('delete the snapshot', 'DELETE', `/kyanite/v1/snapshots/${segment(snapshot.name)}`, {
+              needs: NEEDS,
+            }),
+          ),
+        ),
+      ),
+    ),
+  );
   const refresh = poll(
     page,
     async () => {
@@ -89,40 +127,18 @@ function storePanel(page) {
         needs: NEEDS,
         signal: page.signal,
       });
-      fill(
-        list,
-        json.snapshots.map((snapshot) =>
-          h(
-            'li',
-            {},
-            h('code', {}, snapshot.name),
-            h('span', { class: 'quiet' }, ` ${fullTime(snapshot.taken)}, ${bytes(snapshot.bytes)} `),
-            act(
-              'Restore',
-              `Restore the snapshot ${snapshot.name}?`,
-              'All that came since is gone, and everybody is disconnected.',
-              () => change('restore the snapshot', `/kyanite/v1/snapshots/${segment(snapshot.name)}/restore`),
-            ),
-            act('Delete', null, null, () =>
-              api.ask('delete the snapshot', 'DELETE', `/kyanite/v1/snapshots/${segment(snapshot.name)}`, {
-                needs: NEEDS,
-              }),
-            ),
-          ),
-        ),
-      );
+      show(json.snapshots);
     },
     5000,
-    (error) => {
-      if (error && error.status !== 0) fill(place, errorBox(error));
-    },
+    tellIn(trouble),
   );
   async function change(what, path) {
     await api.ask(what, 'POST', path, { needs: NEEDS, timeout: 120000 });
     toast('Done: the hub began anew');
   }
-  function act(text, question, consequence, action, kind = 'small') {
-    const button = h('button', { type: 'button', class: kind }, text);
+  function act(text, subject, question, consequence, action, kind = 'small') {
+    const label = subject ? `${text} ${subject}` : null;
+    const button = h('button', { type: 'button', class: kind, 'aria-label': label }, text);
     button.addEventListener('click', () =>
       attempt(button, place, async () => {
         if (question && !(await confirmDialog(question, h('p', {}, consequence), text))) return;
@@ -154,6 +170,7 @@ function storePanel(page) {
   return panel(
     'Store',
     place,
+    trouble,
     list,
     form,
     h(
@@ -161,6 +178,7 @@ function storePanel(page) {
       { class: 'row' },
       act(
         'Reset the hub',
+        null,
         'Reset the hub?',
         'All devices, twins, messages and telemetry are deleted; policies stay. A start file is read again.',
         () => change('reset the hub', '/kyanite/v1/reset'),

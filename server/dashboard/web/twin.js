@@ -263,7 +263,7 @@ export function twinTab(page, subject) {
     },
     3000,
     (error) => {
-      if (error && !loaded) fill(place, errorBox(error));
+      if (error && !loaded && !error.isTold) fill(place, errorBox(error));
     },
   );
 }

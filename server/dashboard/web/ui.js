@@ -38,6 +38,12 @@ export function toast(text, kind = 'good') {
   setTimeout(() => box.remove(), kind === 'good' ? 4000 : 10000);
 }
 
+// For what is asked again and again: its error stands in `place` until it goes well, unless the frame tells of it.
+export const tellIn = (place) => (error) => {
+  const isNews = error && !error.isTold && error.status !== 429;
+  fill(place, isNews ? errorBox(error) : null);
+};
+
 // Runs what a button asks for: the button rests meanwhile, and an error stands in `place`.
 export async function attempt(button, place, action) {
   fill(place);
@@ -182,13 +188,13 @@ export function secret(label, read) {
 export class LiveTable {
   #rows = new Map();
 
-  // columns: [{name, class}]; makeRow(item) answers {element, update(item)}.
-  constructor(caption, columns, makeRow) {
+  // columns: [{name, class}]; makeRow(item) answers {element, update(item)}; kind is a class of its own.
+  constructor(caption, columns, makeRow, kind = '') {
     this.makeRow = makeRow;
     this.body = h('tbody');
     this.element = h(
       'div',
-      { class: 'table-wrap', tabindex: '0', role: 'region', 'aria-label': caption },
+      { class: `table-wrap ${kind}`, tabindex: '0', role: 'region', 'aria-label': caption },
       h(
         'table',
         {},
@@ -221,6 +227,17 @@ export class LiveTable {
     if (!isSame) this.body.replaceChildren(...wanted);
     this.#rows = rows;
   }
+}
+
+// Draws only what is another than before, so that the focus stays where it is.
+export function whenChanged(draw) {
+  let drawn = null;
+  return (value) => {
+    const text = JSON.stringify(value);
+    if (text === drawn) return;
+    drawn = text;
+    draw(value);
+  };
 }
 
 export const empty = (...children) => h('div', { class: 'empty' }, children);

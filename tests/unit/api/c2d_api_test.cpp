@@ -167,5 +167,59 @@ TEST(C2dCommands, sends_that_are_refused_leave_a_record) {
   EXPECT_EQ(first["authType"], R"({"scope":"hub","type":"sas","issuer":"iothub"})");
 }
 
+TEST_F(C2dApiTest, the_list_tells_what_waits_and_what_became_of_messages_and_consumes_nothing) {
+  rest.hub.add(device("d1"));
+  ASSERT_EQ(
+      send("/devices/d1/messages/devicebound", "one", {{"iothub-messageid", "m1"}, {"iothub-ack", "full"}})
+          .status,
+      204);
+  ASSERT_EQ(send("/devices/d1/messages/devicebound", "two").status, 204);
+  RestAnswer answer = ask("GET", "/kyanite/v1/messages?device=d1");
+  ASSERT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.json["deviceId"], "d1");
+  EXPECT_TRUE(answer.json["ended"].empty());
+  ASSERT_EQ(answer.json["queued"].size(), 2u);
+  const Json& first = answer.json["queued"][0];
+  EXPECT_EQ(first["messageId"], "m1");
+  EXPECT_EQ(first["state"], "queued");
+  EXPECT_EQ(first["ack"], "full");
+  EXPECT_EQ(first["deliveryCount"], 0);
+  EXPECT_TRUE(first["enqueuedTime"].is_string());
+  EXPECT_TRUE(first["expiryTime"].is_string());
+  // A message without an id has the one that feedback would name.
+  EXPECT_EQ(answer.json["queued"][1]["messageId"].get<std::string>().size(), 36u);
+  EXPECT_EQ(answer.body.find("two"), std::string::npos);
+
+  ASSERT_EQ(ask("DELETE", "/devices/d1/commands").status, 200);
+  for (int times = 0; times < 2; ++times) {
+    answer = ask("GET", "/kyanite/v1/messages?device=d1");
+    EXPECT_TRUE(answer.json["queued"].empty());
+    ASSERT_EQ(answer.json["ended"].size(), 2u);
+    EXPECT_EQ(answer.json["ended"][1]["messageId"], "m1");
+    EXPECT_EQ(answer.json["ended"][1]["statusCode"], "Purged");
+  }
+  // The back end that waits for feedback gets it all the same.
+  answer = ask("GET", "/messages/serviceBound/feedback");
+  ASSERT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.json[0]["originalMessageId"], "m1");
+}
+
+TEST_F(C2dApiTest, the_list_is_refused_for_nobody_and_to_who_may_not_serve) {
+  rest.hub.add(device("d1"));
+  EXPECT_EQ(ask("GET", "/kyanite/v1/messages?device=none").status, 404);
+  EXPECT_EQ(ask("GET", "/kyanite/v1/messages").status, 400);
+  EXPECT_EQ(ask("GET", "/kyanite/v1/messages?device=a%2Fb").status, 400);
+  EXPECT_EQ(ask("GET", "/kyanite/v1/messages?device=d1", "registryReadWrite").status, 401);
+}
+
+TEST_F(C2dApiTest, a_device_that_was_made_again_has_no_ended_messages) {
+  rest.hub.add(device("d1"));
+  ASSERT_EQ(send("/devices/d1/messages/devicebound").status, 204);
+  ASSERT_EQ(ask("DELETE", "/devices/d1/commands").status, 200);
+  ASSERT_EQ(rest.del("/devices/d1").status, 204);
+  rest.hub.add(device("d1"));
+  EXPECT_TRUE(ask("GET", "/kyanite/v1/messages?device=d1").json["ended"].empty());
+}
+
 }  // namespace
 }  // namespace kyanite::test

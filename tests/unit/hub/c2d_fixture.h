@@ -12,6 +12,7 @@
 #include "protocol/base/assert.h"
 #include "server/hub/c2d_message.h"
 #include "server/hub/c2d_queue.h"
+#include "server/hub/feedback_json.h"
 #include "storage/memory/memory_stores.h"
 #include "tests/support/sim_executor.h"
 
@@ -47,6 +48,9 @@ class FakeHost final : public DeviceHost {
   }
   void send(const std::string&, ConnectionMessage message) override {
     if (link_) sent.push_back(std::move(message));
+  }
+  void message_ended(const C2dHeader& header, FeedbackStatus status) override {
+    ended.push_back(header.message_id + " " + std::string(feedback_status_text(status)));
   }
   void settled() override { ++settlements; }
 
@@ -162,10 +166,9 @@ class FakeHost final : public DeviceHost {
   }
   // "id-body Success" and so on, in order.
   std::vector<std::string> feedback() const {
-    static const char* const kNames[] = {"Success", "Expired", "DeliveryCountExceeded", "Rejected", "Purged"};
     std::vector<std::string> lines;
     for (const auto& [sequence, line] : stores_.committed().feedback) {
-      lines.push_back(line.original_message_id + " " + kNames[static_cast<int>(line.status)]);
+      lines.push_back(line.original_message_id + " " + std::string(feedback_status_text(line.status)));
     }
     return lines;
   }
@@ -180,6 +183,7 @@ class FakeHost final : public DeviceHost {
   std::unique_ptr<C2dQueue> queue;
   std::string lock;  // of the last leased_body()
   std::vector<ConnectionMessage> sent;
+  std::vector<std::string> ended;  // "id-body Success" and so on, in order
   int settlements = 0;
   HubCounters counted;
 
