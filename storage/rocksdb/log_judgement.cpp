@@ -279,7 +279,7 @@ Result<void> judge_end_of_log(const fs::path& directory, std::uint64_t next_chan
   return {};
 }
 
-std::string to_text(const LogLoss& loss) {
+std::string loss_text(const LogLoss& loss) {
   if (loss.is_missing) return "its write-ahead log is missing: the changes that were committed last are lost";
   std::string text = loss.file;
   if (loss.is_end) {
@@ -299,7 +299,7 @@ std::string to_text(const LogLoss& loss) {
 
 std::string losses_text(const LogJudgement& judgement) {
   std::string text;
-  for (const LogLoss& loss : judgement.losses) text += (text.empty() ? "" : "; ") + to_text(loss);
+  for (const LogLoss& loss : judgement.losses) text += (text.empty() ? "" : "; ") + loss_text(loss);
   if (judgement.losses_in_all > judgement.losses.size())
     text += "; and so on in " + std::to_string(judgement.losses_in_all - judgement.losses.size()) +
             " places more";

@@ -60,7 +60,7 @@ Result<void> judge_end_of_log(const std::filesystem::path& directory, std::uint6
 
 // "000012.log is damaged at byte 3456 (20 bytes cannot be read): up to 3 changes before change 78 that
 // were committed are lost"
-std::string to_text(const LogLoss& loss);
+std::string loss_text(const LogLoss& loss);
 std::string losses_text(const LogJudgement& judgement);
 // Of the write at the end that is not whole.
 std::string unfinished_text(const LogJudgement& judgement);

@@ -146,7 +146,7 @@ class StoreChecker {
 // In the words with which a hub refuses to start on it.
 void StoreChecker::check_log() {
   const LogJudgement& log = store_.log_found();
-  for (const LogLoss& loss : log.losses) find("write-ahead log", to_text(loss));
+  for (const LogLoss& loss : log.losses) find("write-ahead log", loss_text(loss));
   if (log.losses_in_all > log.losses.size())
     find("write-ahead log",
          "so in " + std::to_string(log.losses_in_all - log.losses.size()) + " places more");
