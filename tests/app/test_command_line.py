@@ -45,7 +45,7 @@ class Devices(HubCase):
         self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
 
     def test_ids_with_characters_of_a_url_work(self):
-        for device in ("a#b", "a?b", "a%25b", "a:b", "a+b", "a'b"):
+        for device in ("a#b", "a?b", "a%25b", "a:b", "a+b", "a'b", ".", ".."):
             self.kyanite("device", "create", device)
             self.assertEqual(self.document("device", "show", device)["deviceId"], device)
 

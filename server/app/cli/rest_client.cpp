@@ -138,6 +138,7 @@ Result<void> RestClient::prepare(const std::string& verb, const std::string& pat
     curl_easy_setopt(handle, CURLOPT_PROXY, "");  // a local hub is never behind one
   }
   curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);  // "." and ".." are ids
   curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, verb.c_str());
   curl_easy_setopt(handle, CURLOPT_HTTPHEADER, curl_->headers);
   curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);

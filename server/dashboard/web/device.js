@@ -91,7 +91,7 @@ function unreachablePage(page, id, module) {
         'Browsers take such an id for a part of the address and leave it out before they ask the hub. ',
         'For devices and back ends it is an id like any other. The list of devices shows it and can delete it; more is done by the command:',
       ),
-      h('pre', { class: 'mono' }, `kyanite device show -- ${name}`),
+      h('pre', { class: 'mono' }, `kyanite device show ${name}`),
     ),
   );
 }

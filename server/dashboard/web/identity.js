@@ -50,7 +50,8 @@ export function identityTab(page, subject) {
     const queue = h('span');
     const connectedSince = h('span');
     const showLive = (live) => {
-      if (live.status && live.status !== identity.status) start(); // changed elsewhere
+      // Changed elsewhere. (A module has no status of its own; its twin shows the device's.)
+      if (!identity.moduleId && live.status && live.status !== identity.status) start();
       setText(activity, `${fullTime(live.lastActivityTime)} (${ago(live.lastActivityTime, session.now())})`);
       setText(queue, count(live.cloudToDeviceMessageCount ?? identity.cloudToDeviceMessageCount));
     };
