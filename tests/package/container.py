@@ -54,9 +54,9 @@ class Volume:
 class Container:
     """One container, removed at the end of the test. `start` gives a running one; `run_to_end` waits for its end."""
 
-    def __init__(self, case, volume, *arguments, env=None, options=(), mount="", by=None):
+    def __init__(self, case, volume, *arguments, env=None, options=(), mount=""):
         self.name = f"kyanite-{uuid.uuid4().hex[:8]}"
-        self.engine = by or engine()
+        self.engine = engine()
         self.case = case
         environment = [word for name, value in (env or {}).items() for word in ("-e", f"{name}={value}")]
         self.command = ["--name", self.name, *self.engine.network(), *HARDENED, *(options or self.engine.low_ports),

@@ -10,7 +10,7 @@ import yaml
 
 import container
 from container import Container, UID, Volume, engine
-from engines import IMAGE, Podman
+from engines import IMAGE
 from machine import ROOT, run, wait_for
 from test_compose import substituted
 

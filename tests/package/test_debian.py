@@ -3,6 +3,7 @@
 The Debian is a container on the base that images are built on, privileged, since systemd makes namespaces and cgroups
 for the unit's hardening; its network is a loopback of its own.
 """
+import atexit
 import json
 import os
 import re
@@ -55,6 +56,7 @@ class Package(unittest.TestCase):
             reason = f"{absent} is not installed"
         if reason:
             raise unittest.SkipTest(reason)
+        atexit.register(podman.end)
         cls.version = project_version()
         cls.next_version = cls.version + "+1"
         cls.package = run(ROOT / "scripts" / "package.sh", "--preset", PRESET, "--output", WORK / "packages",
