@@ -18,7 +18,6 @@ bool takes(AmqpNode node, amqp::Role client) {
       return client_sends;
     case AmqpNode::feedback:
     case AmqpNode::file_notifications:
-    case AmqpNode::events_redirect:
     case AmqpNode::partition:
     case AmqpNode::device_c2d:
       return !client_sends;

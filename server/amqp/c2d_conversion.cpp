@@ -17,8 +17,6 @@ namespace {
 
 constexpr std::string_view kAck = "iothub-ack";
 constexpr std::string_view kOperation = "iothub-operation";
-// What .NET has for a time that nobody set.
-constexpr std::int64_t kNoTimeMs = -62'135'596'800'000;
 
 std::vector<std::string_view> path_segments(std::string_view path) {
   if (path.starts_with('/')) path.remove_prefix(1);
@@ -63,7 +61,8 @@ Result<void> read_id(const amqp::Value& value, const char* what, std::string& id
 Result<void> read_expiry(const amqp::Message& message, WallTime now, C2dHeader& header) {
   std::optional<WallTime> expiry;
   const auto& absolute = message.properties.absolute_expiry_time;
-  if (absolute && absolute->ms > kNoTimeMs) {
+  // A time that nobody set is the year 1 in .NET, 1754 after the overflow of Go's milliseconds, and 0 in C.
+  if (absolute && absolute->ms > 0) {
     expiry = WallTime(milliseconds(absolute->ms));
   } else if (message.ttl_ms && *message.ttl_ms > 0 &&
              *message.ttl_ms != std::numeric_limits<std::uint32_t>::max()) {

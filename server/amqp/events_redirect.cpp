@@ -1,7 +1,9 @@
 #include "server/amqp/events_redirect.h"
 
+#include <string_view>
 #include <utility>
 
+#include "protocol/base/percent_encoding.h"
 #include "server/amqp/amqp_shard.h"
 #include "server/amqp/events_shard.h"
 #include "server/amqp/link_openers.h"
@@ -11,6 +13,10 @@ namespace {
 
 // Clients connect to this port of the host, whatever they are told (6.2).
 constexpr std::int32_t kRedirectPort = 5671;
+
+bool asks_management(std::string_view rest) {
+  return equals_ignoring_case(rest.substr(0, rest.find_last_not_of('/') + 1), "/$management");
+}
 
 }  // namespace
 
@@ -52,6 +58,13 @@ void EventsRedirect::redirect() {
 void open_events_redirect(AmqpConnection& connection, const amqp::AttachReceived& attach,
                           const AmqpAddress& address) {
   if (attach.attach.role != amqp::Role::receiver) {
+    // Event Hubs clients of 2019 ask for the hub's facts and learn where they are by the first of their two
+    // links, the sending one. It is refused at once: they take the reason only while they wait for it to
+    // open.
+    if (asks_management(address.rest)) {
+      const EventsEndpoint& endpoint = connection.shard().events().endpoint;
+      return connection.refuse(attach.link, redirect_condition(endpoint, address.rest));
+    }
     return connection.refuse(attach.link,
                              {"amqp:not-allowed", "events come from devices; nobody may send them here", {}});
   }

@@ -121,6 +121,22 @@ class Redirect(unittest.TestCase):
             link = client.attach(RECEIVER, "messages/events/$management")
             self.assertEqual(link.refused()[0], "amqp:unauthorized-access")
 
+    def test_a_sender_for_management_is_sent_there_at_once(self):
+        with connect(everything=True) as client:
+            for asked in ("/messages/events/$management", "messages/events/$Management"):
+                link = client.attach(SENDER, asked)
+                self.assertFalse(is_accepted(link), "Event Hubs clients of 2019 take the reason only of a link that does not open")
+                condition, _, info = link.refused()
+                self.assertEqual(condition, "amqp:link:redirect")
+                self.assertEqual(info["address"], f"amqps://{HOST}:5671/{ENTITY}/{asked.split('/')[-1]}")
+                self.assertEqual(info["hostname"], HOST)
+            for asked in ("messages/events/", "messages/events", "messages/events/x/$managements"):
+                self.assertEqual(client.attach(SENDER, asked).refused()[0], "amqp:not-allowed")
+        with amqp.Client(main().info["ports"]["amqps"]) as client:
+            client.open()
+            client.begin()
+            self.assertEqual(client.attach(SENDER, "messages/events/$management").refused()[0], "amqp:unauthorized-access")
+
     def test_a_peer_that_leaves_in_the_gap(self):
         for _ in range(3):
             with connect() as client:

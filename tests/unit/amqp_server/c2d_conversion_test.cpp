@@ -120,6 +120,18 @@ TEST(C2dSend, an_expiry_is_absolute_or_a_time_to_live_and_at_most_two_days_ahead
   EXPECT_EQ(read(message).error().code, Errc::argument_invalid);
 }
 
+TEST(C2dSend, a_time_that_nobody_set_is_no_expiry) {
+  amqp::Message message = c2d_to("/devices/d1/messages/devicebound");
+  constexpr std::int64_t kDotNet = -62'135'596'800'000, kGo = -6'795'364'578'871, kC = 0;
+  for (const std::int64_t unset : {kDotNet, kGo, kC}) {
+    message.properties.absolute_expiry_time = amqp::Timestamp{unset};
+    ASSERT_TRUE(read(message)) << unset;
+    EXPECT_FALSE(read(message)->message.header.explicit_expiry) << unset;
+  }
+  message.properties.absolute_expiry_time = amqp::Timestamp{1};
+  EXPECT_EQ(read(message).error().code, Errc::message_expired);
+}
+
 TEST(C2dSend, a_body_may_be_a_value_and_is_at_most_64_KiB_with_properties) {
   amqp::Message message = c2d_to("/devices/d1/messages/devicebound");
   message.body_kind = amqp::BodyKind::value;
