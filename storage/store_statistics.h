@@ -20,9 +20,9 @@ struct StoreStatistics {
   std::uint64_t waiting_bytes = 0;
   std::uint64_t waiting_reads = 0;
 
-  std::uint64_t table_bytes = 0;   // on disk
-  std::uint64_t memory_bytes = 0;  // of what is not in tables yet
-  std::uint64_t free_bytes = 0;    // of the file system
+  std::uint64_t table_bytes = 0;      // on disk
+  std::uint64_t memory_bytes = 0;     // of what is not in tables yet
+  std::uint64_t free_bytes = 0;       // of the file system
   std::uint64_t losses_accepted = 0;  // places where the log lost committed changes, at this opening
   std::uint64_t read_failures = 0;    // reads that failed because something is damaged
   IdentityCounts identities;
