@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 #include <rocksdb/listener.h>
+#include <unistd.h>
 
 #include <array>
 #include <set>
@@ -20,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint64_t kOpeningBytes = 2 * 1024 * 1024;
 constexpr std::uint64_t kFlushAtCloseBytes = 2 * 1024 * 1024;  // less is replayed in a few milliseconds
 
 std::string telemetry_name(std::uint32_t partition) { return "telemetry." + std::to_string(partition); }
@@ -55,6 +57,19 @@ Result<void> prepare_directory(const fs::path& directory) {
                  "cannot protect the directory " + directory.string() + ": " + error.message());
   }
   return {};
+}
+
+// An opening writes a manifest, options and RocksDB's own log, and where one of them does not fit, RocksDB as
+// Debian builds it ends the process by an assertion instead of a word.
+Result<void> room_to_open(const fs::path& directory) {
+  std::error_code error;
+  const fs::space_info space = fs::space(directory, error);
+  if (error) return {};  // a file system that cannot say is not called full
+  const std::uint64_t room = ::geteuid() == 0 ? space.free : space.available;
+  if (room >= kOpeningBytes) return {};
+  return Error(Errc::io_failed, "cannot open the store in " + directory.string() + ": its file system has " +
+                                    std::to_string(room) + " bytes free, and an opening takes up to " +
+                                    std::to_string(kOpeningBytes) + "; free some space");
 }
 
 // RocksDB takes a directory without CURRENT for an empty one: it would make a new store and remove the tables
@@ -102,6 +117,7 @@ class FailureListener final : public rocksdb::EventListener {
 
 Result<std::unique_ptr<Database>> Database::open(const fs::path& directory, const Options& options) {
   if (const Result<void> prepared = prepare_directory(directory); !prepared) return prepared.error();
+  if (const Result<void> room = room_to_open(directory); !room) return room.error();
   if (const Result<void> found = look_for_lost_current(directory); !found) return found.error();
   std::unique_ptr<Database> database(new Database);
   if (const Result<void> judged = database->judge(directory, options); !judged) return judged.error();

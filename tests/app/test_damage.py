@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import unittest
 import urllib.request
 
@@ -184,6 +185,33 @@ class Damage(HubCase):
         self.assertNotIn("kyanite_store_read_failures_total 0", self.metrics(self.running))
         self.running.create_device("device-1")  # the rest goes on
         self.assertEqual(self.running.stop(), 0)
+
+    def test_an_existing_store_on_a_full_disk_is_refused_and_opens_when_there_is_room(self):
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "kyanite-test", disk], capture_output=True)
+        if mounted.returncode != 0:
+            self.skipTest("mounting a tmpfs is not allowed here")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", disk], check=True)
+        hub = self.hub(data="disk/data", env={"KYANITE_STORAGE_FREE_BYTES_FLOOR": "0"}, start=False)
+        hub.log_file = self.folder / "full.log"  # not on the disk that fills
+        hub.start(timeout=60)
+        hub.create_device("d1")
+        self.assertEqual(hub.stop(), 0)
+        for left in (0, 20_000, 100_000):  # none at all, and too little for one file or another
+            with self.subTest(left):
+                with open(disk / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
+                    while filler.write(b"x" * 65536):
+                        pass
+                os.truncate(disk / "filler", max(0, (disk / "filler").stat().st_size - left))
+                with self.assertRaises(HubDidNotStart) as refused:
+                    hub.start(timeout=60)
+                self.assertIn("exit status 1:", str(refused.exception))
+                self.assertIn("free some space", str(refused.exception))
+                (disk / "filler").unlink()
+        hub.start(timeout=60)
+        self.assertEqual(len(hub.rest("GET", f"/devices?top=10&{API}")[1]), 1)
+        self.assertEqual(hub.stop(), 0)
 
     def test_a_stray_file_is_left_alone(self):
         data = self.folder / "stray"

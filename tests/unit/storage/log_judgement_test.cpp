@@ -208,7 +208,8 @@ TEST_F(LogJudgementTest, a_store_without_any_log_is_a_loss) {
   {
     const auto database = open();
     ASSERT_TRUE(database);
-    ASSERT_TRUE((*database)->db().Flush({}, (*database)->twin()).ok());
+    for (auto* family : {(*database)->base(), (*database)->twin()})
+      ASSERT_TRUE((*database)->db().Flush(rocksdb::FlushOptions(), family).ok());
   }
   for (const LogFile& file : log_files(path())) std::filesystem::remove(file.path);
   const auto refused = open();
@@ -217,6 +218,14 @@ TEST_F(LogJudgementTest, a_store_without_any_log_is_a_loss) {
   const auto database = open(1);
   ASSERT_TRUE(database) << database.error().detail;
   EXPECT_TRUE(has_row(**database, 2));
+}
+
+TEST_F(LogJudgementTest, a_store_that_lost_its_format_is_not_made_anew) {
+  write(0, 3);
+  for (const LogFile& file : log_files(path())) std::filesystem::remove(file.path);
+  const auto refused = open(1);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().detail, HasSubstr("format is lost"));
 }
 
 TEST_F(LogJudgementTest, a_log_that_ends_before_the_tables_is_a_loss_unless_durability_is_os) {
