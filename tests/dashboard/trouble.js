@@ -67,7 +67,7 @@ test('a hub that goes away is told once on every page, and each goes on', { time
     await page.getByText('1–1 of 1').waitFor();
     for (const place of places) {
       await go(page, ...place);
-      await page.locator('main .panel, main .table-wrap').first().waitFor();
+      await page.locator('main .panel:visible, main .table-wrap:visible').first().waitFor();
       if (place[2] === 'telemetry') await page.getByText('Live', { exact: true }).waitFor();
       const before = await page.locator('main').innerText();
       await other.kill();
@@ -119,7 +119,7 @@ pageTest(
       await signIn(page, hub, await hub.policy(policy));
       await page.getByText('Signed in as').waitFor();
       await go(page, ...place);
-      await page.locator('main .panel, main .table-wrap').first().waitFor();
+      await page.locator('main .panel:visible, main .table-wrap:visible').first().waitFor();
       for (const key of ['primary', 'secondary'])
         await hub.must('POST', `/kyanite/v1/policies/${policy}/regenerate-key`, { key });
       await page.getByText(OVER).waitFor();

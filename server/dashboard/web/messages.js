@@ -142,7 +142,7 @@ export function messagesTab(page, subject) {
                   {
                     type: 'button',
                     class: 'small ghost',
-                    'aria-label': `Use the body of ${message.id} again`,
+                    'aria-label': `Use ${message.id} again`,
                     onclick: () => {
                       body.value = message.body;
                       body.focus();
