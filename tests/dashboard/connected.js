@@ -13,7 +13,7 @@ const LOAD = process.env.KYANITE_LOAD;
 const WANTED = 10_000;
 const RATE = 200; // telemetry messages a second, of all devices together
 const SPARE = 512; // descriptors that hub and generator have beside the connections
-const CONNECT_SECONDS = 150;
+const CONNECT_SECONDS = 300;
 const WAIT = 15_000; // milliseconds until a page that was asked for has to be there: bounds, not what is usual
 
 // As many as hub and generator may have open, each of them.
@@ -74,7 +74,7 @@ const MiB = 1024 * 1024;
 
 test(
   'ten thousand connected devices: lists, search, states, charts and the live stream hold',
-  { timeout: 420_000, skip: LOAD ? false : 'KYANITE_LOAD names no kyanite_load' },
+  { timeout: 700_000, skip: LOAD ? false : 'KYANITE_LOAD names no kyanite_load' },
   async (t) => {
     const count = devicesPossible();
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kyanite-connected-'));
