@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "config/settings.h"
+#include "protocol/base/percent_encoding.h"
 
 namespace kyanite {
 
@@ -64,16 +65,10 @@ bool is_ipv6(std::string_view text) {
   return gap ? groups <= 7 : groups == 8;
 }
 
-std::string in_small_letters(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
 }  // namespace
 
 bool is_private(const ListenAddress& address) {
-  std::string text = in_small_letters(address.address);
+  std::string text = to_lower_ascii(address.address);
   constexpr std::string_view kMapped = "::ffff:";
   if (text.starts_with(kMapped) && is_ipv4(std::string_view(text).substr(kMapped.size())))
     text.erase(0, kMapped.size());

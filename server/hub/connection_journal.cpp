@@ -21,6 +21,19 @@ std::string cut(std::string_view text, std::size_t bytes_max) {
   return std::string(text.substr(0, end)) + "...";
 }
 
+// What the peer says of itself, cut to size.
+ConnectionEntry entry_from(ConnectionEntry::Kind kind, const Identity& identity, std::string_view address,
+                           std::string_view client, std::string_view tls_version) {
+  ConnectionEntry entry;
+  entry.kind = kind;
+  entry.identity.device = cut(identity.device, limits::kIdBytesMax);
+  entry.identity.module = cut(identity.module, limits::kIdBytesMax);
+  entry.address = cut(address, limits::kJournalTextBytesMax);
+  entry.client = cut(client, limits::kJournalTextBytesMax);
+  entry.tls = cut(tls_version, limits::kJournalTextBytesMax);
+  return entry;
+}
+
 // Name and number as in the connection log, which has names of its own for the two commonest refusals.
 std::string refusal_name(const Error& error) {
   const std::string description = refusal_description(Error(error.code));
@@ -115,13 +128,8 @@ void ConnectionJournal::on_tls_failed(std::string_view address, DeviceProtocol p
 // The path of a back end's request is not kept: whoever walks through a thousand devices with a bad token is
 // one entry.
 void ConnectionJournal::on_request_refused(const RefusedRequest& request, const Error& error) {
-  ConnectionEntry entry;
-  entry.kind = ConnectionEntry::Kind::refused;
-  entry.identity.device = cut(request.identity.device, limits::kIdBytesMax);
-  entry.identity.module = cut(request.identity.module, limits::kIdBytesMax);
-  entry.address = cut(request.address, limits::kJournalTextBytesMax);
-  entry.client = cut(request.client, limits::kJournalTextBytesMax);
-  entry.tls = cut(request.tls_version, limits::kJournalTextBytesMax);
+  ConnectionEntry entry = entry_from(ConnectionEntry::Kind::refused, request.identity, request.address,
+                                     request.client, request.tls_version);
   entry.protocol = request.protocol;
   entry.credential = request.credential;
   switch (request.caller) {
@@ -141,13 +149,8 @@ void ConnectionJournal::on_request_refused(const RefusedRequest& request, const 
 
 ConnectionEntry ConnectionJournal::entry_of(const ConnectionFacts& connection,
                                             ConnectionEntry::Kind kind) const {
-  ConnectionEntry entry;
-  entry.kind = kind;
-  entry.identity.device = cut(connection.identity.device, limits::kIdBytesMax);
-  entry.identity.module = cut(connection.identity.module, limits::kIdBytesMax);
-  entry.address = cut(connection.address, limits::kJournalTextBytesMax);
-  entry.client = cut(connection.client_type, limits::kJournalTextBytesMax);
-  entry.tls = cut(connection.tls_version, limits::kJournalTextBytesMax);
+  ConnectionEntry entry = entry_from(kind, connection.identity, connection.address, connection.client_type,
+                                     connection.tls_version);
   entry.protocol = connection.protocol;
   entry.transport = connection.transport;
   entry.credential = {connection.scope, connection.kind};

@@ -1,0 +1,214 @@
+#include "server/api/operation_handlers.h"
+
+#include "protocol/base/assert.h"
+#include "server/api/bulk_api.h"
+#include "server/api/c2d_api.h"
+#include "server/api/c2d_listing_api.h"
+#include "server/api/ca_certificate_api.h"
+#include "server/api/clock_api.h"
+#include "server/api/configuration_api.h"
+#include "server/api/connection_api.h"
+#include "server/api/consumer_group_api.h"
+#include "server/api/device_c2d_api.h"
+#include "server/api/device_telemetry_api.h"
+#include "server/api/digital_twin_api.h"
+#include "server/api/event_stream.h"
+#include "server/api/export_stream.h"
+#include "server/api/fault_api.h"
+#include "server/api/file_upload_api.h"
+#include "server/api/job_api.h"
+#include "server/api/method_api.h"
+#include "server/api/openapi_api.h"
+#include "server/api/operator_api.h"
+#include "server/api/policy_api.h"
+#include "server/api/query_api.h"
+#include "server/api/registry_api.h"
+#include "server/api/registry_job_api.h"
+#include "server/api/snapshot_api.h"
+#include "server/api/statistics_api.h"
+#include "server/api/status_api.h"
+#include "server/api/twin_api.h"
+#include "server/api/wait.h"
+
+namespace kyanite {
+
+OperationHandler handler_of(Operation operation) {
+  switch (operation) {
+    case Operation::get_device:
+      return get_device;
+    case Operation::put_device:
+      return put_device;
+    case Operation::delete_device:
+      return delete_identity;
+    case Operation::list_devices:
+      return list_devices;
+    case Operation::get_module:
+      return get_module;
+    case Operation::put_module:
+      return put_module;
+    case Operation::delete_module:
+      return delete_identity;
+    case Operation::list_modules:
+      return list_modules;
+    case Operation::bulk_registry:
+      return bulk_registry;
+    case Operation::regenerate_identity_keys:
+      return regenerate_identity_keys;
+    case Operation::create_registry_job:
+      return create_registry_job;
+    case Operation::list_registry_jobs:
+      return list_registry_jobs;
+    case Operation::get_registry_job:
+      return get_registry_job;
+    case Operation::cancel_registry_job:
+      return cancel_registry_job;
+    case Operation::device_statistics:
+      return device_statistics;
+    case Operation::service_statistics:
+      return service_statistics;
+    case Operation::get_twin:
+      return get_twin;
+    case Operation::patch_twin:
+      return patch_twin;
+    case Operation::put_twin:
+      return put_twin;
+    case Operation::send_c2d:
+      return send_c2d;
+    case Operation::purge_c2d:
+      return purge_c2d;
+    case Operation::receive_feedback:
+      return receive_feedback;
+    case Operation::complete_feedback:
+      return complete_feedback;
+    case Operation::abandon_feedback:
+      return abandon_feedback;
+    case Operation::invoke_method:
+      return invoke_method;
+    case Operation::get_digital_twin:
+      return get_digital_twin;
+    case Operation::patch_digital_twin:
+      return patch_digital_twin;
+    case Operation::invoke_command:
+      return invoke_command;
+    case Operation::list_configurations:
+      return list_configurations;
+    case Operation::get_configuration:
+      return get_configuration;
+    case Operation::put_configuration:
+      return put_configuration;
+    case Operation::delete_configuration:
+      return delete_configuration;
+    case Operation::test_configuration_queries:
+      return test_configuration_queries;
+    case Operation::apply_configuration_content:
+      return apply_configuration_content;
+    case Operation::put_job:
+      return put_job;
+    case Operation::get_job:
+      return get_job;
+    case Operation::cancel_job:
+      return cancel_job;
+    case Operation::query_jobs:
+      return query_jobs;
+    case Operation::send_events:
+      return send_events;
+    case Operation::receive_c2d:
+      return receive_c2d;
+    case Operation::complete_c2d:
+      return complete_c2d;
+    case Operation::abandon_c2d:
+      return abandon_c2d;
+    case Operation::query_devices:
+      return query_devices;
+    case Operation::begin_upload:
+      return begin_upload;
+    case Operation::finish_upload:
+      return finish_upload;
+    case Operation::list_consumer_groups:
+      return list_consumer_groups;
+    case Operation::put_consumer_group:
+      return put_consumer_group;
+    case Operation::delete_consumer_group:
+      return delete_consumer_group;
+    case Operation::list_files:
+      return list_files;
+    case Operation::list_file_notifications:
+      return list_file_notifications;
+    case Operation::delete_file_notification:
+      return delete_file_notification;
+    case Operation::stream_events:
+      return stream_events;
+    case Operation::stream_registry:
+      return stream_registry;
+    case Operation::hub_status:
+      return hub_status;
+    case Operation::list_connections:
+      return list_connections;
+    case Operation::list_c2d:
+      return list_c2d;
+    case Operation::get_clock:
+      return get_clock;
+    case Operation::set_clock:
+      return set_clock;
+    case Operation::reset_clock:
+      return reset_clock;
+    case Operation::list_faults:
+      return list_faults;
+    case Operation::add_fault:
+      return add_fault;
+    case Operation::delete_fault:
+      return delete_fault;
+    case Operation::wait_until:
+      return wait_until;
+    case Operation::reset_hub:
+      return reset_hub;
+    case Operation::list_snapshots:
+      return list_snapshots;
+    case Operation::put_snapshot:
+      return put_snapshot;
+    case Operation::delete_snapshot:
+      return delete_snapshot;
+    case Operation::restore_snapshot:
+      return restore_snapshot;
+    case Operation::clear_faults:
+      return clear_faults;
+    case Operation::get_openapi:
+      return get_openapi;
+    case Operation::list_ca_certificates:
+      return list_ca_certificates;
+    case Operation::add_ca_certificate:
+      return add_ca_certificate;
+    case Operation::challenge_ca_certificate:
+      return challenge_ca_certificate;
+    case Operation::verify_ca_certificate:
+      return verify_ca_certificate;
+    case Operation::delete_ca_certificate:
+      return delete_ca_certificate;
+    case Operation::list_policies:
+      return list_policies;
+    case Operation::get_policy:
+      return get_policy;
+    case Operation::put_policy:
+      return put_policy;
+    case Operation::delete_policy:
+      return delete_policy;
+    case Operation::regenerate_policy_key:
+      return regenerate_policy_key;
+    case Operation::list_backups:
+      return list_backups;
+    case Operation::put_backup:
+      return put_backup;
+    case Operation::delete_backup:
+      return delete_backup;
+    case Operation::reload_settings:
+      return reload_settings;
+    case Operation::get_log_level:
+      return get_log_level;
+    case Operation::put_log_level:
+      return put_log_level;
+  }
+  KYANITE_ASSERT(false);
+  return nullptr;
+}
+
+}  // namespace kyanite
