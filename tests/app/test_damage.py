@@ -1,5 +1,6 @@
 """A store that was damaged: what a start, a check and a backup say of it, and how an operator goes on."""
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -106,6 +107,25 @@ class Damage(HubCase):
         self.assertEqual(again.stop(), 0)
         findings = json.loads(run("check", self.data, "--json", timeout=60).stdout)["findings"]
         self.assertTrue(all("events before it are missing" in finding["what"] for finding in findings), findings)
+
+    def test_a_backup_that_holds_damage_is_not_restored(self):
+        """Its files are as its manifest says: it was made before anybody looked at the log."""
+        self.fill_the_log()
+        target = self.folder / "copy"
+        made = run("backup", target, "--data", self.data, timeout=60)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        log = next(path for path in (target / "store").glob("*.log") if b"unmistakable-2" in path.read_bytes())
+        self.flip(log, log.read_bytes().index(b"unmistakable-2"))
+        manifest = json.loads((target / "manifest.json").read_text())
+        entry = next(file for file in manifest["files"] if file["path"] == f"store/{log.name}")
+        entry["sha256"] = hashlib.sha256(log.read_bytes()).hexdigest()
+        (target / "manifest.json").write_text(json.dumps(manifest))
+        before = sorted(path.name for path in self.store.iterdir())
+        result = run("restore", target, "--data", self.data, "--replace", timeout=60)
+        self.assert_refused(result, "is damaged", log.name, "up to 1 change ")
+        self.assertEqual(sorted(path.name for path in self.store.iterdir()), before)
+        self.running.start(timeout=60)
+        self.assertEqual(self.running.stop(), 0)
 
     def test_a_write_that_was_cut_off_starts_with_a_line_in_the_log(self):
         self.fill_the_log()
