@@ -34,6 +34,7 @@ json to_name(const Names<E>& names, E wanted) {
 }
 
 const Names<KeyType> kKeyTypes{{"ecdsa-p256", KeyType::ecdsa_p256}, {"rsa-2048", KeyType::rsa_2048}};
+const Names<TlsVersion> kTlsVersions{{"1.2", TlsVersion::tls1_2}, {"1.3", TlsVersion::tls1_3}};
 const Names<RetainProperty> kRetain{{"both", RetainProperty::both},
                                     {"x-opt-retain", RetainProperty::x_opt_retain},
                                     {"mqtt-retain", RetainProperty::mqtt_retain}};
@@ -196,6 +197,7 @@ const std::vector<SettingKey> kKeys{
     KYANITE_FILE("tls.keyFile", "--key", "", tls.key_file),
     KYANITE_FILE("tls.caFile", "--ca", "", tls.ca_file),
     KYANITE_CHOICE("tls.keyType", "", tls.key_type, kKeyTypes),
+    KYANITE_CHOICE("tls.maxVersion", "", tls.max_version, kTlsVersions),
     KYANITE_PLAIN("tls.concurrentHandshakes", "", "", tls.concurrent_handshakes, std::size_t),
     KYANITE_TIME("tls.handshakeTimeoutSeconds", tls.handshake_timeout, seconds),
     KYANITE_CHOICE("mqtt.retainProperty", "", mqtt.retain_property, kRetain),

@@ -38,6 +38,7 @@ enum class Durability {
 enum class RetainProperty { both, x_opt_retain, mqtt_retain };
 enum class InvalidSubscription { close, suback80 };
 enum class KeyType { ecdsa_p256, rsa_2048 };
+enum class TlsVersion { tls1_2, tls1_3 };
 enum class LogFormat { automatic, json, text };
 
 // Settings is everything an operator chooses, immutable once loaded. Sources, weakest first: these defaults,
@@ -65,6 +66,7 @@ struct Settings {
     std::filesystem::path key_file;
     std::filesystem::path ca_file;  // shown to clients for a user-supplied certificate
     KeyType key_type = KeyType::ecdsa_p256;
+    TlsVersion max_version = TlsVersion::tls1_3;
     std::size_t concurrent_handshakes = 512;  // per shard
     seconds handshake_timeout{20};
   } tls;

@@ -13,7 +13,11 @@ shift
 mkdir -p build
 exec 9> "build/$preset.lock"
 flock 9
-cmake --preset "$preset" > "/dev/null" || { cmake --preset "$preset"; exit 1; }
+# A folder of other presets begins anew: with another compiler CMake would drop what the preset says, sanitizers included.
+fresh=
+cmp -s CMakePresets.json "build/$preset/presets.json" || fresh=--fresh
+cmake $fresh --preset "$preset" > "/dev/null" || { cmake --preset "$preset"; exit 1; }
+cp CMakePresets.json "build/$preset/presets.json"
 if [ $# -gt 0 ]; then
   cmake --build --preset "$preset" --target "$@" 9>&-
 else

@@ -12,7 +12,8 @@ runtime="ca-certificates libcurl4 libfmt9 libgcc-s1 libprometheus-cpp-core1.0 li
 package="buildah podman runc debootstrap dpkg-dev file mosquitto-clients python3-yaml systemd util-linux"
 # A Docker engine for the tests of the image, which else take podman: 62 MB to fetch, and 20 MB more for compose with Prometheus.
 docker="docker.io docker-compose prometheus iproute2 iptables curl $package"
-test="chromium clang-format clang-tidy openssl mosquitto-clients python3-venv python3-pip ca-certificates
+# The sanitized builds are clang's: it compiles them faster than g++, and warns of other things.
+test="chromium clang clang-format clang-tidy libclang-rt-14-dev lld llvm openssl mosquitto-clients python3-venv python3-pip ca-certificates
   openjdk-17-jdk-headless maven curl groff-base"
 
 wanted=

@@ -23,7 +23,8 @@ const std::string& padding_text() {
   return text;
 }
 
-constexpr auto kDrainTimeMax = std::chrono::seconds(15);
+constexpr auto kDrainTimeMax = std::chrono::seconds(60);
+constexpr auto kDrainTimeWhenStopped = std::chrono::seconds(15);  // by a signal: somebody waits
 
 AckLog open_log(const std::string& path) {
   Result<AckLog> log = AckLog::open(path);
@@ -70,7 +71,7 @@ void PublishScenario::tick(SteadyTime now) {
       if (rate_ > 0) publish_due(now);
       if (control_.phase() != Phase::closing && sent_ < messages_max_ && live_links_ != 0) return;
       step_ = Step::draining;
-      drain_until_ = now + kDrainTimeMax;
+      drain_until_ = now + (RunControl::stop_requested() ? kDrainTimeWhenStopped : kDrainTimeMax);
       return;
     case Step::draining:
       if (in_flight_ != 0 && live_links_ != 0 && now < drain_until_) return;

@@ -9,7 +9,7 @@ namespace kyanite {
 // Why TLS with a peer did not come about, as far as the hub can tell.
 enum class TlsFailure : std::uint8_t {
   untrusted,           // the peer said that it does not accept the hub's certificate
-  version,             // no version in common: it offers TLS 1.1 or older
+  version,             // no version in common: it offers TLS 1.1 or older, or 1.3 alone where that is off
   cipher,              // no cipher, group or signature in common
   client_certificate,  // the peer's own certificate or its proof is unusable
   plain_text,          // the first byte was no TLS record

@@ -185,6 +185,9 @@ void add_devices(Page& page, const HubMetrics& metrics) {
   for (std::size_t i = 0; i < kMethodOutcomeCount; ++i) {
     methods.add(hub.methods[i], {{"result", to_string(static_cast<MethodOutcome>(i))}});
   }
+  page.gauge("kyanite_method_calls_under_way",
+             "Direct methods that wait for their device to connect or to answer.")
+      .add(hub.methods_under_way);
   page.histogram("kyanite_method_seconds", "Seconds from a direct method's call to the device's answer.",
                  hub.method_seconds);
   Family twins = page.counter("kyanite_twin_operations_total",

@@ -51,6 +51,7 @@ void AmqpConnection::start() {
 
 void AmqpConnection::on_bytes(std::string_view bytes) {
   if (ended_) return;
+  heard_ = true;
   engine_.feed(bytes, services().executor.now());
   flush();
 }
@@ -75,7 +76,12 @@ void AmqpConnection::on_writable() {
   flush();
 }
 
-void AmqpConnection::on_closed(ChannelEnd /*how*/) {
+void AmqpConnection::on_closed(ChannelEnd how) {
+  const PeerInfo& peer = channel_->peer();
+  if (!ended_ && !heard_ && how != ChannelEnd::closed_by_us && peer.transport == PeerTransport::tcp &&
+      !peer.tls_version.empty()) {
+    shard_.observer().on_left_silently(peer.address, peer.tls_version, DeviceProtocol::amqp);
+  }
   if (!ended_) finish(false);
   shard_.release(number_);
 }

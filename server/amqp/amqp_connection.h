@@ -163,6 +163,7 @@ class AmqpConnection final : public Channel::Sink {
   bool finishing_ = false;
   std::size_t room_turn_ = 0;
   bool ended_ = false;
+  bool heard_ = false;  // anything at all from the peer
   bool reading_paused_ = false;
   std::uint32_t verdicts_ = 0;
   unsigned refusals_told_ = 0;  // since then

@@ -253,6 +253,8 @@ void AmqpDevice::on_subscribed(amqp::LinkId id, FilterKind kind, const Result<vo
   } else {
     unsubscribe(kind);  // the peer left meanwhile
   }
+  // To the receiver that was let in, or on for one that still waits.
+  for (CallMethod& call : std::exchange(early_calls_, {})) deliver(call);
   leave_if_unused();
 }
 
@@ -298,6 +300,12 @@ AmqpDeviceLink* AmqpDevice::find_receiver(AmqpNode node) const {
   return found == links_.end() ? nullptr : *found;
 }
 
+bool AmqpDevice::is_opening_receiver(AmqpNode node) const {
+  return std::any_of(openings_.begin(), openings_.end(), [node](const Opening& opening) {
+    return opening.node == node && opening.attach.attach.role == amqp::Role::receiver;
+  });
+}
+
 amqp::LinkId AmqpDevice::answers_of(const AmqpDeviceLink& requests) const {
   const AmqpDeviceLink* of_session = nullptr;
   const AmqpDeviceLink* any = nullptr;
@@ -321,8 +329,11 @@ void AmqpDevice::subscribe(FilterKind kind, Reply<void> reply) {
 
 // Nobody waits for it: what comes meanwhile finds no link, and the owner takes it back.
 void AmqpDevice::unsubscribe(FilterKind kind) {
-  shard_.services().router.send(Unsubscribe{
-      identity(), epoch_, {filter_name(kind)}, Reply<void>(executor(), [](const Result<void>&) {})});
+  Reply<void> done = reply<void>([kind](AmqpDevice& self, const Result<void>& unsubscribed) {
+    // The owner has given up what it sent before, all of which came before this answer.
+    if (unsubscribed && kind == FilterKind::methods) self.early_calls_.clear();
+  });
+  shard_.services().router.send(Unsubscribe{identity(), epoch_, {filter_name(kind)}, std::move(done)});
 }
 
 }  // namespace kyanite

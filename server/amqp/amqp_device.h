@@ -64,7 +64,7 @@ class AmqpDevice {
 
   // Cloud-to-device messages: how many more may be lent; `drained` as AllowC2d has it.
   void allow_c2d(std::uint32_t more, Reply<void> drained = {});
-  void settle_c2d(std::uint64_t sequence, C2dSettlement settlement, Reply<void> reply);
+  void settle_c2d(std::uint64_t sequence, std::uint64_t lend, C2dSettlement settlement, Reply<void> reply);
 
   // Twins: false when too many requests are under way.
   bool begin_twin_request();
@@ -102,6 +102,7 @@ class AmqpDevice {
   // An older receiver of the kind on this connection gives way.
   void steal(AmqpNode node, amqp::LinkId by);
   AmqpDeviceLink* find_receiver(AmqpNode node) const;
+  bool is_opening_receiver(AmqpNode node) const;
   void end_links(const amqp::Condition& condition);
   void leave(EndReason reason, std::string_view detail);
   void leave_if_unused();
@@ -115,7 +116,7 @@ class AmqpDevice {
   void deliver(LendC2d& lent);
   void deliver(const WithdrawC2d& withdraw);
   void deliver(const NotifyDesired& notify);
-  void deliver(const CallMethod& call);
+  void deliver(CallMethod& call);
 
   bool throttled_at_attach(amqp::LinkId link);
   Result<milliseconds> reserve_turn(const std::vector<TelemetryItem>& items);
@@ -151,7 +152,8 @@ class AmqpDevice {
     std::string correlation_id;
     std::string request_id;
   };
-  std::deque<Call> calls_;  // that await the device, oldest first
+  std::deque<Call> calls_;               // that await the device, oldest first
+  std::vector<CallMethod> early_calls_;  // for a receiver that is let in soon; kMethodCallsMax at most
 };
 
 template <class T, class Handler>

@@ -171,13 +171,14 @@ void AmqpDevice::allow_c2d(std::uint32_t more, Reply<void> drained) {
   shard_.services().router.send(AllowC2d{identity(), epoch_, lent_max, std::move(drained)});
 }
 
-void AmqpDevice::settle_c2d(std::uint64_t sequence, C2dSettlement settlement, Reply<void> reply) {
-  shard_.services().router.send(SettleC2d{identity(), epoch_, sequence, settlement, std::move(reply)});
+void AmqpDevice::settle_c2d(std::uint64_t sequence, std::uint64_t lend, C2dSettlement settlement,
+                            Reply<void> reply) {
+  shard_.services().router.send(SettleC2d{identity(), epoch_, sequence, settlement, std::move(reply), lend});
 }
 
 void AmqpDevice::deliver(LendC2d& lent) {
   ++lent_;
-  if (AmqpDeviceLink* link = find_receiver(AmqpNode::device_c2d)) link->lend(std::move(lent.message));
+  if (AmqpDeviceLink* link = find_receiver(AmqpNode::device_c2d)) link->lend(std::move(lent));
 }
 
 void AmqpDevice::deliver(const WithdrawC2d& withdraw) {
@@ -204,8 +205,13 @@ void AmqpDevice::deliver(const NotifyDesired& notify) {
 
 // Methods
 
-void AmqpDevice::deliver(const CallMethod& call) {
-  if (AmqpDeviceLink* link = find_receiver(AmqpNode::device_methods)) link->call(call);
+// The owner may have sent it to a receiver that another took the place of while both were let in: it is not
+// sent again.
+void AmqpDevice::deliver(CallMethod& call) {
+  if (AmqpDeviceLink* link = find_receiver(AmqpNode::device_methods)) return link->call(call);
+  if (!is_opening_receiver(AmqpNode::device_methods)) return;
+  if (early_calls_.size() >= limits::kMethodCallsMax) early_calls_.erase(early_calls_.begin());
+  early_calls_.push_back(std::move(call));
 }
 
 // Nobody tells when a call is given up: one that so many followed has had its time.

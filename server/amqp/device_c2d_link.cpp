@@ -22,9 +22,9 @@ class C2dLink final : public AmqpDeviceLink {
  public:
   using AmqpDeviceLink::AmqpDeviceLink;
 
-  void lend(C2dMessage message) override {
-    take_back(message.header.sequence);
-    waiting_.push_back(std::move(message));
+  void lend(LendC2d lent) override {
+    take_back(lent.message.header.sequence);
+    waiting_.push_back(std::move(lent));
     send_waiting();
   }
 
@@ -41,7 +41,7 @@ class C2dLink final : public AmqpDeviceLink {
   void on_outcome(const amqp::OutcomeReceived& received) override {
     const auto sent = sent_.find(received.key);
     if (sent == sent_.end()) return;
-    const std::uint64_t sequence = sent->second;
+    const Delivery delivery = sent->second;
     sent_.erase(sent);
     device().note_activity();
     Reply<void> reply;
@@ -53,11 +53,17 @@ class C2dLink final : public AmqpDeviceLink {
             self.connection().engine().settle_sent(self.id(), key, done ? outcome : lost);
           });
     }
-    device().settle_c2d(sequence, settlement_of(received.outcome.kind), std::move(reply));
+    device().settle_c2d(delivery.sequence, delivery.lend, settlement_of(received.outcome.kind),
+                        std::move(reply));
     ask();
   }
 
  private:
+  struct Delivery {
+    std::uint64_t sequence = 0;
+    std::uint64_t lend = 0;
+  };
+
   static C2dSettlement settlement_of(amqp::OutcomeKind outcome) {
     switch (outcome) {
       case amqp::OutcomeKind::accepted:
@@ -73,9 +79,9 @@ class C2dLink final : public AmqpDeviceLink {
 
   // An earlier delivery of the message is over.
   void take_back(std::uint64_t sequence) {
-    std::erase_if(waiting_, [sequence](const C2dMessage& m) { return m.header.sequence == sequence; });
-    const auto sent =
-        std::find_if(sent_.begin(), sent_.end(), [sequence](const auto& s) { return s.second == sequence; });
+    std::erase_if(waiting_, [sequence](const LendC2d& w) { return w.message.header.sequence == sequence; });
+    const auto sent = std::find_if(sent_.begin(), sent_.end(),
+                                   [sequence](const auto& s) { return s.second.sequence == sequence; });
     if (sent == sent_.end()) return;
     connection().engine().forget_sent(id(), sent->first);
     sent_.erase(sent);
@@ -83,14 +89,14 @@ class C2dLink final : public AmqpDeviceLink {
 
   void send_waiting() {
     while (!waiting_.empty() && connection().may_send(id()) > 0) {
-      const C2dMessage& message = waiting_.front();
+      const LendC2d& lent = waiting_.front();
       const std::uint64_t key = ++last_key_;
       const std::string tag = guid_bytes(random_guid());
-      sent_[key] = message.header.sequence;
+      sent_[key] = {lent.message.header.sequence, lent.lend};
       amqp::Sending sending;
       sending.key = key;
       sending.tag = tag;
-      connection().engine().send(id(), sending, write_c2d(message));
+      connection().engine().send(id(), sending, write_c2d(lent.message));
       waiting_.pop_front();
     }
   }
@@ -117,8 +123,8 @@ class C2dLink final : public AmqpDeviceLink {
     if (waiting_.empty()) ask();
   }
 
-  std::deque<C2dMessage> waiting_;                         // for room
-  std::unordered_map<std::uint64_t, std::uint64_t> sent_;  // sequences, by the key of the delivery
+  std::deque<LendC2d> waiting_;                       // for room
+  std::unordered_map<std::uint64_t, Delivery> sent_;  // by its key
   std::uint64_t last_key_ = 0;
   bool draining_ = false;
 };

@@ -27,7 +27,7 @@ class AmqpDeviceLink : public AmqpLink {
   void on_ending() final { device_.on_link_ended(*this); }
 
   // What the owner sends, for the receivers that know it.
-  virtual void lend(C2dMessage /*message*/) {}
+  virtual void lend(LendC2d /*lent*/) {}
   virtual void withdraw(std::uint64_t /*sequence*/) {}
   virtual void notify(const NotifyDesired& /*notify*/) {}
   virtual bool wants_desired() const { return false; }

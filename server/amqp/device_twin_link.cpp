@@ -21,10 +21,19 @@ class TwinAnswersLink final : public SendingLink {
     if (wants_desired_) send(write_desired_notification(notify.version, notify.body));
   }
   bool wants_desired() const override { return wants_desired_; }
-  void want_desired(bool want) { wants_desired_ = want; }
+  // Gives what names the wish.
+  std::uint64_t want_desired(bool want) {
+    wants_desired_ = want;
+    return ++wish_;
+  }
+  // Unless there was another one since.
+  void take_back(std::uint64_t wish) {
+    if (wish == wish_) wants_desired_ = false;
+  }
 
  private:
   bool wants_desired_ = false;
+  std::uint64_t wish_ = 0;
 };
 
 TwinAnswersLink* find_answers(AmqpConnection& connection, amqp::LinkId id) {
@@ -46,9 +55,8 @@ class TwinQuestion {
     const TwinRefusal refusal = twin_refusal(error, connection_->services().executor.wall_now());
     answer(refusal.status, {}, refusal.body);
   }
-  void want_desired(bool want) const {
-    if (TwinAnswersLink* link = find_answers(*connection_, answers_)) link->want_desired(want);
-  }
+  // Its answers' link; null when that has ended.
+  TwinAnswersLink* link() const { return find_answers(*connection_, answers_); }
 
  private:
   AmqpConnection* connection_;  // of the device that answers, which a reply finds or not
@@ -89,7 +97,7 @@ class TwinRequestsLink final : public AmqpDeviceLink {
         return subscribe(question);
       case TwinRequest::Kind::unsubscribe:
         device().end_twin_request();
-        question.want_desired(false);
+        if (TwinAnswersLink* link = question.link()) link->want_desired(false);
         if (!device().wants_desired()) device().unsubscribe(FilterKind::twin_desired);
         return question.answer(200);
     }
@@ -134,14 +142,21 @@ class TwinRequestsLink final : public AmqpDeviceLink {
         })});
   }
 
+  // The link counts from now on: while the owner is asked, another one may end or give up its own wish.
   void subscribe(const TwinQuestion& question) {
-    device().subscribe(FilterKind::twin_desired,
-                       device().reply<void>([question](AmqpDevice& device, const Result<void>& subscribed) {
-                         device.end_twin_request();
-                         if (!subscribed) return question.refuse(subscribed.error());
-                         question.want_desired(true);
-                         question.answer(200);
-                       }));
+    TwinAnswersLink* answers = question.link();
+    const bool before = answers && answers->wants_desired();
+    const std::uint64_t wish = answers ? answers->want_desired(true) : 0;
+    device().subscribe(
+        FilterKind::twin_desired,
+        device().reply<void>([question, before, wish](AmqpDevice& device, const Result<void>& subscribed) {
+          device.end_twin_request();
+          if (subscribed) return question.answer(200);
+          TwinAnswersLink* link = question.link();
+          if (link && !before) link->take_back(wish);
+          if (!device.wants_desired()) device.unsubscribe(FilterKind::twin_desired);
+          question.refuse(subscribed.error());
+        }));
   }
 };
 

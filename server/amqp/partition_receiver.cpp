@@ -80,8 +80,10 @@ void PartitionReceiver::pump() {
   metric_.clear();
   while (connection().may_send(id()) > 0) {
     if (!page_ && !fetch()) {
-      // A read under way may bring more; at the end of the log the credit that is left goes back.
-      if (!asking_ && !retry_) connection().engine().drained(id());
+      // A read under way may bring more, and so may what was just told of; at the end of the log the credit
+      // that is left goes back.
+      const bool at_end = connection().services().stores.telemetry().range(reading_.partition).end <= next_;
+      if (!asking_ && !retry_ && (at_end || !located_)) connection().engine().drained(id());
       return;
     }
     send_next();
@@ -94,6 +96,7 @@ bool PartitionReceiver::fetch() {
   TelemetryLog& log = hub.stores.telemetry();
   if (!located_) {
     asking_ = true;
+    known_end_ = log.range(reading_.partition).end;
     log.find_time(
         reading_.partition, std::get<WallTime>(reading_.from),
         connection().reply_to_link<TelemetryOffset, PartitionReceiver>(
@@ -145,12 +148,13 @@ void PartitionReceiver::send_next() {
   }
 }
 
-// The time may be ahead: what is enqueued until then is not wanted.
+// The time may be ahead: what is enqueued until then is not wanted, nor what came behind the end while the
+// search was under way. It finds out when it searches again.
 void PartitionReceiver::on_located(const Result<TelemetryOffset>& found) {
   asking_ = false;
   if (!found) return fail(found.error());
   next_ = *found;
-  located_ = connection().services().stores.telemetry().range(reading_.partition).end > next_;
+  located_ = next_ < known_end_;
   if (!located_) {
     wait_for_events();
     connection().engine().drained(id());

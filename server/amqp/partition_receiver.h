@@ -46,10 +46,11 @@ class PartitionReceiver final : public AmqpLink {
 
   const PartitionReading reading_;
   ReaderClaim claim_;
-  TelemetryOffset next_{};  // event
-  bool located_ = true;     // false: `next_` must be found by time first
-  bool asking_ = false;     // the log, for a page or a place
-  bool waiting_ = false;    // for events at or behind `next_`
+  TelemetryOffset next_{};       // event
+  bool located_ = true;          // false: `next_` must be found by time first
+  TelemetryOffset known_end_{};  // of the partition as the search for it began
+  bool asking_ = false;          // the log, for a page or a place
+  bool waiting_ = false;         // for events at or behind `next_`
   bool told_overtaken_ = false;
   WaitId wait_{};
   TimerId retry_{};

@@ -18,12 +18,13 @@ namespace {
 
 struct ConfigurationImport : std::enable_shared_from_this<ConfigurationImport> {
   ConfigurationImport(Executor& h, ConfigurationService& c, std::shared_ptr<BlobInput> i,
-                      Reply<std::string> r)
-      : home(h), configurations(c), input(std::move(i)), reply(std::move(r)) {}
+                      std::shared_ptr<const bool> x, Reply<std::string> r)
+      : home(h), configurations(c), input(std::move(i)), cancelled(std::move(x)), reply(std::move(r)) {}
 
   Executor& home;
   ConfigurationService& configurations;
   std::shared_ptr<BlobInput> input;
+  std::shared_ptr<const bool> cancelled;
   Reply<std::string> reply;
   std::string text;
   bool at_end = false;
@@ -32,6 +33,7 @@ struct ConfigurationImport : std::enable_shared_from_this<ConfigurationImport> {
 
   void work() {
     for (;;) {
+      if (*cancelled) return reply(Error(Errc::shutting_down, "the import was cancelled"));
       if (errors >= kConfigurationErrorsMax) return reply(std::move(error_lines));
       const std::size_t end = text.find('\n');
       if (end == std::string::npos && !at_end) {
@@ -108,8 +110,11 @@ void export_configurations(Executor& home, ConfigurationService& configurations,
 }
 
 void import_configurations(Executor& home, ConfigurationService& configurations,
-                           std::shared_ptr<BlobInput> input, Reply<std::string> reply) {
-  std::make_shared<ConfigurationImport>(home, configurations, std::move(input), std::move(reply))->work();
+                           std::shared_ptr<BlobInput> input, std::shared_ptr<const bool> cancelled,
+                           Reply<std::string> reply) {
+  std::make_shared<ConfigurationImport>(home, configurations, std::move(input), std::move(cancelled),
+                                        std::move(reply))
+      ->work();
 }
 
 }  // namespace kyanite

@@ -45,7 +45,7 @@ struct EventQuery {
 //            deviceLifecycleEvents, deviceConnectionStateEvents, operationsMonitoringEvents; case is ignored
 //   from     start | now or end (default) | OFFSET | UTC time like 2026-01-05T10:00:01Z | unix milliseconds.
 //            A number of at least 100,000,000,000 is taken as milliseconds (1973 and later), a smaller one as
-//            offset.
+//            offset. Of a time that is ahead, what is enqueued before it is not sent.
 //   at       PARTITION@OFFSET, one or more, separated by commas: where these begin, the others by `from`
 //   count    at least 1
 //   timeout  seconds without an event, at most 86,400; 0 waits for ever (default)

@@ -34,6 +34,7 @@ void EventStream::add_cursor(PartitionId partition) {
   const TelemetryRange range = context_.services.stores.telemetry().range(partition);
   Cursor cursor;
   cursor.partition = partition;
+  cursor.goal = range.end;
   if (const auto place = query_.resume.find(partition); place != query_.resume.end()) {
     cursor.next = std::max(place->second, range.begin);
   } else if (const auto* offset = std::get_if<TelemetryOffset>(&query_.start)) {
@@ -42,16 +43,20 @@ void EventStream::add_cursor(PartitionId partition) {
     cursor.next = range.end;
   } else {
     cursor.next = range.begin;
-    cursor.located = std::holds_alternative<FromStart>(query_.start);
+    if (const auto* time = std::get_if<WallTime>(&query_.start)) {
+      cursor.located = false;
+      cursor.since = *time;
+    }
   }
   cursors_.push_back(cursor);
 }
 
 void EventStream::start(Output& output) {
   output_ = &output;
-  last_event_ = last_write_ = context_.services.executor.now();
+  last_write_ = context_.services.executor.now();
   arm_timer();
   pump();
+  watch_idle();
 }
 
 void EventStream::on_writable() { pump(); }
@@ -82,8 +87,7 @@ void EventStream::advance(std::size_t index) {
   Cursor& cursor = cursors_[index];
   if (!cursor.located) {
     reading_ = true;
-    log.find_time(cursor.partition, std::get<WallTime>(query_.start),
-                  reply_to(&EventStream::on_located, index));
+    log.find_time(cursor.partition, cursor.since, reply_to(&EventStream::on_located, index));
   } else if (log.range(cursor.partition).end > cursor.next) {
     reading_ = true;
     log.read(cursor.partition, cursor.next, kPageRecordsMax, kPageBytesMax,
@@ -100,14 +104,16 @@ void EventStream::on_located(Cursor& cursor, Result<TelemetryOffset> offset) {
   cursor.next = *offset;
   cursor.located = true;
   pump();
+  watch_idle();
 }
 
 void EventStream::on_page(Cursor& cursor, Result<TelemetryPage> page) {
   reading_ = false;
   if (!page) return fail();
   cursor.next = std::max(page->next, cursor.next);
-  send(*page, cursor.partition);
+  send(*page, cursor);
   pump();
+  watch_idle();
 }
 
 void EventStream::on_new_records(Cursor& cursor, Result<TelemetryOffset> end) {
@@ -116,32 +122,60 @@ void EventStream::on_new_records(Cursor& cursor, Result<TelemetryOffset> end) {
   pump();
 }
 
-void EventStream::send(const TelemetryPage& page, PartitionId partition) {
+void EventStream::send(const TelemetryPage& page, const Cursor& cursor) {
   std::string piece;
   for (const TelemetryRecord& record : page.records) {
     if (query_.count && sent_ == *query_.count) break;
-    if (!wanted(record)) continue;
-    piece += frame_event(record, partition, query_.format);
+    if (!wanted(record, cursor)) continue;
+    piece += frame_event(record, cursor.partition, query_.format);
     ++sent_;
   }
   if (!piece.empty()) {
-    last_event_ = last_write_ = context_.services.executor.now();
+    idle_since_ = last_write_ = context_.services.executor.now();
+    if (idle_ == Idle::last_look) {
+      idle_ = Idle::counting;
+      arm_timer();
+    }
     output_->write(std::move(piece));
   }
   if (query_.count && sent_ == *query_.count) finish();
 }
 
-bool EventStream::wanted(const TelemetryRecord& record) const {
+bool EventStream::wanted(const TelemetryRecord& record, const Cursor& cursor) const {
   const auto& sources = query_.sources;
-  return (!query_.device || record.sender.device == *query_.device) &&
+  return record.enqueued >= cursor.since && (!query_.device || record.sender.device == *query_.device) &&
          (!query_.module || record.sender.module == *query_.module) &&
          (sources.empty() || std::find(sources.begin(), sources.end(), record.source) != sources.end());
 }
 
+bool EventStream::at_goals() const {
+  return std::all_of(cursors_.begin(), cursors_.end(),
+                     [](const Cursor& cursor) { return cursor.located && cursor.next >= cursor.goal; });
+}
+
+// After each step of the reading, and when the timer runs.
+void EventStream::watch_idle() {
+  if (ended_ || !query_.idle_timeout) return;
+  const SteadyTime now = context_.services.executor.now();
+  if (idle_ == Idle::first_read && at_goals()) {
+    idle_ = Idle::counting;
+    idle_since_ = now;
+    arm_timer();
+  }
+  if (idle_ == Idle::counting && now - idle_since_ >= *query_.idle_timeout) {
+    idle_ = Idle::last_look;
+    for (Cursor& cursor : cursors_) {
+      cursor.goal = context_.services.stores.telemetry().range(cursor.partition).end;
+    }
+  }
+  if (idle_ == Idle::last_look && at_goals()) finish();
+}
+
 void EventStream::arm_timer() {
   Executor& executor = context_.services.executor;
+  if (timer_) executor.cancel(std::exchange(timer_, {}));
   SteadyTime due = last_write_ + kHeartbeatEvery;
-  if (query_.idle_timeout) due = std::min(due, last_event_ + *query_.idle_timeout);
+  if (query_.idle_timeout && idle_ == Idle::counting) due = std::min(due, idle_since_ + *query_.idle_timeout);
   // Rounded up, so that what is due is due when the timer runs.
   const auto delay =
       std::chrono::ceil<milliseconds>(std::max(due - executor.now(), SteadyTime::duration::zero()));
@@ -154,7 +188,8 @@ void EventStream::on_timer() {
   timer_ = {};
   if (ended_) return;
   const SteadyTime now = context_.services.executor.now();
-  if (query_.idle_timeout && now - last_event_ >= *query_.idle_timeout) return finish();
+  watch_idle();
+  if (ended_) return;
   if (now - last_write_ >= kHeartbeatEvery) {
     last_write_ = now;
     // A reader that has not taken what is queued is the connection's to judge.

@@ -18,7 +18,10 @@ namespace kyanite {
 // Owner: the HTTP connection; the ApiContext outlives it. Destruction cancels what it waits for.
 // Bound: one page in memory beyond limits::kOutputHighBytes of output; at most limits::kEventStreamsMax
 // streams a shard. When retention overtakes the reader it goes on with the oldest record kept; the offsets
-// show the gap. A failed read cuts the response off, a store that closes ends it.
+// show the gap. An idle timeout counts from when what stood in the log at the start was read, and ends the
+// stream when what stands there by then has been looked at: neither a slow store nor a slow reader loses
+// events by it, nor do other devices' events put it off. A failed read cuts the response off, a store that
+// closes ends it.
 class EventStream final : public ResponseStream {
  public:
   static constexpr seconds kHeartbeatEvery{15};
@@ -36,9 +39,18 @@ class EventStream final : public ResponseStream {
   struct Cursor {
     PartitionId partition;
     TelemetryOffset next{};
-    bool located = true;   // false: `next` must be found by time first
-    bool waiting = false;  // for records past `next`
+    TelemetryOffset goal{};  // of `idle_`: to be read before its next step
+    bool located = true;     // false: `next` must be found by time first
+    WallTime since{};        // that time; with one that is ahead, what comes before it is not wanted
+    bool waiting = false;    // for records past `next`
     WaitId wait{};
+  };
+
+  // Where an idle timeout is.
+  enum class Idle : std::uint8_t {
+    first_read,  // what stood in the log at the start is being read
+    counting,    // since idle_since_
+    last_look,   // its time is over; what stands in the log by now is being read
   };
 
   template <class T>
@@ -50,9 +62,11 @@ class EventStream final : public ResponseStream {
   void on_located(Cursor& cursor, Result<TelemetryOffset> offset);
   void on_page(Cursor& cursor, Result<TelemetryPage> page);
   void on_new_records(Cursor& cursor, Result<TelemetryOffset> end);
-  void send(const TelemetryPage& page, PartitionId partition);
-  bool wanted(const TelemetryRecord& record) const;
+  void send(const TelemetryPage& page, const Cursor& cursor);
+  bool wanted(const TelemetryRecord& record, const Cursor& cursor) const;
 
+  void watch_idle();
+  bool at_goals() const;
   void arm_timer();
   void on_timer();
   void stop_waiting();
@@ -64,9 +78,10 @@ class EventStream final : public ResponseStream {
   std::vector<Cursor> cursors_;
   std::size_t turn_ = 0;  // the cursor that is read next
   bool reading_ = false;  // one page or one search at a time
+  Idle idle_ = Idle::first_read;
   bool ended_ = false;
   std::uint64_t sent_ = 0;
-  SteadyTime last_event_{};
+  SteadyTime idle_since_{};
   SteadyTime last_write_{};
   TimerId timer_{};
   Output* output_ = nullptr;

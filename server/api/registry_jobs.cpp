@@ -192,7 +192,7 @@ void RegistryJobs::open_configurations() {
               then<std::shared_ptr<BlobInput>>([this, on_applied](Result<std::shared_ptr<BlobInput>> input) {
                 if (active_->ending) return;
                 if (!input) return end(RegistryJob::Status::failed, input.error().detail, {});
-                import_configurations(shard0_, configurations_, std::move(*input),
+                import_configurations(shard0_, configurations_, std::move(*input), active_->cancelled,
                                       then<std::string>(on_applied));
               }));
 }
@@ -249,6 +249,7 @@ TransferHooks RegistryJobs::hooks() {
 // The next job may begin when this one's end is stored.
 void RegistryJobs::end(RegistryJob::Status status, const std::string& reason, Reply<void> reply) {
   active_->ending = true;
+  *active_->cancelled = true;
   if (active_->exporting) active_->exporting->cancel();
   if (active_->importing) active_->importing->cancel();
   active_->output.reset();

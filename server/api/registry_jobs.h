@@ -55,6 +55,7 @@ class RegistryJobs {
     std::shared_ptr<RegistryExport> exporting;
     std::shared_ptr<RegistryImport> importing;
     bool ending = false;
+    std::shared_ptr<bool> cancelled = std::make_shared<bool>(false);  // for what outlives this
   };
 
   void run(Task task);

@@ -106,8 +106,9 @@ void Wait::find_message() {
   partition_ = partition_of(query_.identity.device, log.partitions());
   const TelemetryRange range = log.range(partition_);
   if (const auto* time = std::get_if<WallTime>(&query_.events.start)) {
+    since_ = *time;
     return log.find_time(
-        partition_, *time,
+        partition_, since_,
         reply_to_self<TelemetryOffset>([](Wait& self, const Result<TelemetryOffset>& offset) {
           if (!offset) return self.refuse(offset.error());
           self.next_ = *offset;
@@ -141,7 +142,7 @@ void Wait::on_page(Result<TelemetryPage> page) {
   if (!page) return refuse(page.error());
   const std::vector<MessageSource>& sources = query_.events.sources;
   for (const TelemetryRecord& record : page->records) {
-    if (record.sender != query_.identity) continue;
+    if (record.sender != query_.identity || record.enqueued < since_) continue;
     if (!sources.empty() && std::find(sources.begin(), sources.end(), record.source) == sources.end())
       continue;
     if (record.body.find(query_.contains) == std::string::npos) continue;

@@ -49,6 +49,7 @@ class Wait : public std::enable_shared_from_this<Wait> {
   bool changed_meanwhile_ = false;
   PartitionId partition_{};
   TelemetryOffset next_{};
+  WallTime since_{};  // what was enqueued before is not wanted
   std::optional<WaitId> log_wait_;
 };
 

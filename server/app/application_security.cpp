@@ -79,6 +79,7 @@ Result<void> Application::make_contexts(const ServerCertificate& certificate) {
   TlsContextSettings settings;
   settings.certificate = {certificate.certificate_pem, certificate.key_pem};
   settings.ticket_keys = ticket_keys_;
+  settings.tls_1_3 = options_.settings.tls.max_version == TlsVersion::tls1_3;
   auto mqtts = TlsContext::create(settings);
   if (!mqtts) return mqtts.error();
   settings.select_http_1_1 = true;

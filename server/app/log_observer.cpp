@@ -101,6 +101,12 @@ void LogObserver::on_amqp_refused(std::string_view address, std::string_view con
             {{"address", address}, {"container", container}, {"what", what}, {"reason", error.detail}});
 }
 
+void LogObserver::on_left_silently(std::string_view address, std::string_view tls_version,
+                                   DeviceProtocol protocol) {
+  log::debug("left_silently",
+             {{"address", address}, {"tls", tls_version}, {"protocol", to_string(protocol)}});
+}
+
 void LogObserver::on_refusals_unrecorded(std::uint64_t count) {
   log::warning(
       "operations_records_dropped",

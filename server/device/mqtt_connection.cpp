@@ -36,6 +36,7 @@ void MqttConnection::start() {
 
 void MqttConnection::on_bytes(std::string_view bytes) {
   if (ended_) return;
+  heard_ = true;
   last_received_ = executor().now();
   const std::string_view taken = shard_.faults_ ? cut_input(bytes) : bytes;
   session_.feed(taken);
@@ -148,6 +149,10 @@ void MqttConnection::end(EndReason reason, std::string_view detail) {
     // No CONNECT was judged; a newcomer whose client speaks something else finds the reason in the log.
     shard_.observer_.on_refused(
         facts(), Error(Errc::protocol_violation, std::string(detail.empty() ? to_string(reason) : detail)));
+  } else if (const PeerInfo& peer = channel_->peer(); reason == EndReason::link_lost && !heard_ &&
+                                                      peer.transport == PeerTransport::tcp &&
+                                                      !peer.tls_version.empty()) {
+    shard_.observer_.on_left_silently(peer.address, peer.tls_version, DeviceProtocol::mqtt);
   }
   will_.reset();
   // A refusal must reach the client, and so must acknowledgements before an orderly end. Any other end sends

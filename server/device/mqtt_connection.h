@@ -154,6 +154,7 @@ class MqttConnection final : public Channel::Sink {
   AuthKind kind_ = AuthKind::sas;
   bool attached_ = false;  // the owner counts this connection as the identity's
   bool ended_ = false;
+  bool heard_ = false;  // anything at all from the peer
   bool reading_paused_ = false;
   bool held_ = false;              // packets may be at hand that were not handled
   std::uint16_t subscribing_ = 0;  // SUBSCRIBE and UNSUBSCRIBE at the owner

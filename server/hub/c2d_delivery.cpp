@@ -121,6 +121,7 @@ void C2dQueue::on_read(std::uint64_t from, std::uint64_t round, Result<std::vect
 void C2dQueue::deliver(Message& message, C2dMessage body, std::uint8_t qos) {
   message.locked_until = host_.executor().wall_now() + host_.settings().c2d.lock_timeout;
   message.resend = false;
+  message.lend = 0;
   host_.counters().count(C2dEvent::delivered);
   const bool was_sent = message.header.was_sent;
   if (!was_sent) {
@@ -137,11 +138,11 @@ void C2dQueue::deliver(Message& message, C2dMessage body, std::uint8_t qos) {
   host_.send({}, std::move(delivery));
 }
 
-void C2dQueue::lend(const Message& message, C2dMessage body) {
-  ++lent_;
+void C2dQueue::lend(Message& message, C2dMessage body) {
+  message.lend = ++lent_;
   body.device = host_.device();
   body.header = message.header;
-  host_.send({}, LendC2d{std::move(body)});
+  host_.send({}, LendC2d{std::move(body), message.lend});
 }
 
 void C2dQueue::allow(AllowC2d message) {

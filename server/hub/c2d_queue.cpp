@@ -143,7 +143,8 @@ void C2dQueue::insert(Message message) {
 
 void C2dQueue::settle(SettleC2d settlement) {
   const auto message = find(settlement.sequence);
-  if (message == messages_.end() || !message->locked_until) {
+  // One of an earlier delivery may have been under way as that was taken back.
+  if (message == messages_.end() || !message->locked_until || message->lend != settlement.lend) {
     if (settlement.reply) settlement.reply(Error(Errc::lock_lost));
     return;
   }

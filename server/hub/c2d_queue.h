@@ -85,6 +85,7 @@ class C2dQueue {
   struct Message {
     C2dHeader header;
     std::optional<WallTime> locked_until;  // with the connection until then
+    std::uint64_t lend = 0;                // the number of that delivery (LendC2d); 0 over MQTT
     bool resend = false;                   // its lock ended: due once more on the same connection
     bool unmarked = false;                 // was sent, and the store does not know
     std::optional<Lease> lease;            // then it is not with the connection
@@ -117,7 +118,7 @@ class C2dQueue {
   void answer_drained();
   void on_read(std::uint64_t from, std::uint64_t round, Result<std::vector<C2dMessage>> read);
   void deliver(Message& message, C2dMessage body, std::uint8_t qos);
-  void lend(const Message& message, C2dMessage body);
+  void lend(Message& message, C2dMessage body);
 
   // One message ends; gives the next one.
   Messages::iterator finish(Messages::iterator message, FeedbackStatus status);

@@ -321,7 +321,9 @@ void ConfigurationService::on_swept(const FoundIdentities& page) {
 void ConfigurationService::end_sweep() {
   sweeping_ = false;
   if (std::exchange(sweep_again_, false)) return sweep();
-  if (!std::exchange(sweep_mark_, false)) return;
+  // The mark may be a change's that is being made: it sweeps for itself, or leaves the mark to the next
+  // start.
+  if (busy_ || !std::exchange(sweep_mark_, false)) return;
   DocumentChange change;
   change.erases.push_back({Collection::configurations, std::string(kSweepMark)});
   // Should it fail, the next start judges once more than needed.

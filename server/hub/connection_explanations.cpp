@@ -133,9 +133,8 @@ std::string_view explain_tls(TlsFailure failure) {
       return "The client does not accept the hub's certificate: give it the CA that kyanite ca prints, and "
              "let it dial a name that the certificate has.";
     case TlsFailure::version:
-      return "The client offers TLS 1.1 or older; the hub speaks 1.2 and 1.3. Update the client's TLS "
-             "library, "
-             "or allow 1.2 in its settings.";
+      return "No version of TLS in common: the client offers TLS 1.1 or older, or only 1.3 to a hub whose "
+             "tls.maxVersion is 1.2. Update the client's TLS library, or allow 1.2 in its settings.";
     case TlsFailure::cipher:
       return "The client and the hub have no cipher, curve or signature in common. An old client may need a "
              "certificate with an RSA key: set tls.keyType to rsa-2048.";
@@ -152,6 +151,12 @@ std::string_view explain_tls(TlsFailure failure) {
       break;
   }
   return "The client and the hub could not agree on TLS. The client's own log may tell more.";
+}
+
+std::string_view explain_silent_leave() {
+  return "Clients that judge the hub's certificate only after the handshake leave so when they do not accept "
+         "it: give them the CA that kyanite ca prints, and let them dial a name that the certificate has. "
+         "Probes of a port do it, too.";
 }
 
 }  // namespace kyanite

@@ -13,6 +13,7 @@ std::string_view explain_refusal(const Error& error);
 // Of a WebSocket that did not come about.
 std::string_view explain_upgrade();
 std::string_view explain_tls(TlsFailure failure);
+std::string_view explain_silent_leave();
 // Empty for an end that needs no word.
 std::string_view explain_end(EndReason reason);
 

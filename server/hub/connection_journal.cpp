@@ -125,6 +125,17 @@ void ConnectionJournal::on_tls_failed(std::string_view address, DeviceProtocol p
   count_refusal(std::move(entry));
 }
 
+void ConnectionJournal::on_left_silently(std::string_view address, std::string_view tls_version,
+                                         DeviceProtocol protocol) {
+  next_.on_left_silently(address, tls_version, protocol);
+  ConnectionEntry entry = entry_from(ConnectionEntry::Kind::refused, {}, address, {}, tls_version);
+  entry.protocol = protocol;
+  entry.reason = "LeftAfterTls";
+  entry.detail = "the client left after the TLS handshake, before its first byte";
+  entry.explanation = explain_silent_leave();
+  count_refusal(std::move(entry));
+}
+
 // The path of a back end's request is not kept: whoever walks through a thousand devices with a bad token is
 // one entry.
 void ConnectionJournal::on_request_refused(const RefusedRequest& request, const Error& error) {

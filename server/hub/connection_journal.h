@@ -91,6 +91,8 @@ class ConnectionJournal final : public ForwardingObserver {
                        milliseconds connected_for) override;
   void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
                        const Error& error) override;
+  void on_left_silently(std::string_view address, std::string_view tls_version,
+                        DeviceProtocol protocol) override;
 
  private:
   ConnectionEntry entry_of(const ConnectionFacts& connection, ConnectionEntry::Kind kind) const;

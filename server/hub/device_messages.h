@@ -229,6 +229,7 @@ struct SettleC2d {
   C2dSettlement settlement = C2dSettlement::complete;
   // May be empty, since most devices hear nothing of it; else answered after the commit. Errors: lock_lost.
   Reply<void> reply{};
+  std::uint64_t lend = 0;  // LendC2d's; 0 over MQTT
 };
 // How many messages the live connection of AMQP has room for, counted from its attach on: the owner lends no
 // more than that. Sent again as it grows.
@@ -374,6 +375,7 @@ struct DeliverC2d {
 // delivery is over.
 struct LendC2d {
   C2dMessage message;
+  std::uint64_t lend = 0;  // tells the deliveries of a message apart: an outcome settles its own one
 };
 // The message is no longer the connection's: a PUBACK for it is ignored.
 struct WithdrawC2d {

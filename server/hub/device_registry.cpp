@@ -195,9 +195,8 @@ void DeviceActor::close_ended_by(const IdentityRecord& before, const IdentityRec
   }
   if (!directory_.security().rules.disconnect_on_key_change || !credentials_replaced(before, after)) return;
   // A policy's token does not depend on the identity's own keys.
-  if (presence_.connected_scope(after.id.module) == AuthScope::hub) return;
-  presence_.close(after.id.module, CloseReason::credential_changed,
-                  Error(Errc::unauthorized, "the credential was replaced while connecting"));
+  presence_.close_own(after.id.module, CloseReason::credential_changed,
+                      Error(Errc::unauthorized, "the credential was replaced while connecting"));
 }
 
 void DeviceActor::on(DeleteIdentity message) {
@@ -273,6 +272,7 @@ void DeviceActor::commit_delete(const Identity& identity, std::vector<TelemetryA
           presence_.forget_all();
           records_.reset();
         }
+        if (committed) on_changed();
         reply(std::move(committed));
         run_waiting();
       }));

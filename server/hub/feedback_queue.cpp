@@ -68,7 +68,10 @@ void FeedbackQueue::cancel(std::uint64_t waiter) {
   shard0_.post([this, waiter] {
     const auto gone = std::find_if(waiters_.begin(), waiters_.end(),
                                    [waiter](const Waiter& one) { return one.name == waiter; });
-    if (gone == waiters_.end()) return;
+    if (gone == waiters_.end()) {
+      served_.erase(waiter);  // it is answered with what there is, but waits no more
+      return;
+    }
     gone->reply(Error(Errc::shutting_down, "the receiver waits no more"));
     waiters_.erase(gone);
     has_waiters_ = !waiters_.empty();
@@ -115,19 +118,21 @@ void FeedbackQueue::serve_first_waiter() {
   waiters_.pop_front();
   has_waiters_ = !waiters_.empty();
   last_batch_ = shard0_.now();
+  served_.insert(waiter.name);
   receivers_.emplace_back(
       shard0_, [this, waiter = std::move(waiter)](Result<std::optional<FeedbackBatch>> batch) mutable {
-        if (batch && !*batch) {
+        const bool waits_on = served_.erase(waiter.name) > 0;
+        if (!batch) {
+          waiter.reply(batch.error());
+        } else if (*batch) {
+          waiter.reply(**std::move(batch));
+        } else if (waits_on) {
           waiters_.push_front(std::move(waiter));
           has_waiters_ = true;
-          return serve_waiters();  // nobody told of what was committed meanwhile
-        }
-        if (batch) {
-          waiter.reply(**std::move(batch));
         } else {
-          waiter.reply(batch.error());
+          waiter.reply(Error(Errc::shutting_down, "the receiver waits no more"));
         }
-        serve_waiters();
+        serve_waiters();  // nobody told of what was committed meanwhile
       });
   serve();
 }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "config/settings.h"
@@ -105,6 +106,7 @@ class FeedbackQueue {
   std::deque<Receiver> receivers_;  // the first one is being served
   bool reading_ = false;
   Waiters waiters_;
+  std::unordered_set<std::uint64_t> served_;  // waiters among the receivers, by name
   bool peeking_ = false;
   bool peek_again_ = false;
   SteadyTime last_batch_{};  // given to one who waited

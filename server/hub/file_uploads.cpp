@@ -37,7 +37,7 @@ FileUploads::FileUploads(Executor& shard0, DocumentStore& store, const Settings:
       rules_(rules),
       storage_(std::move(storage)),
       receivers_(shard0, {[this](std::size_t limit, Reply<std::vector<FileNotification>> reply) {
-                            notifications({}, limit, std::move(reply));
+                            oldest_notifications(limit, std::move(reply));
                           },
                           [this](std::string id, Reply<void> reply) {
                             erase_notification(std::move(id), std::move(reply));
@@ -72,14 +72,19 @@ bool FileUploads::is_over(WallTime created) const {
 
 template <class T>
 void FileUploads::enter(Reply<T>& reply, Task operation) {
-  if (!working_) {
-    working_ = true;
-    return operation();
-  }
   if (waiting_.size() >= limits::kAdministrationQueueMax) {
     return reply(Error(Errc::busy, "too many file uploads begin and end at once"));
   }
-  waiting_.push_back(std::move(operation));
+  enter(std::move(operation));
+}
+
+void FileUploads::enter(Task operation) {
+  if (working_) {
+    waiting_.push_back(std::move(operation));
+  } else {
+    working_ = true;
+    operation();
+  }
 }
 
 void FileUploads::next() {
@@ -295,19 +300,37 @@ void FileUploads::end_upload(std::string key, std::optional<FileNotification> no
 void FileUploads::notifications(std::string after, std::size_t limit,
                                 Reply<std::vector<FileNotification>> reply) {
   shard0_.post([this, after = std::move(after), limit, reply = std::move(reply)]() mutable {
-    store_.scan(Collection::file_notifications, {}, std::move(after), limit,
-                Reply<std::vector<Document>>(
-                    shard0_, [this, reply = std::move(reply)](Result<std::vector<Document>> found) mutable {
-                      if (!found) return reply(found.error());
-                      std::vector<FileNotification> list;
-                      for (const Document& document : *found) {
-                        auto notification = decode_notification(document);
-                        if (notification && !is_over(notification->enqueued)) {
-                          list.push_back(*std::move(notification));
-                        }
-                      }
-                      reply(std::move(list));
-                    }));
+    store_.scan(
+        Collection::file_notifications, {}, std::move(after), limit,
+        Reply<std::vector<Document>>(
+            shard0_, [this, reply = std::move(reply)](const Result<std::vector<Document>>& found) mutable {
+              reply(read_notifications(found));
+            }));
+  });
+}
+
+Result<std::vector<FileNotification>> FileUploads::read_notifications(
+    const Result<std::vector<Document>>& found) const {
+  if (!found) return found.error();
+  std::vector<FileNotification> list;
+  for (const Document& document : *found) {
+    auto notification = decode_notification(document);
+    if (notification && !is_over(notification->enqueued)) list.push_back(*std::move(notification));
+  }
+  return list;
+}
+
+// In its turn: but for what is over, nothing of its answer is being erased meanwhile, so that nobody is given
+// what another one completed.
+void FileUploads::oldest_notifications(std::size_t limit, Reply<std::vector<FileNotification>> reply) {
+  enter([this, limit, reply = std::move(reply)]() mutable {
+    store_.scan(
+        Collection::file_notifications, {}, {}, limit,
+        Reply<std::vector<Document>>(
+            shard0_, [this, reply = std::move(reply)](const Result<std::vector<Document>>& found) mutable {
+              reply(read_notifications(found));
+              next();
+            }));
   });
 }
 

@@ -85,6 +85,7 @@ class FileUploads {
   // Runs the operation when those before it ended; it calls next() when it ends itself.
   template <class T>
   void enter(Reply<T>& reply, Task operation);
+  void enter(Task operation);  // of which there is one at a time: however many wait
   void next();
 
   void do_begin(std::string device, std::string generation, std::string blob, Reply<UploadTicket> reply);
@@ -96,6 +97,10 @@ class FileUploads {
   void end_upload(std::string key, std::optional<FileNotification> notification, Reply<void> reply);
   UploadTicket ticket(const Upload& upload, std::string id) const;
   bool is_over(WallTime created) const;
+
+  // On shard 0, for the receivers.
+  void oldest_notifications(std::size_t limit, Reply<std::vector<FileNotification>> reply);
+  Result<std::vector<FileNotification>> read_notifications(const Result<std::vector<Document>>& found) const;
 
   void sweep();
   void count_notifications(std::string after);

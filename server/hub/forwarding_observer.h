@@ -30,6 +30,10 @@ class ForwardingObserver : public HubObserver {
                        const Error& error) override {
     next_.on_amqp_refused(address, container, what, error);
   }
+  void on_left_silently(std::string_view address, std::string_view tls_version,
+                        DeviceProtocol protocol) override {
+    next_.on_left_silently(address, tls_version, protocol);
+  }
   void on_refusals_unrecorded(std::uint64_t count) override { next_.on_refusals_unrecorded(count); }
   void on_reader_overtaken(std::string_view consumer_group, PartitionId partition, TelemetryOffset wanted,
                            TelemetryOffset oldest) override {

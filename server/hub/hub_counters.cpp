@@ -88,6 +88,7 @@ OperationResult operation_result_of(const Error& error) {
 void HubCounters::add(const HubCounters& other) {
   for (std::size_t i = 0; i < kC2dEventCount; ++i) c2d[i] += other.c2d[i];
   for (std::size_t i = 0; i < kMethodOutcomeCount; ++i) methods[i] += other.methods[i];
+  methods_under_way += other.methods_under_way;
   method_seconds.add(other.method_seconds);
   for (std::size_t i = 0; i < kTwinOperationCount; ++i) {
     for (std::size_t j = 0; j < kTwinOriginCount; ++j) {

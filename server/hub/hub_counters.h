@@ -59,7 +59,8 @@ OperationResult operation_result_of(const Error& error);
 struct HubCounters {
   std::array<std::uint64_t, kC2dEventCount> c2d{};
   std::array<std::uint64_t, kMethodOutcomeCount> methods{};
-  SecondsHistogram method_seconds;  // of those that were answered, from the call to the answer
+  std::uint64_t methods_under_way = 0;  // taken and not answered yet
+  SecondsHistogram method_seconds;      // of those that were answered, from the call to the answer
   std::array<std::array<std::array<std::uint64_t, kOperationResultCount>, kTwinOriginCount>,
              kTwinOperationCount>
       twins{};

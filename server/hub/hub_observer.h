@@ -93,6 +93,9 @@ class HubObserver {
   // itself.
   virtual void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
                                const Error& error) = 0;
+  // A peer finished its TLS handshake and left without a byte more.
+  virtual void on_left_silently(std::string_view address, std::string_view tls_version,
+                                DeviceProtocol protocol) = 0;
   // So many refused CONNECTs found no room in operations monitoring (10.1).
   virtual void on_refusals_unrecorded(std::uint64_t count) = 0;
   // Retention removed events that a reader of the partition had not reached: it goes on with the oldest one.

@@ -35,6 +35,7 @@ void JobRun::start() {
   if (!condition) return finish(JobStatus::failed, condition.error().detail);
   condition_ = std::move(*condition);
   page_end_ = job_.cursor;
+  reading_ = true;
   load_done(job_.cursor == Identity() ? std::string() : job_device_key(job_.id, job_.cursor));
 }
 
@@ -58,6 +59,7 @@ void JobRun::load_done(std::string after) {
 void JobRun::load_done_later(std::string after, const Error& error) {
   if (error.code == Errc::shutting_down) return;
   service_.shard0_.after(kJobRetry, [self = shared_from_this(), after = std::move(after)]() mutable {
+    if (self->is_out_of_time()) return self->finish(JobStatus::failed, std::string(kOutOfTime));
     self->load_done(std::move(after));
   });
 }
@@ -68,7 +70,6 @@ void JobRun::next_page() {
   service_.queries_.find(
       condition_, page_end_, limits::kTargetPageMax,
       Reply<FoundIdentities>(service_.shard0_, [self = shared_from_this()](Result<FoundIdentities> page) {
-        self->reading_ = false;
         self->on_page(std::move(page));
       }));
 }
@@ -82,6 +83,7 @@ void JobRun::on_page(Result<FoundIdentities> page) {
     service_.shard0_.after(kJobRetry, [self = shared_from_this()] { self->next_page(); });
     return;
   }
+  reading_ = false;
   last_page_ = page->at_end;
   page_end_ = std::move(page->last);
   for (Identity& id : page->identities) {
@@ -201,6 +203,7 @@ void JobRun::checkpoint() {
 }
 
 void JobRun::finish(JobStatus status, std::string failure) {
+  if (ending_) return;
   ending_ = true;
   job_.status = status;
   job_.failure = std::move(failure);

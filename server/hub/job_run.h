@@ -53,8 +53,8 @@ class JobRun : public std::enable_shared_from_this<JobRun> {
   std::set<Identity> done_;  // beyond the cursor, by a hub that ended
   Identity page_end_;        // the last one looked at
   bool last_page_ = false;
-  bool reading_ = false;
-  bool ending_ = false;
+  bool reading_ = false;    // what was done, or a page, or a pause before they are read again
+  bool ending_ = false;     // a checkpoint or the end is being committed
   bool abandoned_ = false;  // the hub is going down
   bool cut_ = false;        // devices were left out when the time was over
   std::deque<Identity> pending_;

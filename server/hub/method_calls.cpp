@@ -69,6 +69,7 @@ void MethodCalls::invoke(InvokeMethod message) {
                                         std::move(message.payload), message.response_timeout,
                                         std::move(message.reply), TimerId{}, false, host_.executor().now()})
           .first;
+  ++host_.counters().methods_under_way;
   if (listening) {
     send(call);
   } else {
@@ -150,6 +151,7 @@ MethodCalls::Calls::iterator MethodCalls::finish(Calls::iterator call, Result<Me
   if (call->second.timer) host_.executor().cancel(call->second.timer);
   if (call->second.payload) waiting_bytes_ -= call->second.payload->size();
   HubCounters& counters = host_.counters();
+  --counters.methods_under_way;
   if (result) {
     const SteadyTime::duration took = host_.executor().now() - call->second.began;
     counters.method_seconds.observe(std::chrono::duration<double>(took).count());

@@ -127,6 +127,15 @@ void Presence::close_all(CloseReason reason, const Error& refusal) {
   for (auto& [module, entry] : entries_) close(module, reason, refusal);
 }
 
+void Presence::close_own(const std::string& module, CloseReason reason, const Error& refusal) {
+  const auto it = entries_.find(module);
+  if (it == entries_.end()) return;
+  Entry& entry = it->second;
+  if (entry.waiting && entry.waiting->verdict.scope != AuthScope::hub) refuse_waiting(entry, refusal);
+  // The one that is superseded by a policy's is being closed already.
+  if (!entry.waiting && entry.scope != AuthScope::hub) close(module, reason, refusal);
+}
+
 void Presence::forget(const std::string& module) {
   close(module, CloseReason::identity_deleted,
         Error(module.empty() ? Errc::device_not_found : Errc::module_not_found, "deleted while connecting"));
@@ -173,12 +182,6 @@ bool Presence::is_current(const std::string& module, Epoch epoch) const {
 void Presence::set_filters(const std::string& module, std::vector<GrantedFilter> filters) {
   const auto it = entries_.find(module);
   if (it != entries_.end()) it->second.link.filters = std::move(filters);
-}
-
-std::optional<AuthScope> Presence::connected_scope(const std::string& module) const {
-  const auto it = entries_.find(module);
-  if (it == entries_.end() || !it->second.link.connection) return std::nullopt;
-  return it->second.scope;
 }
 
 bool Presence::is_quiet() const {

@@ -58,6 +58,8 @@ class Presence {
   void close(const std::string& module, CloseReason reason, const Error& refusal);
   // The same for the device and all its modules.
   void close_all(CloseReason reason, const Error& refusal);
+  // The same of those that proved themselves with the identity's own credential, not with a policy's.
+  void close_own(const std::string& module, CloseReason reason, const Error& refusal);
   // The identity is no more: closes and forgets it.
   void forget(const std::string& module);
   void forget_all();
@@ -72,8 +74,6 @@ class Presence {
   // Whether the epoch is that of the connection let in last, even while that is being superseded.
   bool is_current(const std::string& module, Epoch epoch) const;
   void set_filters(const std::string& module, std::vector<GrantedFilter> filters);
-  // How the connected client proved itself; nothing when nobody is connected.
-  std::optional<AuthScope> connected_scope(const std::string& module) const;
   // Nobody connected, nobody waiting.
   bool is_quiet() const;
   // Nothing to remember either: the actor may go.

@@ -172,7 +172,7 @@ int on_alpn(SSL*, const unsigned char** selected, unsigned char* selected_size, 
 // Taking every name makes OpenSSL remember it, in TLS 1.2 sessions too.
 int on_server_name(SSL*, int*, void*) { return SSL_TLSEXT_ERR_OK; }
 
-bool configure(SSL_CTX* context) {
+bool configure(SSL_CTX* context, bool tls_1_3) {
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                    SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -192,7 +192,7 @@ bool configure(SSL_CTX* context) {
                         reinterpret_cast<void (*)()>(on_server_name));
   SSL_CTX_set_session_ticket_cb(context, nullptr, on_ticket_opened, nullptr);
   return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-         SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
+         SSL_CTX_set_max_proto_version(context, tls_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) == 1 &&
          SSL_CTX_set_cipher_list(context, kTls12Ciphers) == 1 &&
          SSL_CTX_set_ciphersuites(context, kTls13Ciphers) == 1 &&
          SSL_CTX_set1_groups_list(context, kGroups) == 1 &&
@@ -207,7 +207,7 @@ bool configure(SSL_CTX* context) {
 Result<std::shared_ptr<const TlsContext>> TlsContext::create(const TlsContextSettings& settings) {
   ERR_clear_error();
   Context context(SSL_CTX_new(TLS_server_method()));
-  if (!context || !configure(context.get())) return refuse("TLS could not be set up");
+  if (!context || !configure(context.get(), settings.tls_1_3)) return refuse("TLS could not be set up");
   if (auto used = use_certificate(context.get(), settings.certificate); !used) return used.error();
   if (settings.second) {
     if (auto used = use_certificate(context.get(), *settings.second); !used) return used.error();

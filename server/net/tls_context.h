@@ -23,17 +23,19 @@ struct TlsContextSettings {
   TlsCertificate certificate;               // normally ECDSA P-256
   std::optional<TlsCertificate> second;     // of another key type (RSA), for clients that cannot do the first
   std::shared_ptr<TicketKeys> ticket_keys;  // shared by all contexts of the process; made when absent
+  bool tls_1_3 = true;                      // false: TLS 1.2 alone
   bool select_http_1_1 = false;             // 443: answer ALPN when it offers http/1.1 [device-mqtt.md 1.3]
 };
 
 // TlsContext is what all connections of a listener share: certificate, versions, ciphers, ticket keys
 // [device-mqtt.md 1.3]. Immutable once made; each connection holds OpenSSL's own reference to it.
 //
-// TLS 1.2 and 1.3; no renegotiation, 0-RTT or compression. A client certificate is requested, not required,
-// with an empty list of acceptable issuers, and any chain (of up to limits::kCertificateChainMax) is
-// accepted: possession of the leaf's key is proven, the rest is judged at CONNECT. Sessions resume by ticket,
-// except where a client certificate was presented: a ticket keeps only the leaf, and CONNECT must judge the
-// whole chain as it was presented, so such clients always do a full handshake.
+// TLS 1.2 and, unless it is turned off, 1.3; no renegotiation, 0-RTT or compression. A client certificate is
+// requested, not required, with an empty list of acceptable issuers, and any chain (of up to
+// limits::kCertificateChainMax) is accepted: possession of the leaf's key is proven, the rest is judged at
+// CONNECT. Sessions resume by ticket, except where a client certificate was presented: a ticket keeps only
+// the leaf, and CONNECT must judge the whole chain as it was presented, so such clients always do a full
+// handshake.
 class TlsContext {
  public:
   // Errc::config_invalid: certificate or key unreadable, or not a pair.

@@ -25,6 +25,8 @@ struct FaultPlan {
   std::uint64_t busy_reads = 0;
   // A turn of a scan of twins is answered so much later.
   milliseconds scan_takes{0};
+  // A page of documents is answered so much later than it was read.
+  milliseconds document_scan_takes{0};
   // Reading the twin of this identity fails, as one does that is damaged on the disk.
   std::optional<Identity> unreadable_twin = std::nullopt;
 };

@@ -27,7 +27,10 @@ void MemoryDocumentStore::scan(Collection collection, std::string prefix, std::s
     page.push_back({row->first.second, row->second});
     bytes += page.back().key.size() + page.back().value.size();
   }
-  reply(std::move(page));
+  if (stores_.faults.document_scan_takes == milliseconds::zero()) return reply(std::move(page));
+  stores_.home_.after(
+      stores_.faults.document_scan_takes,
+      [page = std::move(page), reply = std::move(reply)]() mutable { reply(std::move(page)); });
 }
 
 void MemoryDocumentStore::commit(DocumentChange change, Reply<void> reply) {

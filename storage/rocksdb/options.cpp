@@ -83,7 +83,9 @@ rocksdb::ColumnFamilyOptions queue_family_options() {
 }
 
 rocksdb::ColumnFamilyOptions telemetry_family_options() {
-  // Keys only grow, so flushed files never overlap and compaction moves them without rewriting.
+  // Keys only grow, so flushed files never overlap and compaction moves them without rewriting. Where a
+  // snapshot of the store was taken and released (a scan of identities, a walk of a queue), RocksDB rewrites
+  // each file that it covered once, to drop the sequence numbers: then a byte is written twice.
   rocksdb::ColumnFamilyOptions options = family_options(16 * 1024, false);
   options.write_buffer_size = 16 * kMebibyte;
   return options;

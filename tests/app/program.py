@@ -22,7 +22,7 @@ def environment(extra=None):
     return {**clean, **(extra or {})}
 
 
-def run(*arguments, env=None, timeout=30, cwd=None, user=None, before=None):
+def run(*arguments, env=None, timeout=120, cwd=None, user=None, before=None):
     """Runs the program to its end; the answer has returncode, stdout, stderr."""
     return subprocess.run([PROGRAM, *map(str, arguments)], env=environment(env), cwd=cwd, capture_output=True, text=True,
                           timeout=timeout, stdin=subprocess.DEVNULL, user=user, preexec_fn=before)
@@ -37,7 +37,7 @@ def occupied_port():
         yield taken.getsockname()[1]
 
 
-def wait_for(condition, what, timeout=10):
+def wait_for(condition, what, timeout=60):
     """Bounded wait for something another process does."""
     until = time.monotonic() + timeout
     while time.monotonic() < until:
@@ -59,12 +59,16 @@ class HubCase(unittest.TestCase):
         hub = Hub(PROGRAM, self.folder / data, environment=env, arguments=arguments, **listen)
         hub.before = before
         self.addCleanup(hub.kill)
-        return hub.start(timeout=60) if start else hub
+        return hub.start() if start else hub
+
+    def log_lines(self, hub):
+        """The lines of the log; one that is still being written is none yet."""
+        return [line for line in hub.log_file.read_text(errors="replace").splitlines(True) if line.endswith("\n")]
 
     def wait_for_log(self, hub, text):
-        wait_for(lambda: text in hub.log_file.read_text(errors="replace"), f"{text} in the log")
+        wait_for(lambda: any(text in line for line in self.log_lines(hub)), f"{text} in the log")
 
-    def cli(self, hub, *arguments, env=None, timeout=30):
+    def cli(self, hub, *arguments, env=None, timeout=120):
         return run(*arguments, "--data", hub.data, env=env, timeout=timeout)
 
     def assert_refused(self, result, *texts, code=1):

@@ -41,7 +41,7 @@ class Policies(Administration):
         self.assertEqual(self.status_with(hub, policy, "DELETE", f"/devices/none?{API}"), 401)
         self.assertEqual([entry["name"] for entry in self.document(hub, "policy", "list")["policies"]][-1], "plant-a")
         hub.kill()
-        hub.start(timeout=60)
+        hub.start()
         self.assertEqual(self.status_with(hub, policy), 200)
         changed = self.document(hub, "policy", "update", "plant-a", "--rights", "DeviceConnect")
         self.assertEqual(changed["primaryKey"], policy["primaryKey"])
@@ -104,7 +104,7 @@ class DeviceAuthorities(Administration):
         """The CONNACK code of an MQTT connection with a client certificate."""
         context = ssl.create_default_context(cafile=hub.ca_file)
         context.load_cert_chain(certificate.certificate, certificate.key)
-        with context.wrap_socket(socket.create_connection(("127.0.0.1", hub.mqtts_port), 10), server_hostname="127.0.0.1") as link:
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", hub.mqtts_port), 60), server_hostname="127.0.0.1") as link:
             text = lambda value: len(value).to_bytes(2, "big") + value.encode()
             body = text("MQTT") + b"\x04\x82\x00\x3c" + text(device) + text(f"{hub.host_name}/{device}/?api-version=2021-04-12")
             link.sendall(b"\x10" + bytes([len(body)]) + body)
@@ -127,7 +127,7 @@ class DeviceAuthorities(Administration):
         code = self.done(self.cli(hub, "cert", "challenge", "plant")).stdout.strip()
         self.assertRegex(code, "^[0-9a-f]{48}$")
         hub.kill()  # the code outlives the process
-        hub.start(timeout=60)
+        hub.start()
         for proof, text in ((certificates.signed_by(ca, folder, first), "not the verification code"),
                             (certificates.signed_by(stranger, folder, code), "not signed by the CA"),
                             (certificates.self_signed(folder, code), "not signed by the CA"), (ca, "not the verification code")):
@@ -243,7 +243,7 @@ class Operation(Administration):
         try:
             wait_for((self.folder / "tty" / "hub.json").exists, "the hub", 60)
             process.terminate()
-            process.wait(20)
+            process.wait(120)
             text = b""
             with os.fdopen(master, "rb", 0) as reader:
                 try:
@@ -278,7 +278,7 @@ class Bundle(Administration):
     def test_it_says_much_and_no_secret(self):
         hub = self.hub("--log-level", "debug", env={"KYANITE_AUTH_TEST_TOKENS": "hidden-token=iothubowner"}, start=False)
         hub.command += ["--test-control"]
-        hub.start(timeout=60)
+        hub.start()
         fill(hub)
         send_telemetry(hub, "d1", "a-payload-nobody-may-see")
         secrets = secrets_of(hub) | {"hidden-token", "a-payload-nobody-may-see"}

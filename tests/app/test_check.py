@@ -46,7 +46,7 @@ class Check(HubCase):
         self.assertIn("nothing is wrong", plain.stdout)
 
     def test_a_killed_hub_leaves_a_clean_directory(self):
-        self.running.start(timeout=60)
+        self.running.start()
         send_telemetry(self.running, "d1", "last")
         self.running.kill()
         document = self.check()
@@ -57,7 +57,7 @@ class Check(HubCase):
         self.assert_refused(run("check", self.folder / "none"), "is no directory", code=2)
         (self.folder / "empty").mkdir()
         self.assert_refused(run("check", self.folder / "empty"), "neither a data directory", code=2)
-        self.running.start(timeout=60)
+        self.running.start()
         self.assert_refused(run("check", self.data), "a hub uses", code=2)
         self.assertEqual(self.running.stop(), 0)
 
@@ -79,7 +79,7 @@ class Check(HubCase):
 
     def test_a_flipped_bit_in_the_log_is_found(self):
         """In the words with which a start is refused; test_damage.py has those."""
-        self.running.start(timeout=60)
+        self.running.start()
         for number in range(5):
             send_telemetry(self.running, "d1", f"unmistakable-{number}")
         self.running.kill()
@@ -108,7 +108,7 @@ class Check(HubCase):
             path.chmod(wide)
             self.assert_found(path.name, "other users may")
             path.chmod(tight)
-        self.running.start(timeout=60)
+        self.running.start()
         self.running.kill()
         (self.data / "hub.json").chmod(0o644)
         self.assert_found("hub.json", "other users may read")

@@ -237,7 +237,7 @@ class Policies(HubCase):
         self.assert_refused(self.login(old, "status"), "401")
         self.assertEqual(self.login(other, "status").returncode, 0)
         self.running.kill()
-        self.running.start(timeout=60)
+        self.running.start()
         self.assertEqual(self.document("show", "service")["primaryKey"], new["primaryKey"])
 
     def test_a_new_owners_key_is_in_hub_json_before_the_old_one_is_refused(self):
@@ -285,7 +285,7 @@ class Telemetry(HubCase):
         command = ["mosquitto_pub", "-h", "127.0.0.1", "-p", str(self.running.mqtts_port), "--cafile", self.running.ca_file,
                    "-V", "mqttv311", "-i", "d1", "-u", f"{host}/d1/?api-version=2021-04-12", "-P", token, "-t", topic,
                    "-q", "1", "-m", body]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr + self.running.log_tail())
 
     def events(self, *arguments, code=0):
@@ -327,7 +327,7 @@ class Telemetry(HubCase):
     def test_events_outlive_a_kill(self):
         self.publish("kept")
         self.running.kill()
-        self.running.start(timeout=60)
+        self.running.start()
         self.assertIn("kept", self.events("--from", "start", "--count", "1").stdout)
 
 

@@ -81,7 +81,7 @@ class TheLog(HubCase):
         for token in (f"SharedAccessSignature sr={SENTINEL}&sig={SENTINEL}&se=1", f"Bearer {SENTINEL}", f"Basic {SENTINEL}",
                       make_sas(hub.host_name, KEY, "iothubowner"), SENTINEL):
             self.assertEqual(hub.rest("GET", f"/devices?{API}", headers={"Authorization": token})[0], 401)
-        connection = hub._connection(timeout=10)  # a body that is no JSON
+        connection = hub._connection(timeout=60)  # a body that is no JSON
         connection.request("PATCH", f"/twins/d1?{API}", body=f"{{{SENTINEL}".encode(), headers={"Authorization": hub._authorization()})
         self.assertEqual(connection.getresponse().status, 400)
         connection.close()

@@ -34,7 +34,7 @@ class AllowLowPorts(unittest.TestCase):
         """What sudo was asked, a line each."""
         log = self.folder / "log"
         done = subprocess.run(["sh", self.script, self.folder / "program"], env={"PATH": f"{self.folder}:/usr/bin:/bin"},
-                              user=user, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+                              user=user, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return log.read_text().splitlines() if log.exists() else []
 

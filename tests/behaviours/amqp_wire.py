@@ -4,6 +4,7 @@ Values that are not plain Python have a class that says their type: Symbol, Ulon
 Described, Typed (any constructor with its bytes). What comes back has the same classes, so that a test can ask for
 exact types.
 """
+import contextlib
 import socket
 import ssl
 import struct
@@ -12,7 +13,7 @@ import uuid
 
 import websocket_wire
 
-TIMEOUT = 20  # no answer takes so long, even on a busy machine
+TIMEOUT = 60  # no answer takes so long, even on a busy machine
 AMQP_HEADER, SASL_HEADER = b"AMQP\x00\x01\x00\x00", b"AMQP\x03\x01\x00\x00"
 
 OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE = range(0x10, 0x19)
@@ -294,6 +295,7 @@ class Client:
         self.socket = raw
         self.buffer = b""
         self.skipped = []
+        self.held = None
         self.incoming = {}  # transfers received, by channel
         self.next_delivery = 0
         self.next_handle = {}
@@ -314,7 +316,22 @@ class Client:
     # Bytes
 
     def send(self, data):
-        self.socket.sendall(data)
+        if self.held is None:
+            self.socket.sendall(data)
+        else:
+            self.held += data
+
+    @contextlib.contextmanager
+    def in_one_write(self):
+        """What is sent meanwhile leaves at its end, all together."""
+        self.held = b""
+        try:
+            yield
+        except BaseException:
+            self.held = None
+            raise
+        held, self.held = self.held, None
+        self.send(held)
 
     def _fill(self, deadline):
         left = deadline - time.monotonic()
@@ -410,7 +427,7 @@ class Client:
         return self.wait_for(BEGIN, channel=channel)
 
     def attach(self, role, address, name=None, channel=0, source=None, target=None, properties=None, snd_mode=None, rcv_mode=None, desired=None,
-               handle=None, filters=None, reply_to=None):
+               handle=None, filters=None, reply_to=None, wait=True):
         """Sends attach; gives the Link. Its `attached` is the hub's attach, which may be a refusal: see refused()."""
         if handle is None:
             handle = self.next_handle.get(channel, 0)
@@ -426,7 +443,8 @@ class Client:
         self.send(performative(ATTACH, [
             link.name, Uint(handle), role, None if snd_mode is None else Ubyte(snd_mode), None if rcv_mode is None else Ubyte(rcv_mode), source, target,
             None, None, None if role == RECEIVER else Uint(0), None, None, desired, properties], channel=channel))
-        link.attached = self.wait_for(ATTACH, channel=channel)
+        if wait:
+            link.attached = self.wait_for(ATTACH, channel=channel)
         return link
 
     def cbs(self, channel=0):

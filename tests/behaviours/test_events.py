@@ -106,7 +106,7 @@ class Stream(unittest.TestCase):
 
 class CommandLine(unittest.TestCase):
     def kyanite(self, *arguments, code=0):
-        result = subprocess.run([world.program(), *map(str, arguments), "--data", main().data], capture_output=True, text=True, timeout=30)
+        result = subprocess.run([world.program(), *map(str, arguments), "--data", main().data], capture_output=True, text=True, timeout=120)
         self.assertEqual(result.returncode, code, result.stdout + result.stderr)
         return result.stdout
 
@@ -130,18 +130,18 @@ class CommandLine(unittest.TestCase):
         made = device()
         reader = subprocess.Popen([world.program(), "events", "--device", made.device_id, "--from", "now", "--count", "1", "--timeout", "20", "--json",
                                    "--data", main().data], stdout=subprocess.PIPE, text=True)
+        stop = threading.Event()
+
+        def send():
+            while not stop.is_set():
+                made.send("tick")
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
         try:
-            stop = threading.Event()
-
-            def send():
-                while not stop.is_set():
-                    made.send("tick")
-
-            sender = threading.Thread(target=send)
-            sender.start()
-            out, _ = reader.communicate(timeout=30)
-            stop.set()
-            sender.join()
+            out, _ = reader.communicate(timeout=60)
             self.assertEqual(json.loads(out)["body"], "tick")
         finally:
+            stop.set()
             reader.kill()
+            sender.join(60)

@@ -27,7 +27,7 @@ def show(hub, name):
     return reply.json
 
 
-def ended(hub, name, timeout=30):
+def ended(hub, name, timeout=130):
     return world.wait_for(lambda: (job := show(hub, name))["status"] not in ("queued", "running", "scheduled") and job,
                           f"the end of job {name}", timeout)
 
@@ -159,7 +159,7 @@ class TwinJobs(unittest.TestCase):
             ended(hub, "now")
             before = show(hub, "now")
             hub.stop()
-            hub.start(timeout=60)
+            hub.start()
             self.assertEqual(show(hub, "now"), before)
             self.assertEqual(show(hub, "later")["status"], "scheduled")
 
@@ -179,7 +179,7 @@ class MethodJobs(unittest.TestCase):
 
     def method_job(self, hub, name, condition, **method):
         return put(hub, name, type="scheduleDeviceMethod", queryCondition=condition,
-                   cloudToDeviceMethod={"methodName": "reboot", "payload": {"a": 1}, "responseTimeoutInSeconds": 20, **method})
+                   cloudToDeviceMethod={"methodName": "reboot", "payload": {"a": 1}, "responseTimeoutInSeconds": 100, **method})
 
     def rows(self, hub, name):
         reply = rest(hub, "POST", "/devices/query", {"query": f"SELECT * FROM devices.jobs WHERE devices.jobs.jobId = '{name}'"})
@@ -192,10 +192,10 @@ class MethodJobs(unittest.TestCase):
         with online.session(clean=True) as client:
             served = self.serve(client, 1)
             job = self.method_job(hub, name, one_of(online, offline)).json
-            self.assertEqual(job["cloudToDeviceMethod"], {"methodName": "reboot", "payload": {"a": 1}, "responseTimeoutInSeconds": 20,
+            self.assertEqual(job["cloudToDeviceMethod"], {"methodName": "reboot", "payload": {"a": 1}, "responseTimeoutInSeconds": 100,
                                                           "connectTimeoutInSeconds": 0})
             job = ended(hub, name)
-            served.join(20)
+            served.join(60)
         self.assertEqual((job["status"], statistics(job)), ("completed", (1, 1)))
         rows = self.rows(hub, name)
         good, bad = rows[online.device_id], rows[offline.device_id]
@@ -251,7 +251,7 @@ class MethodJobs(unittest.TestCase):
         name = world.new_id("j")
         with device.session(clean=True) as client:
             listen(client)
-            self.method_job(hub, name, "*", responseTimeoutInSeconds=20)
+            self.method_job(hub, name, "*")
             _, _, rid, _ = called(client)
             self.addCleanup(rest, hub, "DELETE", "/kyanite/v1/clock")
             rest(hub, "PUT", "/kyanite/v1/clock", {"advanceSeconds": 400})

@@ -46,7 +46,7 @@ class ManyConnections(unittest.TestCase):
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, DESCRIPTORS), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         hub = world.new_hub("many")
-        hub.start(timeout=60)
+        hub.start()
         self.addCleanup(hub.kill)
         device = world.device(hub)
         context = ssl.create_default_context(cafile=hub.ca_file)
@@ -80,13 +80,13 @@ class ManyConnections(unittest.TestCase):
             list(pool.map(exchange, links))  # each of them is still there, and answers
         print(f"{idle / 1024:.0f} KiB a connection", end=" ")
         self.assertLess(idle, (192 if is_sanitized() else 48) * 1024)
-        self.assertEqual(hub.stop(), 0)
+        self.assertEqual(hub.stop(timeout=120), 0)
 
 
 class ManyRequests(unittest.TestCase):
     def test_a_burst_for_one_device_that_nobody_asked_about_waits_its_turn(self):
         hub = world.new_hub("burst")
-        hub.start(timeout=60)
+        hub.start()
         self.addCleanup(hub.kill)
         device = world.device(hub)
         context = ssl.create_default_context(cafile=hub.ca_file)

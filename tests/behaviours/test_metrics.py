@@ -1,6 +1,5 @@
 """What /metrics says after things happened, and that alerts, dashboard and scrape configuration fit it."""
 import contextlib
-import http.client
 import json
 import re
 import socket
@@ -26,19 +25,6 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAMPLE = re.compile(r'^([a-z0-9_]+)(?:\{(.*)\})? (\S+)$')
 
 
-def scrape(hub, timeout=30):
-    link = http.client.HTTPConnection("127.0.0.1", hub.info["ports"]["admin"], timeout=timeout)
-    try:
-        link.request("GET", "/metrics")
-        answer = link.getresponse()
-        text = answer.read().decode()
-        assert answer.status == 200, text
-        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4"), answer.headers
-        return text
-    finally:
-        link.close()
-
-
 def samples(text):
     """{(name, ((label, value), ...)): number}"""
     found = {}
@@ -55,17 +41,17 @@ class Metrics:
 
     def __init__(self, hub):
         self.hub = hub
-        self.before = samples(scrape(hub))
+        self.before = samples(world.scrape(hub))
 
     def grown(self, name, **labels):
         key = name, tuple(sorted(labels.items()))
-        now = samples(scrape(self.hub))
+        now = samples(world.scrape(self.hub))
         assert key in now, f"{key} is not there"
         return now[key] - self.before[key]
 
     def expect(self, amount, name, **labels):
         """Bounded wait: what a device does reaches its owner's counters a moment later."""
-        world.wait_for(lambda: self.grown(name, **labels) >= amount, f"{name} {labels} grown by {amount}")
+        world.wait_for(lambda: self.grown(name, **labels) == amount, f"{name} {labels} grown by {amount}")
         assert self.grown(name, **labels) == amount, f"{name} {labels}: {self.grown(name, **labels)}, not {amount}"
 
 
@@ -73,7 +59,7 @@ class Counted(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.hub = world.new_hub("metered", arguments=("--log-level", "debug"))
-        cls.hub.start(timeout=60)
+        cls.hub.start()
 
     @classmethod
     def tearDownClass(cls):
@@ -127,10 +113,10 @@ class Counted(unittest.TestCase):
 
     def test_tls_failures_by_what_was_wrong(self):
         with self.assertRaises(ssl.SSLCertVerificationError):
-            with socket.create_connection(("127.0.0.1", self.hub.mqtts_port), timeout=10) as raw:
+            with socket.create_connection(("127.0.0.1", self.hub.mqtts_port), timeout=60) as raw:
                 ssl.create_default_context().wrap_socket(raw, server_hostname="hub.test")
         self.metrics.expect(1, "kyanite_tls_handshakes_total", listener="mqtts", result="untrusted")
-        with socket.create_connection(("127.0.0.1", self.hub.info["ports"]["https"]), timeout=10) as raw:
+        with socket.create_connection(("127.0.0.1", self.hub.info["ports"]["https"]), timeout=60) as raw:
             raw.sendall(b"GET / HTTP/1.1\r\n\r\n")
             with contextlib.suppress(ConnectionResetError):
                 self.assertEqual(raw.recv(100), b"")
@@ -171,7 +157,7 @@ class Counted(unittest.TestCase):
 
     def assertTraced(self, event, device):
         def lines():
-            found = [json.loads(line) for line in world.log_text(self.hub).splitlines() if TRACE in line]
+            found = [json.loads(line) for line in world.log_lines(self.hub, TRACE)]
             names = {line["event"] for line in found if line.get("device", device) == device}
             return found if {"request", event} <= names else None
 
@@ -226,7 +212,7 @@ class Counted(unittest.TestCase):
         self.assertGreater(self.metrics.grown("kyanite_rest_request_seconds_count"), 1)
         self.assertGreater(self.metrics.grown("kyanite_tls_handshakes_total", listener="https", result="ok"), 1)
         with contextlib.suppress(OSError):
-            with socket.create_connection(("127.0.0.1", self.hub.mqtts_port), timeout=10) as plain:
+            with socket.create_connection(("127.0.0.1", self.hub.mqtts_port), timeout=60) as plain:
                 plain.sendall(b"plain text")
                 plain.recv(1)
         self.metrics.expect(1, "kyanite_tls_handshakes_total", listener="mqtts", result="plain_text")
@@ -236,7 +222,7 @@ class Counted(unittest.TestCase):
 
         def ask():
             try:
-                texts.append(scrape(self.hub))
+                texts.append(world.scrape(self.hub))
             except Exception as problem:
                 errors.append(problem)
 
@@ -257,14 +243,14 @@ class Fit(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.hub = world.new_hub("scraped")
-        cls.hub.start(timeout=60)
+        cls.hub.start()
         cls.devices = [world.device(cls.hub, name=world.new_id("very-recognisable-device")) for _ in range(3)]
         for device in cls.devices:
             device.send(b"very-recognisable-payload", bag="very-recognisable=property")
             device.connack(password=device.token(key=world.other_key()))
         test_c2d.send(cls.devices[0], b"x", message_id="very-recognisable-message")
         rest(cls.hub, "GET", f"/devices/{cls.devices[0].device_id}")
-        cls.text = scrape(cls.hub)
+        cls.text = world.scrape(cls.hub)
         cls.names = {name for name, _ in samples(cls.text)}
 
     @classmethod

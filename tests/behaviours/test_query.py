@@ -26,7 +26,7 @@ class Queries(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.hub = world.new_hub("query")
-        cls.hub.start(timeout=60)
+        cls.hub.start()
         cls.devices = [world.device(cls.hub, f"q-{number:02}") for number in range(25)]
         for number, made in enumerate(cls.devices):
             cls.patch(made.device_id, {"tags": {"x": "abc"[number % 3], "n": number}})
@@ -104,7 +104,7 @@ class Queries(unittest.TestCase):
         first = self.ask(IDS, 10)
         token = first.headers["x-ms-continuation"]
         self.assertEqual(self.hub.stop(), 0)
-        self.hub.start(timeout=60)
+        self.hub.start()
         self.assertEqual(self.ask(IDS, 10, token).json[0], {"deviceId": "q-10"})
         for text, bad in ((IDS + " WHERE 1=1", token), (IDS, token[1:]), (IDS, "nonsense"), (IDS, "A" * 5000)):
             answer = self.ask(text, 10, bad)
@@ -137,7 +137,7 @@ class Queries(unittest.TestCase):
         for _ in range(2):
             self.assertEqual(rest(self.hub, "POST", f"/devices/{made.device_id}/messages/deviceBound", b"x").status, 204)
         self.assertEqual(self.hub.stop(), 0)
-        self.hub.start(timeout=60)
+        self.hub.start()
         self.assertEqual(self.rows(f"{IDS} WHERE cloudToDeviceMessageCount = 2"), [{"deviceId": made.device_id}])
         listed = {row["deviceId"]: row for row in rest(self.hub, "GET", "/devices").json}
         self.assertEqual(listed[made.device_id]["cloudToDeviceMessageCount"], 2)

@@ -21,7 +21,7 @@ class RouteFuzz(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.hub = world.new_hub("route-fuzz", {"testControl": True})
-        cls.hub.start(timeout=60)
+        cls.hub.start()
         cls.addClassCleanup(cls.hub.kill)
         cls.document = rest(cls.hub, "GET", "/kyanite/v1/openapi.json", version=None).json
         cls.operations = openapi_client.operations(cls.document)

@@ -3,7 +3,7 @@ import json
 import subprocess
 import unittest
 
-from world import Device, folder, log_text, new_hub, program, rest, wait_for
+from world import Device, folder, log_lines, new_hub, program, rest, wait_for
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
@@ -65,7 +65,8 @@ class Seed(unittest.TestCase):
             hub.start()
             self.assertEqual([show(hub, name) for name in ("pump", "gate", "loose", "gate/modules/filter")], before)
             self.assertEqual([show(hub, name, "twins") for name in ("pump", "gate/modules/filter")], twins)
-            last = [json.loads(line) for line in log_text(hub).splitlines() if "seed_applied" in line][-1]
+            wait_for(lambda: len(log_lines(hub, "seed_applied")) == 2, "both starts in the log")
+            last = json.loads(log_lines(hub, "seed_applied")[-1])
             self.assertEqual((last["created"], last["updated"], last["unchanged"]), (0, 0, 4))
             self.assertEqual(hub.stop(), 0)
 

@@ -271,9 +271,12 @@ class Wills(unittest.TestCase):
                 client.cut()
         self.assertEqual(self.device.received(), [])
         self.assertEqual(other.received(), [])
-        lines = [json.loads(line) for line in world.log_text(self.device.hub).splitlines() if '"will_unusable"' in line]
-        mine = [line for line in lines if line["device"] == self.device.device_id]
-        self.assertEqual([line["level"] for line in mine], ["warning"] * 3)
+        def mine():
+            lines = [json.loads(line) for line in world.log_lines(self.device.hub, '"will_unusable"')]
+            return [line["level"] for line in lines if line["device"] == self.device.device_id]
+
+        world.wait_for(lambda: len(mine()) >= 3, "three warnings in the log")
+        self.assertEqual(mine(), ["warning"] * 3)
 
     def test_a_large_will(self):
         with self.device.session(will=(self.device.events, b"w" * 65_535)) as client:
@@ -289,7 +292,7 @@ class Wills(unittest.TestCase):
             self.assertEqual([event["body"] for event in self.device.received()], ["x", "after"])
 
         def logged():
-            lines = [json.loads(line) for line in world.log_text(self.device.hub).splitlines() if self.device.device_id in line]
+            lines = [json.loads(line) for line in world.log_lines(self.device.hub, self.device.device_id)]
             return [(line["event"], line.get("reason")) for line in lines if line.get("device") == self.device.device_id]
 
         connected, taken_over = ("device_connected", None), ("device_disconnected", "takeover")

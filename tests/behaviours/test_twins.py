@@ -438,7 +438,7 @@ class Races(unittest.TestCase):
 
     def test_acknowledged_patches_outlive_a_kill(self):
         hub = world.new_hub("twin-kill")
-        hub.start(timeout=60)
+        hub.start()
         try:
             device = world.device(hub)
             with twin_client(device, (RESPONSES,)) as client:
@@ -446,7 +446,7 @@ class Races(unittest.TestCase):
                     self.assertEqual(client.patch({f"k{turn}": turn})[0], 204)
                 desired(device, {"x": 1})
                 hub.kill()
-            hub.start(timeout=60)
+            hub.start()
             with twin_client(device, (RESPONSES,)) as client:
                 document = client.get()
             self.assertEqual(document["reported"], {**{f"k{turn}": turn for turn in range(20)}, "$version": 21})

@@ -90,7 +90,7 @@ for suite in $suites; do
   case $suite in
     python)
       install_python
-      timeout 900 "$cache/venv/bin/python" -m pytest -p no:cacheprovider -v --tb=short --color=no \
+      timeout 3600 "$cache/venv/bin/python" -m pytest -p no:cacheprovider -v --tb=short --color=no \
         "$here/python" > "$results/python.txt" 2>&1
       status=$?
       grep -E ' (PASSED|FAILED|ERROR|SKIPPED)' "$results/python.txt" | sed "s|^.*/||"
@@ -104,7 +104,7 @@ for suite in $suites; do
       : > "$results/node.txt"
       status=0
       for file in "$here"/node/*.test.js; do  # one after another: all want the same ports
-        (cd "$cache/node" && timeout 300 node --test-reporter=tap "$(basename "$file")") >> "$results/node.txt" 2>&1 ||
+        (cd "$cache/node" && timeout 1200 node --test-reporter=tap "$(basename "$file")") >> "$results/node.txt" 2>&1 ||
           status=$?
       done
       grep -E '^(not )?ok [0-9]+ - ' "$results/node.txt"
@@ -113,7 +113,7 @@ for suite in $suites; do
       ;;
     java)
       install_java
-      timeout 600 $python "$here/java/run.py" "$COMPAT_BINARY" "$cache/java/jars" "$cache/java/classes" > "$results/java.txt" 2>&1
+      timeout 2400 $python "$here/java/run.py" "$COMPAT_BINARY" "$cache/java/jars" "$cache/java/classes" > "$results/java.txt" 2>&1
       status=$?
       sed -n '/^+-- JUnit Jupiter/,/^.-- JUnit Vintage/p' "$results/java.txt" | sed '$d'
       [ $status -eq 0 ] || sed -n '/^Failures/,$p' "$results/java.txt"

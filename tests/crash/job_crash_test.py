@@ -33,7 +33,7 @@ class Service:
         if self.link is None:
             context = ssl.create_default_context(cafile=self.hub.ca_file)
             self.link = http.client.HTTPSConnection(
-                "127.0.0.1", self.hub.info["ports"]["https"], context=context, timeout=30
+                "127.0.0.1", self.hub.info["ports"]["https"], context=context, timeout=120
             )
         try:
             self.link.request(
@@ -137,7 +137,7 @@ def run_job(chosen, hub, service, name, work):
         kills += 1
         service.close()
         hub.start()
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while time.monotonic() < until:
         _, job = service.ask("GET", f"/jobs/v2/{name}")
         if job["status"] not in ("queued", "running"):

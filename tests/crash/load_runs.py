@@ -33,7 +33,7 @@ def start_load(program, hub, mode, *flags):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish_load(process, allowed=(0,), timeout=120):
+def finish_load(process, allowed=(0,), timeout=900):
     """Its figures; anything but an allowed exit status is a failure of the test."""
     try:
         out, err = process.communicate(timeout=timeout)

@@ -54,7 +54,7 @@ class PowerCutTest : public testing::Test {
   }
   template <class Condition>
   bool eventually(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + seconds(30);
+    const auto deadline = std::chrono::steady_clock::now() + seconds(120);
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
       std::this_thread::yield();

@@ -7,6 +7,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from load_runs import (
@@ -55,18 +56,33 @@ def refusal(hub):
     raise AssertionError("the hub started")
 
 
-def test_full_disk(chosen, folder, floor, rate):
+def test_full_disk(chosen, folder, size, floor, rate):
     """With a floor the hub looks at the disk now and then, refuses writes below it and stays; filled faster than it
     looks, or without a floor, it stops at the first write that fails."""
-    with small_disk(folder / f"disk-{floor}", 256) as disk:
+    with small_disk(folder / f"disk-{floor}", size) as disk:
         if disk is None:
             return "mounting a tmpfs is not allowed here"
-        hub = Hub(chosen.kyanite, disk / "data", environment={"KYANITE_STORAGE_FREE_BYTES_FLOOR": str(floor)})
+        hub = Hub(chosen.kyanite, disk / "data", environment={"KYANITE_STORAGE_FREE_BYTES_FLOOR": str(floor * MIB)})
         hub.log_file = folder / f"hub-{floor}.log"  # not on the disk that fills
         with hub:
             stayed = fill_disk(chosen, hub, disk, folder / f"full-{floor}.log", rate)
             assert stayed or floor == 0, hub.log_tail()
     return None
+
+
+def wait_until_full(hub, load, ack_log):
+    """Until the hub has taken nothing for some seconds, since the disk is low, or one of the two has ended. A disk may
+    be low for a moment only: files that were compacted go."""
+    acknowledged, since = None, time.monotonic()
+    while hub.is_running() and load.poll() is None:
+        before, acknowledged = acknowledged, ack_log.stat().st_size if ack_log.exists() else 0
+        log = hub.log_file.read_text()
+        is_low = log.rfind('"disk_low"') > log.rfind('"disk_recovered"')
+        if not is_low or acknowledged != before:
+            since = time.monotonic()
+        if time.monotonic() - since > 5:
+            return
+        time.sleep(0.1)
 
 
 def fill_disk(chosen, hub, disk, ack_log, rate):
@@ -83,14 +99,20 @@ def fill_disk(chosen, hub, disk, ack_log, rate):
         "--warmup",
         0,
         "--duration",
-        20,
+        600,
         "--rate",
         rate,
         "--ack-log",
         ack_log,
     )
+    wait_until_full(hub, load, ack_log)
+    if hub.is_running():
+        load.terminate()  # else it ends by itself
     # 1: the hub stayed and left messages unacknowledged; 3: it closed the connections or ended.
     figures = finish_load(load, allowed=(1, LOST_CONNECTIONS))
+    if load.returncode == LOST_CONNECTIONS:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            hub.process.wait(120)  # the connections are gone before the process is
     promises = Promises()
     promises.read(ack_log)
     assert promises.count() > 100, figures
@@ -163,7 +185,7 @@ def refuse_second(chosen, first):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
     )
     assert second.returncode > 0, second
     assert str(first.data) in second.stdout + second.stderr, second
@@ -179,9 +201,10 @@ def main():
         tests = [
             (
                 "a disk that fills up, the floor of free bytes first",
-                lambda c, f: test_full_disk(c, f, 96 * MIB, 1000),
+                # 16 MB a second, so that a hub that is late to look has twenty seconds above the last byte.
+                lambda c, f: test_full_disk(c, f, 512, 352, 1000),
             ),
-            ("a disk that fills up to the last byte", lambda c, f: test_full_disk(c, f, 0, 0)),
+            ("a disk that fills up to the last byte", lambda c, f: test_full_disk(c, f, 256, 0, 0)),
             ("a start on a full disk", test_start_on_a_full_disk),
             ("a read-only disk", test_read_only_disk),
             ("a data directory below a file", test_data_directory_below_a_file),

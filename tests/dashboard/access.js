@@ -17,6 +17,19 @@ async function someone() {
   return longOne;
 }
 
+// What a page has once all that it asks for has come: what is drawn later would be drawn under the hands of a test.
+const FILLED = {
+  devices: (page) => [page.getByText(/^1–50 of /)],
+  identity: (page) => [page.getByRole('button', { name: 'Show primary key' })],
+  twin: (page) => [page.getByText('No changes')],
+  messages: (page) => [page.getByRole('region', { name: 'Messages of the device' }).locator('tbody tr')],
+  modules: (page) => [page.getByRole('link', { name: 'm1', exact: true })],
+  connections: (page) => [page.getByRole('region', { name: 'Connections' }).locator('tbody tr')],
+  module: (page) => [page.getByRole('button', { name: 'Show primary key' })],
+  hub: (page) => [page.getByText('Version'), page.getByRole('cell', { name: '$Default', exact: true })],
+  tests: (page) => [page.getByText('No fault is in force.'), page.getByText('the real time')],
+};
+
 // Every page, one after the other, with something on it.
 async function eachPage(page, visit) {
   const { identity, device } = await someone();
@@ -25,6 +38,8 @@ async function eachPage(page, visit) {
   for (const place of places) {
     await go(page, ...place);
     await page.locator('main h1').first().waitFor();
+    if (place[0] === 'device') await page.locator('main .state').first().waitFor();
+    for (const part of FILLED[place[2] ?? place[0]]?.(page) ?? []) await part.first().waitFor();
     if (place[2] === 'telemetry') {
       await page.getByText('Live', { exact: true }).waitFor();
       await device.send({ pressure: 4.5, [`${'n'.repeat(90)}`]: 1 }, `${'p'.repeat(200)}=${'v'.repeat(200)}`);
@@ -35,7 +50,6 @@ async function eachPage(page, visit) {
       await page.getByRole('button', { name: 'Run' }).click();
       await page.getByText(/rows/).first().waitFor();
     }
-    if (place[0] === 'hub') await page.getByText('Version').waitFor();
     await sleep(300);
     await visit(place.map((part) => (part === LONG ? 'LONG' : part)).join('/'));
   }

@@ -13,8 +13,8 @@ const LOAD = process.env.KYANITE_LOAD;
 const WANTED = 10_000;
 const RATE = 200; // telemetry messages a second, of all devices together
 const SPARE = 512; // descriptors that hub and generator have beside the connections
-const CONNECT_SECONDS = 300;
-const WAIT = 15_000; // milliseconds until a page that was asked for has to be there: bounds, not what is usual
+const CONNECT_SECONDS = 900;
+const WAIT = 60_000; // milliseconds until a page that was asked for has to be there: bounds, not what is usual
 
 // As many as hub and generator may have open, each of them.
 function devicesPossible() {
@@ -48,7 +48,7 @@ function startLoad(folder, hub, count) {
     '--device-list',
     path.join(folder, 'devices.csv'),
   ];
-  arguments_.push('--devices', count, '--rate', RATE, '--payload', 100, '--duration', 240);
+  arguments_.push('--devices', count, '--rate', RATE, '--payload', 100, '--duration', 1800); // ended before
   const log = fs.openSync(path.join(folder, 'load.log'), 'a');
   // The soft limit may be lower than what is allowed.
   const load = spawn('sh', ['-c', 'ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"', LOAD, ...arguments_.map(String)], {
@@ -74,7 +74,7 @@ const MiB = 1024 * 1024;
 
 test(
   'ten thousand connected devices: lists, search, states, charts and the live stream hold',
-  { timeout: 700_000, skip: LOAD ? false : 'KYANITE_LOAD names no kyanite_load' },
+  { timeout: 2_800_000, skip: LOAD ? false : 'KYANITE_LOAD names no kyanite_load' },
   async (t) => {
     const count = devicesPossible();
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kyanite-connected-'));
@@ -110,8 +110,8 @@ test(
           CONNECT_SECONDS,
         ),
       );
-      await eventually(async () => Number(await card('Messages').innerText()) > RATE / 2, 'the flow', 20);
-      await eventually(async () => Number(await card('Messages').innerText()) < RATE * 2, 'a bounded flow', 20);
+      await eventually(async () => Number(await card('Messages').innerText()) > RATE / 2, 'the flow');
+      await eventually(async () => Number(await card('Messages').innerText()) < RATE * 2, 'a bounded flow');
       const connections = page.locator('.chart').filter({ hasText: 'Connections' }).locator('.legend li').first();
       assert.equal(await connections.innerText().then((text) => text.replace(/\D/g, '')), String(count));
       await shoot(page, '70-connected-hub', { fullPage: true });
@@ -178,7 +178,7 @@ test(
         }
         await page
           .getByText(`${sent.toLocaleString('en-US')} messages came, 500 shown of the latest 500`)
-          .waitFor({ timeout: 30_000 });
+          .waitFor({ timeout: 2 * WAIT });
       };
       await timed('2,500 live messages', () => send(2500)); // rows and points are at their bounds then
       const before = await memoryOf(page);
@@ -194,14 +194,17 @@ test(
       // The charts went on while other pages were looked at, or go on from here.
       await go(page, 'hub');
       await eventually(async () => Number(await card('Messages').innerText()) > RATE / 2, 'the flow');
-      assert.equal(await card('Connected').innerText(), count.toLocaleString('en-US'));
+      await eventually(
+        async () => (await card('Connected').innerText()) === count.toLocaleString('en-US'),
+        'the number of the connected',
+      );
 
       // All at once they are gone.
       assert.equal(load.exitCode, null, load.said());
       load.kill('SIGKILL');
       await load.ended;
       await timed('all are seen as gone', () =>
-        eventually(async () => (await card('Connected').innerText()) === '0', 'that all are gone', 60),
+        eventually(async () => (await card('Connected').innerText()) === '0', 'that all are gone'),
       );
       await go(page, 'devices');
       await page.getByLabel('Search').fill('far-');

@@ -128,7 +128,7 @@ pageTest('hostile texts in errors are texts', async (page) => {
 });
 
 // The address that a device uploads by reads as well, and files are of the dashboard's own origin.
-test('a page that a device uploaded runs nothing and gets at no kept sign-in', { timeout: 60_000 }, async () => {
+test('a page that a device uploaded runs nothing and gets at no kept sign-in', { timeout: 240_000 }, async () => {
   const page = await openPage(browser, hub);
   try {
     await signIn(page, hub, hub.connectionString, { keep: true });

@@ -8,14 +8,20 @@ pageTest('a query is run, paged through, and shown as a table and as JSON', asyn
     .getByLabel('Query', { exact: true })
     .fill("SELECT deviceId, tags.site AS site FROM devices WHERE STARTSWITH(deviceId, 'fleet-000')");
   await page.getByLabel('Rows on a page').selectOption('20');
-  await page.getByLabel('Query', { exact: true }).press('Control+Enter');
-  await page.getByText(/20 rows so far/).waitFor();
+  let rows = 0;
+  const ask = async (action) => {
+    await action;
+    await page.locator('main [aria-busy]').waitFor({ state: 'detached' });
+    const told = await page.getByText(/^\d+ rows( so far)?, \d+ ms$/).innerText();
+    const [now, took] = told.match(/\d+/g).map(Number);
+    // The hub ends a page with what it has when it took ten seconds.
+    assert.ok(now === rows + 20 || (now < rows + 20 && (now === 100 || took > 10_000)), told);
+    rows = now;
+  };
+  await ask(page.getByLabel('Query', { exact: true }).press('Control+Enter'));
   await page.getByRole('columnheader', { name: 'site' }).waitFor();
   await shoot(page, '40-query');
-  for (let rows = 40; rows <= 100; rows += 20) {
-    await page.getByRole('button', { name: 'More rows' }).click();
-    await page.getByText(new RegExp(`^${rows} rows.* ms$`)).waitFor();
-  }
+  while (rows < 100) await ask(page.getByRole('button', { name: 'More rows' }).click());
   await page.getByLabel('How rows are shown').selectOption('json');
   await page.getByLabel('Rows', { exact: true }).getByText('"fleet-00099"').waitFor();
   const download = page.waitForEvent('download');
@@ -41,7 +47,7 @@ pageTest('a query that cannot be read is marked at its place', async (page) => {
   await shoot(page, '41-query-error');
   await page.getByLabel('Query', { exact: true }).fill('SELECT deviceId FROM devices');
   await page.getByRole('button', { name: 'Run' }).click();
-  await page.getByText(/^100 rows so far/).waitFor();
+  await page.getByText(/^\d+ rows so far/).waitFor();
   assert.equal(await page.locator('.error-box, .mark').count(), 0);
 });
 
@@ -62,7 +68,6 @@ pageTest('the hub tells rates, partitions and who was refused', async (page) => 
       return Number(text) > 0;
     },
     'a rate',
-    15,
   );
   await flow;
   await page.locator('.plot canvas').first().waitFor();
@@ -75,7 +80,7 @@ pageTest('requests that are refused and that fail are charted by class', async (
     kind: 'httpError',
     status: 503,
     routes: ['GET /twins/*'],
-    durationSeconds: 60,
+    durationSeconds: 300,
   });
   try {
     await go(page, 'hub');
@@ -90,7 +95,6 @@ pageTest('requests that are refused and that fail are charted by class', async (
         return refused > 0 && failed > 0;
       },
       'both rates',
-      20,
     );
     assert.deepEqual(await chart.locator('.legend .name').allInnerTexts(), ['refused (4xx)', 'failed (5xx)']);
     await chart.scrollIntoViewIfNeeded();
@@ -161,7 +165,7 @@ pageTest('the store is kept, and restored with all that was in it', async (page)
   await hub.rest('DELETE', `/devices/${identity.deviceId}`, undefined, { 'If-Match': '*' });
   await item.getByRole('button', { name: 'Restore' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Restore' }).click();
-  await page.getByText('Done: the hub began anew').waitFor({ timeout: 30_000 });
+  await page.getByText('Done: the hub began anew').waitFor();
   assert.equal((await hub.rest('GET', `/devices/${identity.deviceId}`)).status, 200);
   await page.locator('li').filter({ hasText: name }).getByRole('button', { name: 'Delete' }).click();
   await page.locator('li').filter({ hasText: name }).waitFor({ state: 'detached' });

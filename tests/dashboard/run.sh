@@ -34,7 +34,7 @@ cp "$here"/*.js "$cache/"  # beside node_modules, where imports are looked for
 
 results=$DASHBOARD_RESULTS/tests.txt
 set -- ${2:+--test-name-pattern="$2"}
-(cd "$cache" && timeout 1500 node "$@" --test-reporter=tap all.test.js) > "$results" 2>&1
+(cd "$cache" && timeout 6000 node "$@" --test-reporter=tap all.test.js) > "$results" 2>&1
 status=$?
 grep -E '^(not )?ok [0-9]+ - |^ *# figure: ' "$results" | grep -v '# SKIP'
 [ $status -eq 0 ] || sed -n '/^not ok/,/^  \.\.\.$/p' "$results"

@@ -57,7 +57,7 @@ async function takeShared() {
 // anybody but the hub fails it. On a failure there is a screenshot. With `options` or without a sign-in the page is one of
 // its own.
 export function pageTest(name, run, { options, signedIn = true } = {}) {
-  test(name, { timeout: 120_000 }, async () => {
+  test(name, { timeout: 480_000 }, async () => {
     const isShared = signedIn && !options;
     const page = isShared ? await takeShared() : await openPage(browser, hub, options);
     try {

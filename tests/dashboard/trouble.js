@@ -10,7 +10,7 @@ const OVER = 'The hub no longer accepts this sign-in';
 // What a reader would take for a message about trouble.
 const messages = (page) => page.locator('.banner, .error-box, .toast.bad').allInnerTexts();
 
-test('an empty hub says how to begin, on every page', { timeout: 120_000 }, async () => {
+test('an empty hub says how to begin, on every page', { timeout: 480_000 }, async () => {
   const other = await new Hub({}, ['--durability', 'os']).start();
   const page = await openPage(browser, other);
   try {
@@ -51,7 +51,7 @@ test('an empty hub says how to begin, on every page', { timeout: 120_000 }, asyn
   }
 });
 
-test('a hub that goes away is told once on every page, and each goes on', { timeout: 240_000 }, async () => {
+test('a hub that goes away is told once on every page, and each goes on', { timeout: 960_000 }, async () => {
   const other = await new Hub({}, ['--durability', 'os']).start();
   const page = await openPage(browser, other);
   const places = [
@@ -78,7 +78,7 @@ test('a hub that goes away is told once on every page, and each goes on', { time
       assert.ok((await page.locator('main').innerText()).length > before.length / 2, place.join('/'));
       if (place[2] === 'telemetry') await shoot(page, '92-gone-telemetry');
       await other.start();
-      await page.getByText(GONE).waitFor({ state: 'detached', timeout: 30_000 });
+      await page.getByText(GONE).waitFor({ state: 'detached' });
       assert.deepEqual(await messages(page), [], place.join('/'));
     }
     // Opened while it is away, a page fills itself when it is back.
@@ -87,7 +87,7 @@ test('a hub that goes away is told once on every page, and each goes on', { time
     await page.getByText(GONE).waitFor();
     assert.deepEqual(await messages(page), [GONE]);
     await other.start();
-    await page.getByRole('button', { name: 'Show primary key' }).waitFor({ timeout: 30_000 });
+    await page.getByRole('button', { name: 'Show primary key' }).waitFor();
     assert.deepEqual(await messages(page), []);
     // Live messages go on where they were.
     await go(page, 'device', 'd1', 'telemetry');
@@ -128,9 +128,11 @@ pageTest(
       let asked = 0;
       const note = () => ++asked;
       page.on('request', note);
+      const began = performance.now();
       await page.waitForTimeout(4000);
       page.off('request', note);
-      assert.ok(asked < 30, `${asked} requests in 4 s`);
+      const seconds = (performance.now() - began) / 1000; // more than 4 where this process had to wait
+      assert.ok(asked < 7.5 * seconds, `${asked} requests in ${seconds} s`);
       await shoot(page, `93-over-${place.at(-1)}`);
       await page.getByRole('button', { name: 'Sign in again' }).click();
       await page.getByLabel('Connection string of the service').waitFor();

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import https from 'node:https';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import mqtt from 'mqtt';
@@ -15,7 +16,7 @@ const API = 'api-version=2021-04-12';
 
 export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-export async function eventually(check, what, seconds = 20) {
+export async function eventually(check, what, seconds = 60) {
   const ends = Date.now() + seconds * 1000;
   for (;;) {
     const found = await check();
@@ -35,18 +36,36 @@ export function sas(resource, key, policy, lifetime = 3600) {
   return `SharedAccessSignature sr=${encoded}&sig=${encodeURIComponent(signature)}&se=${expiry}${policy ? `&skn=${policy}` : ''}`;
 }
 
-// One hub on ephemeral ports of the loopback, which it keeps when it is started again.
+const canListen = (port) =>
+  new Promise((resolve) => {
+    const probe = net.createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
+
+// A free one of the six thousand ports from `first` on.
+async function freePort(first) {
+  for (let tries = 0; tries < 100; ++tries) {
+    const port = first + crypto.randomInt(6000);
+    if (await canListen(port)) return port;
+  }
+  throw new Error(`no port is free from ${first} on`);
+}
+
+// One hub on ports of the loopback that it keeps when it is started again. They are below those that the system gives to
+// others while the hub is down.
 export class Hub {
   constructor(settings = {}, args = []) {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kyanite-dashboard-'));
     this.config = path.join(this.folder, 'kyanite.json');
     fs.writeFileSync(this.config, JSON.stringify(settings));
     this.args = args;
-    this.ports = { mqtts: 0, https: 0 };
+    this.ports = null; // from its first start
     this.devices = [];
   }
 
   async start() {
+    this.ports ??= { mqtts: await freePort(20_000), https: await freePort(26_000) };
     const data = path.join(this.folder, 'data');
     const file = path.join(data, 'hub.json');
     fs.rmSync(file, { force: true });
@@ -95,7 +114,6 @@ export class Hub {
       this.process.kill('SIGKILL'); // else it would keep this process
       throw error;
     });
-    this.ports = { mqtts: this.info.ports.mqtts, https: this.info.ports.https };
     this.url = `https://127.0.0.1:${this.ports.https}/`;
     this.owner = parse(this.info.ownerConnectionString ?? this.info.serviceConnectionString);
     return this;
@@ -245,8 +263,16 @@ export async function openPage(browser, hub, options = {}) {
     ...options,
   });
   await context.grantPermissions(['clipboard-read', 'clipboard-write']).catch(() => {});
+  // Toasts stay for long, so that one that is waited for is not gone before somebody looked.
+  await context.addInitScript(() => {
+    const { remove } = Element.prototype;
+    Element.prototype.remove = function () {
+      if (this.matches('.toast.good')) setTimeout(() => remove.call(this), 60_000);
+      else remove.call(this);
+    };
+  });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(`page error: ${error.stack ?? error}`));
   page.on('dialog', (dialog) => {

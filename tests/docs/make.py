@@ -22,7 +22,7 @@ BEGIN, END = "<!-- made by tests/docs/make.py: begin -->", "<!-- made by tests/d
 
 
 def help_of(program, words):
-    done = subprocess.run([program, *words, "--help"], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run([program, *words, "--help"], capture_output=True, text=True, timeout=60, check=True)
     return done.stdout
 
 
@@ -162,7 +162,7 @@ def routes(program):
 
 def settings(program):
     return subprocess.run(
-        [program, "config", "reference"], capture_output=True, text=True, timeout=20, check=True
+        [program, "config", "reference"], capture_output=True, text=True, timeout=60, check=True
     ).stdout
 
 
@@ -182,7 +182,7 @@ def metrics(program):
     with tempfile.TemporaryDirectory() as folder:
         with Hub(program, Path(folder) / "data") as hub:
             address = f"http://127.0.0.1:{hub.info['ports']['admin']}/metrics"
-            with urllib.request.urlopen(address, timeout=10) as answer:
+            with urllib.request.urlopen(address, timeout=60) as answer:
                 text = answer.read().decode()
     help_of_family, kinds, labels = {}, {}, {}
     for line in text.splitlines():

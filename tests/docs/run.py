@@ -60,7 +60,7 @@ def check_settings(program, block, folder, environment):
     file = folder / "checked.json"
     file.write_text(block.text)
     done = subprocess.run(
-        [program, "config", "check", "--config", file], env=environment, capture_output=True, text=True, timeout=20
+        [program, "config", "check", "--config", file], env=environment, capture_output=True, text=True, timeout=60
     )
     if done.returncode:
         raise session.Failed(done.stderr)
@@ -150,7 +150,7 @@ class Page:
     def execute(self, block):
         self.in_shell()
         options = block.options
-        text, seconds = self.as_carried_out(block.text), int(options.get("seconds", 60))
+        text, seconds = self.as_carried_out(block.text), int(options.get("seconds", 180))
         if "background" in options:
             self.shell.start(options["background"], text, options.get("until"), seconds)
             self.shown[options["background"]] = block
@@ -172,7 +172,7 @@ class Page:
                 continue
             try:
                 self.shell.wait_for(
-                    name, lambda text: output.begins(block.output, self.as_read(text)), 30, "what the page shows"
+                    name, lambda text: output.begins(block.output, self.as_read(text)), 120, "what the page shows"
                 )
                 self.count.good()
             except session.Failed as problem:

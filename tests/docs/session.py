@@ -58,7 +58,7 @@ class Shell:
         script.write_text(text)
         return script, script.with_suffix(".out"), script.with_suffix(".rc")
 
-    def run(self, text, exit_code="0", seconds=60):
+    def run(self, text, exit_code="0", seconds=180):
         """The output of the block. Each command has to succeed, or the last one to end with `exit_code` ("failure": any but 0)."""
         script, out, rc = self._script(text)
         part = rc.with_suffix(".part")
@@ -75,13 +75,13 @@ class Shell:
             raise Failed(f"exit status {status} instead of {exit_code}:\n{_tail(out)}")
         return _read(out)
 
-    def start(self, name, text, until, seconds=60):
+    def start(self, name, text, until, seconds=180):
         """Runs a block beside the others; done when its output has the text `until`."""
         script, out, rc = self._script(f"set -e\n{text}")
         pid_file = script.with_suffix(".pid")
         self._tell(f"set -m; ( . {script} ) > {out} 2>&1 < /dev/null & echo $! > {pid_file}.part; "
                    f"mv {pid_file}.part {pid_file}; set +m; touch {rc}")
-        if not self._wait(rc, 10):
+        if not self._wait(rc, 60):
             raise Failed("the page's shell does not answer")
         pid = int(pid_file.read_text().strip())
         self.background[name] = (pid, out)
@@ -114,7 +114,7 @@ class Shell:
             pass
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.bash.pid, signal.SIGKILL)
-        self.bash.wait(5)
+        self.bash.wait(60)
 
 
 def _read(file):
@@ -138,15 +138,25 @@ def _alive(pid):
         return False
 
 
-def _end(pid):
-    """The whole process group of a background block."""
-    for number, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
+def _group_lives(leader):
+    """The leader may be a shell that is gone before the hub that it runs. Who is dead may wait for a parent to look."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, _, group = (entry / "stat").read_text(errors="replace").rsplit(")", 1)[1].split()[:3]
+            if int(group) == leader and state not in "ZX":
+                return True
+    return False
+
+
+def _end(leader):
+    """The whole process group of a background block: the ports of a hub are the next page's."""
+    for number, seconds in ((signal.SIGTERM, 30), (signal.SIGKILL, 60)):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, number)
+            os.killpg(leader, number)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if not _alive(pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, 0)
+            if not _group_lives(leader):
                 return
             time.sleep(0.02)

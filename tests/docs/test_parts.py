@@ -124,9 +124,17 @@ class Shell(unittest.TestCase):
                 self.shell.run("true\n", wanted)
 
     def test_a_block_that_does_not_end_is_told_with_what_it_printed(self):
+        self.shell.run("true\n")  # the start of the shell is not the block's
         with self.assertRaisesRegex(session.Failed, "(?s)not done within.*begun"):
-            self.shell.run("echo begun; sleep 30\n", seconds=1)
+            self.shell.run("echo begun; sleep 30\n", seconds=5)
 
     def test_a_background_block_that_ends_early_is_told(self):
         with self.assertRaisesRegex(session.Failed, "(?s)ended before.*sorry"):
-            self.shell.start("hub", "echo sorry\n", "ready", 20)
+            self.shell.start("hub", "echo sorry\n", "ready", 60)
+
+    def test_a_background_block_has_ended_with_all_that_it_runs(self):
+        # The signal ends the block's shell at once, and leaves the hub its time.
+        hub = "trap 'sleep 1; touch ended; exit' TERM; echo hub begun; while :; do sleep 0.1; done"
+        self.shell.start("hub", f'bash -c "{hub}"\n', "hub begun", 60)
+        self.shell.close()
+        self.assertTrue((Path(self.folder.name) / "ended").exists())

@@ -48,7 +48,8 @@ class EngineCaller {
       KYANITE_ASSERT(engine_.state() == EngineState::closed || engine_.has(link));
       for (int i = 0; i < 4 && engine_.may_send(link) > 0; ++i) {
         const bool settled = (step & 16u) != 0;
-        engine_.send(link, {.key = ++key_, .tag = "0123456789abcdef", .settled = settled},
+        ++key_;
+        engine_.send(link, {.key = key_, .tag = "0123456789abcdef", .settled = settled},
                      std::string(key_ % 7 * 300, 'x'));
         if (!settled) unsettled_[{link, key_}] = false;
       }

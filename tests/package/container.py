@@ -66,7 +66,7 @@ class Container:
         self.case.addCleanup(self.engine, "rm", "-f", self.name, check=False)
         self.engine("run", "-d", *self.command)
         wait_for(lambda: self.exec("health", check=False).returncode == 0 or self.fail_if_ended(),
-                 f"{self.name} is healthy", 30)
+                 f"{self.name} is healthy", 180)
         self.pid = self.state()["Pid"]
         return self
 
@@ -75,7 +75,7 @@ class Container:
             raise AssertionError(f"{self.name} ended: {self.logs()}")
         return False
 
-    def run_to_end(self, timeout=30):
+    def run_to_end(self, timeout=120):
         self.case.addCleanup(self.engine, "rm", "-f", self.name, check=False)
         return self.engine("run", *self.command, check=False, timeout=timeout)
 
@@ -90,8 +90,8 @@ class Container:
         return done.stdout + done.stderr
 
     def stop(self):
-        """SIGTERM and at most ten seconds, as `docker stop`; answers the exit code."""
-        self.engine("stop", "-t", "10", self.name)
+        """SIGTERM, and SIGKILL a minute later; answers the exit code."""
+        self.engine("stop", "-t", "60", self.name)
         return self.state()["ExitCode"]
 
     def kill(self):
@@ -110,11 +110,11 @@ class Container:
         host = self.exec("policy", "connection-string", "device").stdout.split("HostName=", 1)[1].split(";", 1)[0]
         token = self.exec("sas", "generate", "--device", name).stdout.strip()
         inside, port = self.engine.mqtts(self.name, self.pid)
-        return lambda message, timeout=10: publish(inside, port, ca, host, name, token, message, timeout)
+        return lambda message, timeout=60: publish(inside, port, ca, host, name, token, message, timeout)
 
     def bodies(self):
         """The bodies of all telemetry that is stored."""
         partitions = json.loads(self.exec("status", "--json").stdout)["telemetry"]["partitions"]
         count = sum(partition["endOffset"] - partition["beginOffset"] for partition in partitions)
-        done = self.exec("events", "--from", "start", "--count", str(count), "--timeout", "20", "--json")
+        done = self.exec("events", "--from", "start", "--count", str(count), "--timeout", "60", "--json")
         return [json.loads(line)["body"] for line in done.stdout.splitlines()]

@@ -46,7 +46,7 @@ class Podman:
         """What tools leave behind: the storage mounted onto itself, which could not be deleted."""
         run("umount", "-l", STORAGE / "root" / "overlay", check=False)
 
-    def __call__(self, *arguments, check=True, timeout=60):
+    def __call__(self, *arguments, check=True, timeout=300):
         return run("podman", "--root", STORAGE / "root", "--runroot", RUN_ROOT, "--runtime", "runc", "--cgroup-manager",
                    "cgroupfs", *arguments, check=check, timeout=timeout)
 
@@ -58,7 +58,7 @@ class Podman:
         return ["nsenter", f"--net=/proc/{pid}/ns/net"], 8883
 
     def check_health(self, container, case):
-        case.assertEqual(self("healthcheck", "run", container, check=False).returncode, 0)
+        wait_for(lambda: self("healthcheck", "run", container, check=False).returncode == 0, "the image's own check finds it healthy", 180)
 
     def unpack(self, case):
         """The files of the image; answers their folder."""
@@ -103,7 +103,7 @@ class Docker:
             run(ROOT / "tests" / "support" / "docker_engine.sh", "stop", WORK / "docker", check=False)
         run("umount", "-l", STORAGE / "root" / "overlay", check=False)
 
-    def __call__(self, *arguments, check=True, timeout=60):
+    def __call__(self, *arguments, check=True, timeout=300):
         return run("docker", *arguments, check=check, timeout=timeout, env={"DOCKER_HOST": self.host})
 
     def network(self):
@@ -117,7 +117,7 @@ class Docker:
         def status():
             return json.loads(self("inspect", container).stdout)[0]["State"]["Health"]["Status"]
 
-        wait_for(lambda: status() != "starting", "the engine looked after the container's health", 40)
+        wait_for(lambda: status() != "starting", "the engine looked after the container's health", 180)
         case.assertEqual(status(), "healthy")
 
     def unpack(self, case):

@@ -25,7 +25,7 @@ def run(*command, check=True, timeout=300, stdin=None, env=None):
     return done
 
 
-def wait_for(condition, what, timeout=20):
+def wait_for(condition, what, timeout=120):
     """Bounded wait for something another process does; answers what the condition did."""
     until = time.monotonic() + timeout
     while time.monotonic() < until:
@@ -41,7 +41,7 @@ def missing(*programs):
     return next((program for program in programs if shutil.which(program) is None), None)
 
 
-def publish(inside, port, ca_file, host, device, token, message, timeout=10):
+def publish(inside, port, ca_file, host, device, token, message, timeout=60):
     """mosquitto_pub with QoS 1, led into a network by the words `inside`: True when the hub acknowledged. Ends after `timeout`."""
     command = [*inside, "mosquitto_pub", "-h", "127.0.0.1", "-p", port, "--cafile", ca_file,
                "-V", "mqttv311", "-i", device, "-u", f"{host}/{device}/?api-version=2021-04-12", "-P", token,

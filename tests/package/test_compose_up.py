@@ -35,7 +35,7 @@ class Project:
         self.program = ["docker", "compose"] if run("docker", "compose", "version", check=False).returncode == 0 else ["docker-compose"]
         case.addCleanup(self, "down", "--volumes", "--timeout", "10", check=False)
 
-    def __call__(self, *arguments, check=True, timeout=120):
+    def __call__(self, *arguments, check=True, timeout=600):
         # What lies beside the file is found from the folder where it is read.
         return run("env", "-C", FOLDER, *self.program, "-p", self.name, "-f", "-", *arguments, check=check, timeout=timeout,
                    stdin=self.text, env=self.variables)
@@ -59,7 +59,7 @@ class Up(unittest.TestCase):
             project = Project(self, "compose.test.yaml", {"HUB_NAME": "myhub.azure-devices.net"})
             if command:
                 project.text = project.text.replace("command: [device, create, first,", "command: [device, show, nobody,")
-            done = project("up", "--exit-code-from", "tests", check=False)
+            done = project("up", "--exit-code-from", "tests", "--timeout", "60", check=False)
             self.assertEqual(done.returncode, status, done.stdout + done.stderr)
             if not command:
                 self.assertRegex(done.stdout, r"device +first")
@@ -77,29 +77,32 @@ class Up(unittest.TestCase):
         (context / "Dockerfile").write_text(PROMETHEUS.format(image=IMAGE))
         project = Project(self, "compose.yaml")
         image = next(line.split()[-1] for line in project.text.splitlines() if "image: prom/" in line)
-        engine()("build", "--quiet", "-t", image, context, timeout=120)
+        engine()("build", "--quiet", "-t", image, context, timeout=600)
         project("up", "-d", "kyanite", "prometheus")
         hub = project.container("kyanite")
         self.assertEqual(hub["State"]["Health"]["Status"], "healthy", "Prometheus waits for that")
 
         def ask(path):
-            done = run(*engine().inside, "curl", "--silent", "--fail", "--max-time", "5", f"http://127.0.0.1:9090/api/v1/{path}", check=False)
+            done = run(*engine().inside, "curl", "--silent", "--fail", "--max-time", "60", f"http://127.0.0.1:9090/api/v1/{path}", check=False)
             return json.loads(done.stdout)["data"] if done.returncode == 0 else None
 
         def target():
             targets = (ask("targets") or {}).get("activeTargets", [])
-            return targets and targets[0]["health"] != "unknown" and targets
+            return targets and targets[0]["health"] == "up" and targets
 
-        targets = wait_for(target, "the first scrape", 40)
+        def evaluated():
+            found = [rule for group in (ask("rules") or {}).get("groups", []) for rule in group["rules"]]
+            return found if all(rule["health"] != "unknown" for rule in found) else None
+
+        targets = wait_for(target, "a scrape that succeeds", 180)
         self.assertEqual([(one["labels"]["instance"], one["health"], one["lastError"]) for one in targets], [("kyanite:8080", "up", "")])
-        rules = wait_for(lambda: [rule for group in ask("rules")["groups"] for rule in group["rules"] if rule["health"] != "unknown"],
-                         "the rules are evaluated", 40)
+        rules = wait_for(evaluated, "all rules are evaluated", 180)
         self.assertGreater(len(rules), 10)
         self.assertEqual({rule["health"] for rule in rules}, {"ok"})
-        found = ask("query?query=kyanite_build_info")["result"]
+        found = wait_for(lambda: (ask("query?query=kyanite_build_info") or {}).get("result"), "what was scraped")
         self.assertEqual([one["metric"]["instance"] for one in found], ["kyanite:8080"])
         # Published where the file says.
         answer = run(*engine().inside, "curl", "--silent", "--fail", "http://127.0.0.1:8080/readyz").stdout
         self.assertEqual(json.loads(answer), {"status": "ready"})
-        project("stop", "kyanite")
+        project("stop", "--timeout", "60", "kyanite")
         self.assertEqual(project.container("kyanite")["State"]["ExitCode"], 0)

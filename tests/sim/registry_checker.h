@@ -34,6 +34,7 @@ class RegistryChecker final : public HubObserver {
                             std::size_t bytes) override;
   void on_will_unusable(const ConnectionFacts&, std::string_view) override {}
   void on_amqp_refused(std::string_view, std::string_view, std::string_view, const Error&) override {}
+  void on_left_silently(std::string_view, std::string_view, DeviceProtocol) override {}
   void on_refusals_unrecorded(std::uint64_t) override {}
   void on_reader_overtaken(std::string_view, PartitionId, TelemetryOffset, TelemetryOffset) override {}
 

@@ -3,7 +3,7 @@
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1
-scripts/build.sh dev kyanite_config || exit 1
+scripts/build.sh dev kyanite || exit 1  # with the sources that a build makes
 passed=0
 failed=0
 if git ls-files '*.h' '*.cpp' | xargs clang-format --dry-run -Werror; then passed=1; else failed=1; fi

@@ -86,7 +86,7 @@ class Hub:
         self.info = {}
         self.seconds_to_ready = None
 
-    def start(self, timeout=20):
+    def start(self, timeout=120):
         hub_file = self.data / "hub.json"
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             hub_file.unlink()
@@ -122,7 +122,7 @@ class Hub:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
 
-    def stop(self, timeout=20):
+    def stop(self, timeout=120):
         """SIGTERM; returns the exit status. A hub that does not end is killed, which shows as -9."""
         if self.process.poll() is None:
             if self.kept_logs:
@@ -179,11 +179,11 @@ class Hub:
         login = parse_connection_string(self.info["serviceConnectionString"])
         return make_sas(login["HostName"], login["SharedAccessKey"], login["SharedAccessKeyName"])
 
-    def rest(self, method, path, body=None, headers=None, timeout=10):
+    def rest(self, method, path, body=None, headers=None, timeout=60):
         """Returns (status, body): parsed when it is JSON, else bytes."""
         return self.exchange(method, path, body, headers, timeout)[:2]
 
-    def exchange(self, method, path, body=None, headers=None, timeout=10):
+    def exchange(self, method, path, body=None, headers=None, timeout=60):
         """As `rest`, with the answer's headers: names in lower case."""
         connection = self._connection(timeout)
         try:
@@ -256,7 +256,7 @@ class Hub:
         finally:
             connection.close()
 
-    def expect_events(self, device, count, timeout=10):
+    def expect_events(self, device, count, timeout=60):
         found = list(self.events(device, count=count, timeout=timeout))
         assert len(found) == count, f"{len(found)} events of {device}, expected {count}"
         return found

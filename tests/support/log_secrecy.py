@@ -47,6 +47,33 @@ def masked(line, *spans):
     return line[:400]
 
 
+class Secrets:
+    """Many texts, found in one walk over a line: a look-up of each place's first letters, where an expression of
+    alternatives would try them all."""
+
+    def __init__(self, wanted):
+        self.wanted = wanted
+        self.short = [form for form in wanted if len(form) < BODY_LENGTH_MIN]
+        self.by_beginning = {}
+        for form in wanted:
+            if len(form) >= BODY_LENGTH_MIN:
+                self.by_beginning.setdefault(form[:BODY_LENGTH_MIN], []).append(form)
+
+    def first_in(self, line):
+        """(what, (begin, end)) or None; of those that begin at one place the longest."""
+        found = [(line.find(form), form) for form in self.short if form in line]
+        for at in range(len(line) - BODY_LENGTH_MIN + 1):
+            forms = self.by_beginning.get(line[at:at + BODY_LENGTH_MIN])
+            matches = [form for form in forms or () if line.startswith(form, at)]
+            if matches:
+                found.append((at, max(matches, key=len)))
+                break
+        if not found:
+            return None
+        at, form = min(found, key=lambda one: (one[0], -len(one[1])))
+        return self.wanted[form], (at, at + len(form))
+
+
 def leaks(text, secrets=()):
     """Lines that tell what they may not, as (what, line number, masked line)."""
     found = []
@@ -57,7 +84,7 @@ def leaks(text, secrets=()):
         # As it is, inside of a JSON string, and percent-encoded.
         for form in {secret, json.dumps(secret)[1:-1], urllib.parse.quote(secret, safe="")}:
             wanted[form] = kind
-    every = re.compile("|".join(re.escape(form) for form in sorted(wanted, key=len, reverse=True))) if wanted else None
+    known = Secrets(wanted)
     for number, line in enumerate(text.splitlines(), 1):
         for what, form in FORMS:
             if match := form.search(line):
@@ -65,8 +92,9 @@ def leaks(text, secrets=()):
         for match in WORD.finditer(urllib.parse.unquote(line)):
             if is_key(match.group()):
                 found.append(("a key", number, masked(urllib.parse.unquote(line), match.span())))
-        if every and (match := every.search(line)):
-            found.append((wanted[match.group()], number, masked(line, match.span())))
+        if wanted and (leak := known.first_in(line)):
+            what, span = leak
+            found.append((what, number, masked(line, span)))
     return found
 
 

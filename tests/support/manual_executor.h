@@ -66,7 +66,7 @@ class ManualExecutor final : public Executor {
 
   // Runs tasks until the condition holds; false when it did not within the limit.
   template <class Condition>
-  bool run_until(Condition condition, seconds limit = seconds(20)) {
+  bool run_until(Condition condition, seconds limit = seconds(120)) {
     const auto deadline = std::chrono::steady_clock::now() + limit;
     for (;;) {
       run_ready();

@@ -52,6 +52,10 @@ void RecordingObserver::on_amqp_refused(std::string_view, std::string_view, std:
   lines_.push_back("amqp refused " + std::string(what) + ": " + error.detail);
 }
 
+void RecordingObserver::on_left_silently(std::string_view, std::string_view, DeviceProtocol protocol) {
+  lines_.push_back(std::string(to_string(protocol)) + " left silently");
+}
+
 void RecordingObserver::on_refusals_unrecorded(std::uint64_t count) {
   lines_.push_back("unrecorded " + std::to_string(count));
 }

@@ -43,6 +43,8 @@ class RecordingObserver final : public HubObserver {
   void on_will_unusable(const ConnectionFacts& connection, std::string_view topic) override;
   void on_amqp_refused(std::string_view address, std::string_view container, std::string_view what,
                        const Error& error) override;
+  void on_left_silently(std::string_view address, std::string_view tls_version,
+                        DeviceProtocol protocol) override;
   void on_refusals_unrecorded(std::uint64_t count) override;
   void on_reader_overtaken(std::string_view consumer_group, PartitionId partition, TelemetryOffset wanted,
                            TelemetryOffset oldest) override;

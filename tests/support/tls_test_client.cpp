@@ -18,7 +18,7 @@
 namespace kyanite::test {
 namespace {
 
-constexpr time_t kWaitSeconds = 10;
+constexpr time_t kWaitSeconds = 60;
 
 X509* parse_certificate(const std::string& pem) {
   BIO* bio = BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()));

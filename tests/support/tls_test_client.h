@@ -28,7 +28,7 @@ struct TlsClientOptions {
   int receive_buffer_bytes = 0;  // 0: the system's
 };
 
-// A socket to 127.0.0.1 that blocks, for the test's thread; every wait is bounded (10 s) and then fails.
+// A socket to 127.0.0.1 that blocks, for the test's thread; every wait is bounded (a minute) and then fails.
 class TcpTestClient {
  public:
   // `source` is the address it comes from, one of 127.0.0.0/8; nullptr: 127.0.0.1.

@@ -78,7 +78,7 @@ begin_podman() {
   tries=0
   until curl --silent --fail --max-time 2 --unix-socket "$socket" http://d/_ping > /dev/null; do
     tries=$((tries + 1))
-    if [ $tries -gt 100 ] || ! kill -0 "$engine_pid" 2> /dev/null; then
+    if [ $tries -gt 1200 ] || ! kill -0 "$engine_pid" 2> /dev/null; then
       why="podman serves no API here, see $work/podman.txt"
       return
     fi

@@ -82,7 +82,7 @@ for language in $languages; do
       : > "$output"
       status=0
       for file in "$cache"/node/test/*.test.js; do  # one after another: all want the same ports
-        (cd "$cache/node" && timeout 300 $inside node --test-reporter=tap "test/$(basename "$file")") >> "$output" 2>&1 || status=$?
+        (cd "$cache/node" && timeout 1200 $inside node --test-reporter=tap "test/$(basename "$file")") >> "$output" 2>&1 || status=$?
       done
       # Of nested tests the leaves count: a suite is a "1..N" of its own.
       leaves() { grep -E "^ *$1 [0-9]+ - " "$output" | grep -vE "^$1 [0-9]+ - a hub as a (process|container)" | grep "$2" "# SKIP"; }
@@ -92,7 +92,7 @@ for language in $languages; do
       ;;
     python)
       install_python
-      (cd "$cache/python" && timeout 400 $inside "$cache/venv/bin/python" -m pytest -p no:cacheprovider -v --tb=short --color=no -rs \
+      (cd "$cache/python" && timeout 1600 $inside "$cache/venv/bin/python" -m pytest -p no:cacheprovider -v --tb=short --color=no -rs \
         -W ignore::DeprecationWarning tests) > "$output" 2>&1
       status=$?
       grep -E ' (PASSED|FAILED|ERROR|SKIPPED)' "$output"

@@ -34,7 +34,7 @@ data=$work/data
   > "$work/hub.txt" 2>&1 &
 hub=$!
 tries=0
-until [ -f "$data/hub.json" ] || [ $tries -ge 300 ]; do
+until [ -f "$data/hub.json" ] || [ $tries -ge 1800 ]; do
   tries=$((tries + 1))
   sleep 0.1
 done

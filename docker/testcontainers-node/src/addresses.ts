@@ -5,7 +5,7 @@ import { connect, isIP } from 'node:net';
 export const PORTS = { mqtts: 8883, https: 443, amqps: 5671 } as const;
 
 const CANDIDATES = 32;
-const PROBE_MILLISECONDS = 500;
+const PROBE_MILLISECONDS = 3000;
 
 // Linux and Windows have all of 127.0.0.0/8; macOS has 127.0.0.1 alone until others are added by hand.
 export function loopbackAddresses(platform: NodeJS.Platform = process.platform): string[] {

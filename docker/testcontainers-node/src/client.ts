@@ -122,7 +122,7 @@ export class KyaniteClient {
 
   /** Calls a direct method. A device that is not connected, or does not answer in time, is an error. */
   invokeMethod(deviceId: string, method: string, payload: Json = null, options: MethodOptions = {}): Promise<MethodResult> {
-    const { module, responseTimeoutSeconds = 30, connectTimeoutSeconds = 0 } = options;
+    const { module, connectTimeoutSeconds = 0, responseTimeoutSeconds = Math.max(30, connectTimeoutSeconds) } = options;
     return this.json('POST', `/twins/${identity(deviceId, module)}/methods?${API}`,
       { methodName: method, payload, responseTimeoutInSeconds: responseTimeoutSeconds, connectTimeoutInSeconds: connectTimeoutSeconds },
       {}, ANSWER_MILLISECONDS + (responseTimeoutSeconds + connectTimeoutSeconds) * 1000);

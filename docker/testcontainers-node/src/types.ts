@@ -45,7 +45,7 @@ export interface TwinPatch {
 
 export interface MethodOptions {
   module?: string;
-  /** Time the device has to answer; 30 unless given, 5 to 300. */
+  /** Time the device has to answer, 5 to 300 and not below connectTimeoutSeconds; 30 or that, the longer one, unless given. */
   responseTimeoutSeconds?: number;
   /** Time to wait for a device that is not connected; 0 unless given, 300 at most. */
   connectTimeoutSeconds?: number;

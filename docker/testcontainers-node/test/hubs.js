@@ -23,7 +23,7 @@ async function runTrusting(caPem, script, environment) {
   try {
     fs.writeFileSync(path.join(folder, 'ca.pem'), caPem);
     const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], {
-      cwd: path.join(__dirname, '..'), timeout: 60000,
+      cwd: path.join(__dirname, '..'), timeout: 180000,
       env: { ...process.env, NODE_TEST_CONTEXT: '', NODE_EXTRA_CA_CERTS: path.join(folder, 'ca.pem'), ...environment },
     });
     return stdout;

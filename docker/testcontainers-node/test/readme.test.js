@@ -18,7 +18,7 @@ test(`the README's test passes (${engine === 'none' ? 'with a process in the con
     fs.writeFileSync(file, program);
     const environment = { ...process.env };
     delete environment.NODE_TEST_CONTEXT;
-    const { stdout } = await promisify(execFile)(process.execPath, ['--test-reporter=tap', file], { cwd: root, env: environment, timeout: 90000 });
+    const { stdout } = await promisify(execFile)(process.execPath, ['--test-reporter=tap', file], { cwd: root, env: environment, timeout: 300000 });
     assert.match(stdout, /^ok 1 - a reading reaches the back end/m);
   } finally {
     fs.rmSync(file, { force: true });

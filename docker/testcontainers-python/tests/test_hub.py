@@ -12,7 +12,7 @@ from azure.iot.hub import IoTHubRegistryManager
 
 from kyanite_testcontainers import KyaniteError, KyaniteTimeoutError, MethodResult
 
-WAIT = 20
+WAIT = 60
 
 
 def connect(hub, connection_string):

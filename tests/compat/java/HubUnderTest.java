@@ -2,6 +2,8 @@ import com.microsoft.azure.sdk.iot.device.DeviceClient;
 import com.microsoft.azure.sdk.iot.device.IotHubClientProtocol;
 import com.microsoft.azure.sdk.iot.service.messaging.IotHubServiceClientProtocol;
 import com.microsoft.azure.sdk.iot.service.messaging.MessagingClient;
+import com.microsoft.azure.sdk.iot.service.methods.DirectMethodsClient;
+import com.microsoft.azure.sdk.iot.service.methods.DirectMethodsClientOptions;
 import com.microsoft.azure.sdk.iot.service.registry.Device;
 import com.microsoft.azure.sdk.iot.service.registry.RegistryClient;
 import java.time.Duration;
@@ -14,6 +16,7 @@ import java.util.concurrent.TimeUnit;
 final class HubUnderTest {
   static final Duration WAIT = Duration.ofSeconds(60);
   static final int WAIT_MS = (int) WAIT.toMillis();
+  static final int WAIT_S = (int) WAIT.toSeconds();
   static final String SERVICE = System.getenv("COMPAT_SERVICE");
   static final String EVENTS = System.getenv("COMPAT_EVENTS");
   static final RegistryClient REGISTRY = new RegistryClient(SERVICE);
@@ -40,6 +43,11 @@ final class HubUnderTest {
     MessagingClient sender = new MessagingClient(SERVICE, protocol);
     sender.open(WAIT_MS);
     return sender;
+  }
+
+  /** Waits for the hub longer than the hub for the device and for its answer. */
+  static DirectMethodsClient methods() {
+    return new DirectMethodsClient(SERVICE, DirectMethodsClientOptions.builder().httpReadTimeoutSeconds(3 * WAIT_S).build());
   }
 
   static <T> T take(BlockingQueue<T> queue, String what) throws InterruptedException {

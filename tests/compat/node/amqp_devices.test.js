@@ -9,7 +9,7 @@ const { hub, folder, begin, end, connected, within, eventually, refusalOf, callb
   feedback, disconnected } = require('./suite.js');
 const { selfSigned } = require('./hub.js');
 
-const WAIT = 20; // seconds
+const WAIT = 60; // seconds
 
 function overAmqp(title, body) {
   for (const [word, transport] of [['amqp', Amqp], ['amqp-ws', AmqpWs]]) {

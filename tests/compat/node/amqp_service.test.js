@@ -9,7 +9,7 @@ const device = require('azure-iot-device');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { hub, inChild, connected, within, eventually, callback } = require('./suite.js');
 
-const WAIT = 40; // seconds: a batch of feedback may fill for 15
+const WAIT = 60; // seconds: a batch of feedback may fill for 15
 
 inChild(__filename, run);
 
@@ -26,7 +26,7 @@ async function receivedBy(identity, count, act) {
     messages.push(message);
     client.complete(message, () => {});
   });
-  await new Promise((resolve) => { setTimeout(resolve, 300); });
+  await callback((done) => client.getTwin(done)); // answered after the subscription before it
   await act();
   await eventually(() => messages.length >= count, 'the messages');
   await client.close();

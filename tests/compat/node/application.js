@@ -59,6 +59,21 @@ class Application {
     }
   }
 
+  // The same for a client that may connect anew by itself at any time: what a new connection came into begins again.
+  async expectWorkingAtLast(mark, relay) {
+    for (let attempt = 1; ; ++attempt) {
+      const before = relay.opened;
+      try {
+        await this.expectWorking(`${mark} ${attempt}`);
+        return;
+      } catch (problem) {
+        if (attempt === 5) throw problem;
+        await eventually(() => relay.opened > before, 'a new connection').catch(() => { throw problem; });
+        this.sent = (await hub.events(this.identity.deviceId)).length; // the telemetry of this attempt may be among them
+      }
+    }
+  }
+
   async expectMessage(body) {
     await eventually(() => this.messages.some((message) => message.data.toString() === JSON.stringify(body)), 'the message');
     await eventually(async () => await waitingMessages(this.identity.deviceId) === 0, 'the acknowledgement');

@@ -220,7 +220,7 @@ function run() {
       username: `${login.SharedAccessKeyName}@sas.root.${hub.info.hostName.split('.')[0]}`, password: makeSas(hub.info.hostName, login.SharedAccessKey, login.SharedAccessKeyName) });
     await connection.open();
     const receiver = await connection.createReceiver({ source: { address: `amqps://${hub.info.hostName}/messages/events/$management` } });
-    const error = await within(20, new Promise((resolve) => {
+    const error = await within(60, new Promise((resolve) => {
       receiver.on(ReceiverEvents.receiverError, (context) => resolve(context.receiver.error));
     }), 'the redirect');
     assert.strictEqual(error.condition, 'amqp:link:redirect');

@@ -71,7 +71,7 @@ test('messages are polled, abandoned, rejected and completed', async () => {
 // The storage client reads its trust from the environment of the process.
 async function upload(words) {
   const { stdout } = await promisify(execFile)(process.execPath, [path.join(__dirname, 'upload.js'), ...words],
-    { env: { ...process.env, NODE_EXTRA_CA_CERTS: hub.info.caFile }, timeout: 60000 });
+    { env: { ...process.env, NODE_EXTRA_CA_CERTS: hub.info.caFile }, timeout: 180000 });
   return stdout;
 }
 

@@ -40,7 +40,7 @@ class Hub {
     this.ended = new Promise((resolve) => { this.process.on('exit', (code, signal) => resolve(signal || code)); });
     let over = false;
     this.ended.then(() => { over = true; });
-    for (const end = Date.now() + 20000; Date.now() < end && !over;) {
+    for (const end = Date.now() + 120000; Date.now() < end && !over;) {
       try {
         this.info = JSON.parse(fs.readFileSync(hubFile, 'utf8'));
         if (this.info.pid === this.process.pid) {
@@ -101,7 +101,7 @@ class Hub {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? undefined : JSON.stringify(body);
       const request = https.request({
-        host: '127.0.0.1', port: this.info.ports.https, method, path: target, ca: this.ca, agent: false, timeout: 60000,
+        host: '127.0.0.1', port: this.info.ports.https, method, path: target, ca: this.ca, agent: false, timeout: 180000,
         headers: { Authorization: this.authorization(), 'Content-Type': 'application/json; charset=utf-8', ...headers },
       }, (answer) => {
         let content = '';
@@ -136,7 +136,7 @@ class Hub {
 
   // Every stored event of a device; waits until there are `count`, or a second passes without one.
   async events(deviceId, count) {
-    const query = new URLSearchParams({ from: 'start', device: deviceId, timeout: count ? 10 : 1 });
+    const query = new URLSearchParams({ from: 'start', device: deviceId, timeout: count ? 60 : 1 });
     if (count) query.set('count', count);
     const lines = await this.request('GET', `/kyanite/v1/events?${query}`);
     return lines.split('\n').filter((line) => line.trim()).map((line) => JSON.parse(line));

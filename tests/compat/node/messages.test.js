@@ -2,7 +2,8 @@
 // Cloud-to-device messages and direct methods of the Node SDK: queueing, redelivery, feedback, who answers and how.
 const assert = require('node:assert');
 const { RELAY, Relay } = require('./relay.js');
-const { hub, begin, end, overBoth, connected, eventually, feedback, invoke, sendToDevice, waitingMessages } = require('./suite.js');
+const { hub, begin, end, overBoth, connected, eventually, feedback, invoke, sendToDevice, waitingMessages,
+  isDisconnected } = require('./suite.js');
 const { Application } = require('./application.js');
 
 begin();
@@ -82,6 +83,7 @@ overBoth('a method of an absent device is not found, and one that waits is answe
   const application = await new Application(await connected(transport, device), device).open();
   assert.deepStrictEqual(await waiting, { status: 200, payload: { saw: 2 } });
   await application.client.close();
+  await eventually(() => isDisconnected(device.deviceId), 'the end of the connection');
   await assert.rejects(invoke(device.deviceId, 'echo', 3, 0), /404/);
   assert.deepStrictEqual(application.calls, [['echo', 2]]);
 });

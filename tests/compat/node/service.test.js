@@ -3,7 +3,7 @@
 // configurations. It can be told no CA: the tests run in a child process whose NODE_EXTRA_CA_CERTS names the hub's.
 const assert = require('node:assert');
 const { test } = require('node:test');
-const { hub, inChild, connected, eventually, callback } = require('./suite.js');
+const { hub, inChild, connected, eventually, callback, isDisconnected } = require('./suite.js');
 const { Mqtt } = require('azure-iot-device-mqtt');
 const { Client, JobClient, Registry } = require('azure-iothub');
 
@@ -18,10 +18,13 @@ async function statusOf(promise) {
   return 'no refusal';
 }
 
-async function rowsOf(query) {
+// Pages may be more than the rows fill: the hub ends one that took long with what it has.
+async function rowsOf(query, size = Infinity) {
   const rows = [];
   for (let pages = 1; ; pages++) {
-    rows.push(...(await query.next(query.continuationToken)).result); // without the token it begins anew
+    const { result } = await query.next(query.continuationToken); // without the token it begins anew
+    assert.ok(result.length <= size);
+    rows.push(...result);
     if (!query.hasMoreResults) return { rows, pages };
   }
 }
@@ -29,7 +32,7 @@ async function rowsOf(query) {
 function run(service) {
   const registry = Registry.fromConnectionString(service);
   const jobs = JobClient.fromConnectionString(service);
-  const select = (text, page) => rowsOf(registry.createQuery(text, page));
+  const select = (text, page) => rowsOf(registry.createQuery(text, page), page);
 
   test('a device is made, read, changed and deleted', async () => {
     const made = (await registry.create({ deviceId: 'node-life' })).responseBody;
@@ -93,8 +96,10 @@ function run(service) {
     }
     const { rows, pages } = await select("SELECT * FROM devices WHERE tags.lot = 'node'", 2);
     assert.deepStrictEqual(rows.map((row) => row.tags.n), [0, 1, 2, 3, 4]);
-    assert.strictEqual(pages, 3);
-    const twins = await registry.createQuery("SELECT * FROM devices WHERE tags.n = 3 AND tags.lot = 'node'").nextAsTwin();
+    assert.ok(pages >= 3);
+    const third = registry.createQuery("SELECT * FROM devices WHERE tags.n = 3 AND tags.lot = 'node'");
+    let twins = await third.nextAsTwin();
+    while (twins.result.length === 0 && third.hasMoreResults) twins = await third.nextAsTwin(third.continuationToken);
     assert.strictEqual(twins.result[0].deviceId, 'node-query-3');
     const count = await select("SELECT COUNT() AS n FROM devices WHERE tags.lot = 'node'");
     assert.deepStrictEqual(count.rows, [{ n: 5 }]);
@@ -108,11 +113,12 @@ function run(service) {
     await client.open();
     client.onDeviceMethod('echo', (request, response) => response.send(201, { saw: request.payload }, () => {}));
     const back = Client.fromConnectionString(service);
-    const call = { methodName: 'echo', payload: { x: 1 }, responseTimeoutInSeconds: 20, connectTimeoutInSeconds: 20 };
+    const call = { methodName: 'echo', payload: { x: 1 }, responseTimeoutInSeconds: 60, connectTimeoutInSeconds: 60 };
     const answer = (await back.invokeDeviceMethod('node-method', call)).result;
     assert.deepStrictEqual(answer, { status: 201, payload: { saw: { x: 1 } } });
     await client.close();
-    const gone = { methodName: 'echo', responseTimeoutInSeconds: 5, connectTimeoutInSeconds: 0 };
+    await eventually(() => isDisconnected('node-method'), 'the end of the connection');
+    const gone = { methodName: 'echo', responseTimeoutInSeconds: 60, connectTimeoutInSeconds: 0 }; // the SDK waits no longer either
     assert.strictEqual(await statusOf(back.invokeDeviceMethod('node-method', gone)), 404);
   });
 

@@ -13,7 +13,7 @@ const { Hub, pause } = require('./hub.js');
 const { RELAY } = require('./relay.js');
 
 const SAS_GRACE_SECONDS = 3; // short, so that a token's end can be seen
-const WAIT = 20; // seconds
+const WAIT = 60; // seconds
 const API = 'api-version=2021-04-12';
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kyanite-compat-node-'));
 const hub = new Hub(process.env.COMPAT_BINARY, folder,
@@ -26,9 +26,10 @@ function begin() {
   process.on('exit', () => { if (hub.process) hub.process.kill('SIGKILL'); });
 }
 
-// An SDK may leave a timer that keeps the process alive (the HTTPS transport does): it is ended a little later.
-function exitSoon() {
-  setTimeout(() => process.exit(), 3000).unref();
+// An SDK may leave a timer that keeps the process alive (the HTTPS transport does): it is ended a little later. In steps: after a
+// pause of the machine a single timer would be over before what is to be told is written.
+function exitSoon(steps = 6) {
+  setTimeout(() => (steps > 1 ? exitSoon(steps - 1) : process.exit()), 500).unref();
 }
 
 function end() {
@@ -90,8 +91,8 @@ async function within(seconds, promise, what) {
   }
 }
 
-async function eventually(condition, what) {
-  for (const last = Date.now() + WAIT * 1000; !await condition();) {
+async function eventually(condition, what, seconds = WAIT) {
+  for (const last = Date.now() + seconds * 1000; !await condition();) {
     assert.ok(Date.now() < last, `${what} took too long`);
     await pause(20);
   }
@@ -139,6 +140,11 @@ async function waitingMessages(deviceId) {
   return JSON.parse(await hub.request('GET', `/devices/${deviceId}?${API}`)).cloudToDeviceMessageCount;
 }
 
+// The hub may see the end of a connection later than the client.
+async function isDisconnected(deviceId) {
+  return JSON.parse(await hub.request('GET', `/devices/${deviceId}?${API}`)).connectionState === 'Disconnected';
+}
+
 // Takes feedback until there is some of each message: all that came, as statuses by message id.
 async function feedback(messageIds) {
   const found = {};
@@ -156,4 +162,4 @@ async function feedback(messageIds) {
 }
 
 module.exports = { hub, folder, begin, end, inChild, overBoth, connected, within, eventually, disconnected, refusalOf, callback,
-  changeTwin, invoke, sendToDevice, waitingMessages, feedback };
+  changeTwin, invoke, sendToDevice, waitingMessages, isDisconnected, feedback };

@@ -5,6 +5,7 @@ const { test } = require('node:test');
 const { Message } = require('azure-iot-device');
 const { errors } = require('azure-iot-common');
 const { Mqtt } = require('azure-iot-device-mqtt');
+const { pause } = require('./hub.js');
 const { hub, begin, end, connected, within, callback, eventually, refusalOf } = require('./suite.js');
 
 const RATE = 100; // messages a second of one unit of S1; as many may come at once
@@ -32,8 +33,14 @@ test('twin reads over the rate fail with the reason and work again a moment late
   const client = await connected(Mqtt, device, { retry: false });
   await client.open();
   const twin = await callback((done) => client.getTwin(done));
-  const answers = await within(60, Promise.allSettled(Array.from({ length: 3 * RATE }, () => callback((done) => twin.get(done)))), 'the answers');
-  const refused = answers.filter((answer) => answer.status === 'rejected').map((answer) => answer.reason);
+  const asked = [];
+  const refused = [];
+  // Until one is refused: while a slow hub answers, the rate lets more of them in.
+  for (let i = 0; i < 10 * RATE && refused.length === 0; ++i) {
+    asked.push(callback((done) => twin.get(done)).catch((reason) => refused.push(reason)));
+    if (i % RATE === 0) await pause(1); // for the answers
+  }
+  await within(60, Promise.all(asked), 'the answers');
   assert.ok(refused.length > 0, 'some are refused');
   for (const reason of refused) assert.match(reason.message, /Too many requests/); // all that this SDK passes on
   await eventually(() => callback((done) => twin.get(done)).then(() => true, () => false), 'a read that works');
@@ -65,7 +72,7 @@ test('a connection beyond the daily quota is refused, retried, and comes in the 
   const open = client.open();
   await hub.request('PUT', '/kyanite/v1/clock', { advanceSeconds: 1200 });
   await within(60, open, 'open');
-  await within(30, client.sendEvent(new Message('a new day')), 'the message');
+  await within(60, client.sendEvent(new Message('a new day')), 'the message');
   await client.close();
 });
 

@@ -37,7 +37,7 @@ class Relay:
         self._thread.join()
 
     def _call(self, task):
-        return asyncio.run_coroutine_threadsafe(task, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(task, self._loop).result(60)
 
     async def _each(self, command):
         for link in self._links:

@@ -16,7 +16,7 @@ from azure.iot.device.exceptions import (
 )
 
 import device_certificates
-from device_sdk import TRANSPORT, WAIT, connection_string, make_certified_client, make_client, trust, wait_until
+from device_sdk import LIFETIMES, TRANSPORT, WAIT, connection_string, make_certified_client, make_client, trust, wait_until
 from hub_process import make_sas
 
 pytestmark = pytest.mark.usefixtures("transport")
@@ -251,12 +251,22 @@ def test_deleting_closes_the_live_connection(hub, device, device_id):
 
 def test_a_given_token_opens_and_its_end_closes(hub, device, device_id):
     key = device["authentication"]["symmetricKey"]["primaryKey"]
-    token = make_sas(f"{hub.host_name}/devices/{device_id}", key, lifetime=2)
-    client = IoTHubDeviceClient.create_from_sastoken(
-        token, server_verification_cert=trust(hub), connection_retry=False, **TRANSPORT
-    )
-    client.send_message("in time")
-    assert wait_until(lambda: not client.connected)
+    for lifetime in LIFETIMES:
+        expiry = int(time.time()) + lifetime
+        token = make_sas(f"{hub.host_name}/devices/{device_id}", key, expiry=expiry)
+        client = None
+        try:
+            client = IoTHubDeviceClient.create_from_sastoken(
+                token, server_verification_cert=trust(hub), connection_retry=False, **TRANSPORT
+            )
+            client.send_message("in time")
+            break
+        except Exception:
+            if client:
+                client.shutdown()
+            if lifetime == LIFETIMES[-1] or time.time() < expiry:
+                raise
+    assert wait_until(lambda: not client.connected, lifetime + WAIT)
     client.shutdown()
     assert hub.expect_events(device_id, 1)[0]["body"] == "in time"
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 from azure.iot.device import MethodResponse
 
-from device_sdk import WAIT, Application, invoke, make_client
+from device_sdk import WAIT, Application, expect_disconnected, invoke, make_client
 
 pytestmark = pytest.mark.usefixtures("transport")
 
@@ -45,17 +45,19 @@ def test_a_method_of_an_absent_device_is_not_found(hub, device, client):
     assert invoke(hub, device, "echo", connect_timeout=0)[0] == 404  # connected, and without a handler
     Application(hub, device, client).expect_working("now")
     client.disconnect()
+    expect_disconnected(hub, device)
     assert invoke(hub, device, "echo", connect_timeout=0)[0] == 404
 
 
 def test_a_method_waits_for_the_device_to_connect(hub, device, client):
     application = Application(hub, device, client)
     client.disconnect()
+    expect_disconnected(hub, device)
     answers = []
     caller = threading.Thread(target=lambda: answers.append(invoke(hub, device, "echo", payload=[1])))
     caller.start()
     client.connect()
-    caller.join(WAIT + 20)
+    caller.join(2 * WAIT + 20)
     assert answers == [(200, {"status": 200, "payload": {"saw": [1]}})]
     assert application.calls == [("echo", [1])]
 
@@ -78,5 +80,5 @@ def test_methods_called_at_once_are_each_answered(hub, device, client):
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(WAIT + 20)
+        caller.join(2 * WAIT + 20)
     assert answers == {i: (200, {"status": 200, "payload": {"saw": i}}) for i in range(8)}

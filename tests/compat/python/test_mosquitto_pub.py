@@ -39,7 +39,7 @@ def publish(hub, device_id, body, password=None, certificate=None, topic=None, q
         command += ["-P", password]
     if certificate:
         command += ["--cert", str(certificate.certificate), "--key", str(certificate.key)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def token(hub, device):

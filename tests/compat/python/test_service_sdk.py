@@ -58,10 +58,11 @@ def members(row):
 
 
 def query(registry, text, page=None):
-    """All rows and the number of pages."""
+    """All rows and the number of pages, which may be more than they fill: the hub ends one that took long with what it has."""
     rows, pages, token = [], 0, None
     while True:
         answer = registry.query_iot_hub(QuerySpecification(query=text), token, page)
+        assert page is None or len(answer.items) <= page
         rows += [members(row) for row in answer.items]
         pages += 1
         token = answer.continuation_token
@@ -144,7 +145,7 @@ def test_bulk(registry, device_id):
     rows, _ = query(registry, f"SELECT * FROM devices WHERE tags.site = '{device_id}'")
     assert [row["deviceId"] for row in rows] == names
     assert again(items("delete")).is_successful
-    assert query(registry, f"SELECT * FROM devices WHERE tags.site = '{device_id}'") == ([], 1)
+    assert query(registry, f"SELECT * FROM devices WHERE tags.site = '{device_id}'")[0] == []
 
 
 def test_queries_page_project_and_aggregate(registry, device_id):
@@ -154,7 +155,7 @@ def test_queries_page_project_and_aggregate(registry, device_id):
         registry.update_twin(f"{device_id}-{n}", patch)
     where = f"WHERE tags.lot = '{device_id}'"
     rows, pages = query(registry, f"SELECT * FROM devices {where}", 3)
-    assert pages == 3 and [row["tags"]["n"] for row in rows] == list(range(7))
+    assert pages >= 3 and [row["tags"]["n"] for row in rows] == list(range(7))
     assert query(registry, f"SELECT deviceId AS id, tags.n FROM devices {where} AND tags.n >= 5")[0] == [
         {"id": f"{device_id}-5", "n": 5},
         {"id": f"{device_id}-6", "n": 6},
@@ -231,7 +232,7 @@ def finished(jobs, job_id):
         done["job"] = jobs.get_scheduled_job(job_id)
         return done["job"].status in ("completed", "failed", "cancelled")
 
-    assert wait_until(look), done["job"]
+    assert wait_until(look, 3 * WAIT), done["job"]
     return done["job"]
 
 
@@ -263,11 +264,11 @@ def test_scheduled_jobs(hub, registry, service, device, device_id):
             job_id=f"{device_id}-method",
             type="scheduleDeviceMethod",
             cloud_to_device_method=CloudToDeviceMethod(
-                method_name="echo", payload=1, response_timeout_in_seconds=10, connect_timeout_in_seconds=0
+                method_name="echo", payload=1, response_timeout_in_seconds=WAIT, connect_timeout_in_seconds=0
             ),
             query_condition=condition,
             start_time=utc(0),
-            max_execution_time_in_seconds=60,
+            max_execution_time_in_seconds=5 * WAIT,
         )
         jobs.create_scheduled_job(request.job_id, request)
         statistics = finished(jobs, request.job_id).device_job_statistics

@@ -95,13 +95,16 @@ def test_a_module_has_its_own_twin(hub, device_id, device):
 
 def test_a_twin_survives_kill_9_and_notifications_go_on(hub, device):
     client = make_client(hub, device, connection_retry_interval=1)
+    states = []
+    client.on_connection_state_change = lambda: states.append(client.connected)
     listener = Listener(client)
     client.patch_twin_reported_properties({"before": 1})
     change_desired(hub, device, {"x": 1})
     listener.expect(1)
+    before = states.count(True)
     hub.kill()
     hub.start()
-    assert wait_until(lambda: client.connected), "the SDK did not come back"
+    assert wait_until(lambda: states.count(True) > before and client.connected), "the SDK did not come back"
     document = client.get_twin()
     assert document["reported"] == {"before": 1, "$version": 2}
     assert document["desired"] == {"x": 1, "$version": 2}

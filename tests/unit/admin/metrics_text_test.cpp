@@ -36,6 +36,7 @@ HubMetrics filled() {
   metrics.all.hub.count(C2dEvent::expired, 7);
   metrics.all.hub.count(MethodOutcome::timed_out);
   metrics.all.hub.count(TwinOperation::replace, TwinOrigin::service, OperationResult::failed);
+  metrics.all.hub.methods_under_way = 13;
   metrics.all.hub.method_seconds.observe(0.2, 3);
   metrics.all.hub.method_seconds.observe(100);
   metrics.shards = {{1, 0.5}, {2, 0.25}};
@@ -64,6 +65,7 @@ TEST(MetricsText, numbers_stand_under_their_labels) {
         "kyanite_c2d_total{outcome=\"expired\"} 7\n",
         "kyanite_c2d_queued 11\n",
         "kyanite_method_calls_total{result=\"timed_out\"} 1\n",
+        "kyanite_method_calls_under_way 13\n",
         "kyanite_twin_operations_total{op=\"replace\",origin=\"service\",result=\"failed\"} 1\n",
         "kyanite_devices{state=\"enabled\"} 80\n",
         "kyanite_devices{state=\"disabled\"} 20\n",
@@ -129,6 +131,7 @@ TEST(MetricsText, shards_add_up) {
   EXPECT_EQ(sum.mqtt.accepted, 20u);
   EXPECT_EQ(sum.mqtt_telemetry_messages, 24'691'357'802u);
   EXPECT_EQ(sum.hub.c2d[static_cast<std::size_t>(C2dEvent::expired)], 14u);
+  EXPECT_EQ(sum.hub.methods_under_way, 26u);
   EXPECT_EQ(sum.hub.method_seconds.count(SecondsHistogram::kBuckets - 1), 2u);
 }
 

@@ -20,6 +20,7 @@ class NextObserver final : public HubObserver {
   MOCK_METHOD(void, on_will_unusable, (const ConnectionFacts&, std::string_view), (override));
   MOCK_METHOD(void, on_amqp_refused, (std::string_view, std::string_view, std::string_view, const Error&),
               (override));
+  MOCK_METHOD(void, on_left_silently, (std::string_view, std::string_view, DeviceProtocol), (override));
   MOCK_METHOD(void, on_refusals_unrecorded, (std::uint64_t), (override));
   MOCK_METHOD(void, on_reader_overtaken, (std::string_view, PartitionId, TelemetryOffset, TelemetryOffset),
               (override));
@@ -37,6 +38,8 @@ TEST(ConnectionMeter, it_counts_and_tells_the_next) {
   EXPECT_CALL(next, on_telemetry_refused(_, _, 7));
   EXPECT_CALL(next, on_will_unusable(_, std::string_view("topic")));
   EXPECT_CALL(next, on_amqp_refused(std::string_view("a"), std::string_view("c"), std::string_view("w"), _));
+  EXPECT_CALL(next,
+              on_left_silently(std::string_view("a"), std::string_view("TLSv1.3"), DeviceProtocol::amqp));
   EXPECT_CALL(next, on_refusals_unrecorded(3));
   EXPECT_CALL(next, on_reader_overtaken(std::string_view("$Default"), PartitionId{1}, TelemetryOffset{2},
                                         TelemetryOffset{9}));
@@ -51,6 +54,7 @@ TEST(ConnectionMeter, it_counts_and_tells_the_next) {
   meter.on_telemetry_refused(facts, Error(Errc::message_too_large), 7);
   meter.on_will_unusable(facts, "topic");
   meter.on_amqp_refused("a", "c", "w", Error(Errc::unauthorized));
+  meter.on_left_silently("a", "TLSv1.3", DeviceProtocol::amqp);
   meter.on_refusals_unrecorded(3);
   meter.on_reader_overtaken("$Default", PartitionId{1}, TelemetryOffset{2}, TelemetryOffset{9});
 

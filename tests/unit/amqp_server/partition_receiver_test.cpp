@@ -60,7 +60,8 @@ class EventsPeer {
     amqp::append_attach(bytes_, 0, attach);
     send(std::exchange(bytes_, {}));
   }
-  void credit(std::uint32_t count, bool drain = false) {
+  void credit(std::uint32_t count, bool drain = false) { send(credit_bytes(count, drain)); }
+  std::string credit_bytes(std::uint32_t count, bool drain = false) {
     amqp::Flow flow;
     flow.next_incoming_id = transfers_;
     flow.incoming_window = 100'000;
@@ -69,7 +70,7 @@ class EventsPeer {
     flow.link_credit = count;
     flow.drain = drain;
     amqp::append_flow(bytes_, 0, flow);
-    send(std::exchange(bytes_, {}));
+    return std::exchange(bytes_, {});
   }
   void send(const std::string& bytes) {
     link_.send(bytes);
@@ -247,6 +248,25 @@ TEST_F(PartitionReceiverTest, readers_at_one_place_cost_one_encoding) {
   EXPECT_EQ(first.events(), numbers(0, 499));
   EXPECT_EQ(second.events(), numbers(0, 499));
   EXPECT_EQ(shard.events().pages.encoded_events(), 500u);
+}
+
+TEST_F(PartitionReceiverTest, amqp_37_what_comes_before_a_time_that_is_ahead_is_not_sent_whenever_it_comes) {
+  constexpr std::size_t steps = 12;
+  for (std::size_t step = 0; step < steps; ++step) {
+    EventsPeer peer(hub, shard);
+    const WallTime at = hub.loop.wall_now() + seconds(60);
+    peer.attach("amqp.annotation.x-opt-enqueued-time > '" + std::to_string(at.time_since_epoch().count()) +
+                "'");
+    peer.link().send(peer.credit_bytes(10));
+    hub.loop.run_some(step);
+    append(1);
+    append(1);
+    EXPECT_THAT(peer.events(), IsEmpty()) << step;
+    hub.loop.advance(seconds(61));
+    append(1);
+    const auto wanted = static_cast<std::int64_t>(step * 3 + 2);
+    EXPECT_EQ(peer.events(), numbers(wanted, wanted)) << step;
+  }
 }
 
 TEST_F(PartitionReceiverTest, amqp_42_a_drain_ends_when_all_that_is_there_was_sent) {

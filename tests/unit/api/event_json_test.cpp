@@ -3,12 +3,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "protocol/base/iso_time.h"
 #include "protocol/base/json_limits.h"
 
 namespace kyanite {
 namespace {
+
+// Of this thread, whatever else the machine does meanwhile.
+std::chrono::nanoseconds processor_time() {
+  timespec spent{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return std::chrono::seconds(spent.tv_sec) + std::chrono::nanoseconds(spent.tv_nsec);
+}
 
 TelemetryRecord sample() {
   TelemetryRecord record;
@@ -90,9 +98,9 @@ TEST(EventJson, property_names_of_any_bytes_make_valid_json) {
 TEST(EventJson, many_properties_cost_no_more_than_their_number) {
   TelemetryRecord record = sample();
   for (int i = 0; i < 20'000; ++i) record.application.push_back({std::to_string(10'000 + i), std::nullopt});
-  const auto began = std::chrono::steady_clock::now();
+  const auto before = processor_time();
   const std::string json = event_to_json(record, {0});
-  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(2));
+  EXPECT_LT(processor_time() - before, std::chrono::seconds(2));
   EXPECT_NE(json.find(R"("10000":null,"10001":null,)"), std::string::npos);
 }
 

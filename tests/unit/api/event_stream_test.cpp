@@ -135,6 +135,18 @@ TEST_F(EventStreamTest, a_time_chooses_the_first_event_enqueued_then_or_later) {
   EXPECT_THAT(bodies(), ElementsAre("after", "after too"));
 }
 
+TEST_F(EventStreamTest, of_a_time_that_is_ahead_only_what_is_enqueued_then_or_later_is_sent) {
+  append(0, d1, "before");
+  const WallTime time = rest.hub.loop.wall_now() + seconds(10);
+  open("from=" + to_iso_time(time) + "&at=1@0");
+  append(0, d1, "still before");
+  append(1, d2, "by its place");
+  rest.hub.loop.advance(seconds(10));
+  append(0, d1, "then");
+  append(2, d1, "then too");
+  EXPECT_THAT(bodies(), ElementsAre("by its place", "then", "then too"));
+}
+
 TEST_F(EventStreamTest, device_and_module_filter) {
   append(0, d1, "device");
   append(0, {"d1", "m"}, "module");
@@ -178,6 +190,53 @@ TEST_F(EventStreamTest, events_of_others_do_not_put_the_timeout_off) {
   append(0, d2, "x");
   rest.hub.loop.advance(milliseconds(1100));
   EXPECT_TRUE(output.finished);
+}
+
+TEST_F(EventStreamTest, a_reader_that_is_slower_than_the_timeout_gets_everything) {
+  const std::string body(10'000, 'x');
+  for (int i = 0; i < 100; ++i) append(static_cast<std::uint32_t>(i % 4), d1, body);
+  output.stuck = true;
+  open("from=start&timeout=5");
+  std::size_t got = 0;
+  for (int round = 0; round < 100 && !output.finished; ++round) {
+    rest.hub.loop.advance(seconds(20));
+    got += bodies().size();
+    output.queued = 0;
+    answer.stream->on_writable();
+    rest.hub.loop.run();
+  }
+  EXPECT_TRUE(output.finished);
+  EXPECT_EQ(got, 100u);
+}
+
+TEST_F(EventStreamTest, what_came_while_the_reader_was_slow_comes_before_the_end) {
+  open("timeout=5");
+  const std::string body(10'000, 'x');
+  output.stuck = true;
+  for (int i = 0; i < 40; ++i) append(1, d1, body);
+  const std::size_t first = bodies().size();
+  ASSERT_LT(first, 40u);
+  rest.hub.loop.advance(seconds(20));
+  ASSERT_FALSE(output.finished);
+  bodies();
+  output.stuck = false;
+  output.queued = 0;
+  answer.stream->on_writable();
+  rest.hub.loop.run();
+  EXPECT_EQ(first + bodies().size(), 40u);
+  EXPECT_FALSE(output.finished);
+  rest.hub.loop.advance(milliseconds(5100));
+  EXPECT_TRUE(output.finished);
+}
+
+TEST_F(EventStreamTest, events_of_others_that_never_pause_do_not_put_the_timeout_off) {
+  open("timeout=5&device=d1");
+  for (int i = 0; i < 300; ++i) {
+    for (int j = 0; j < 40; ++j) append(0, d2, std::string(10'000, 'x'));
+    rest.hub.loop.advance(milliseconds(50));
+    if (output.finished) return;
+  }
+  FAIL() << "still open";
 }
 
 TEST_F(EventStreamTest, a_silent_stream_beats_every_15_seconds) {

@@ -76,6 +76,36 @@ TEST_F(FileUploadApiTest, a_failed_upload_is_no_notification) {
   EXPECT_EQ(notifications().size(), 0u);
 }
 
+TEST_F(FileUploadApiTest, what_one_receiver_completed_is_not_given_to_another_that_was_asked_for_meanwhile) {
+  ASSERT_EQ(finish(id_of(begin())).status, 204);
+  FileNotificationQueue& queue = rest.hub.uploads().receivers();
+  std::optional<LockedNotification> first;
+  std::optional<LockedNotification> second;
+  const auto await = [&](std::optional<LockedNotification>& found) {
+    queue.await(queue.new_waiter(),
+                Reply<LockedNotification>(rest.hub.executor(0), [&found](Result<LockedNotification> locked) {
+                  if (locked) found = std::move(*locked);
+                }));
+    rest.hub.loop.run();
+  };
+  await(first);
+  ASSERT_TRUE(first);
+  rest.hub.stores.faults.document_scan_takes = seconds(1);
+  await(second);  // its answer is under way, with the first one's
+  bool completed = false;
+  queue.complete(first->lock_token, Reply<void>(rest.hub.executor(0), [&](const Result<void>& done) {
+                   completed = done.has_value();
+                 }));
+  rest.hub.loop.advance(seconds(5));
+  EXPECT_TRUE(completed);
+  EXPECT_FALSE(second);
+  rest.hub.stores.faults.document_scan_takes = {};
+  ASSERT_EQ(finish(id_of(begin())).status, 204);
+  rest.hub.loop.run();
+  ASSERT_TRUE(second);
+  EXPECT_NE(second->notification.id, first->notification.id);
+}
+
 TEST_F(FileUploadApiTest, ten_uploads_of_a_device_are_open_at_once) {
   std::string id;
   for (std::size_t i = 0; i < limits::kFileUploadsOpenMax; ++i) id = id_of(begin());

@@ -17,7 +17,7 @@ std::string fault(std::string_view body) {
 }
 
 TEST(MethodBody, the_defaults_are_thirty_seconds_and_no_wait_for_a_connection) {
-  const InvokeMethod invoke = std::move(parse_method_body(R"({"methodName":"reboot"})").value());
+  const InvokeMethod invoke = parse_method_body(R"({"methodName":"reboot"})").value();
   EXPECT_EQ(invoke.method, "reboot");
   EXPECT_EQ(invoke.payload, std::nullopt);
   EXPECT_EQ(invoke.response_timeout, seconds(30));

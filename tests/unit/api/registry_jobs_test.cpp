@@ -207,6 +207,49 @@ TEST_F(RegistryJobsApi, one_job_at_a_time_which_can_be_cancelled) {
   EXPECT_EQ(job(export_to("out"))["status"], "completed");
 }
 
+TEST_F(RegistryJobsApi, a_cancelled_import_makes_no_more_configurations) {
+  constexpr int all = 60;
+  std::string text;
+  for (int i = 0; i < all; ++i)
+    text += "{\"id\":\"c" + std::to_string(i) + "\",\"content\":{\"deviceContent\":{}}}\n";
+  blobs.blobs["in/devices.txt"] = "";
+  blobs.blobs["in/configurations.txt"] = text;
+  const auto send = [this](const RestRequest& request, Result<HttpResponse>& answer) {
+    rest.router.handle(rest.parse(request),
+                       Reply<HttpResponse>(rest.hub.executor(0),
+                                           [&answer](Result<HttpResponse> r) { answer = std::move(r); }));
+  };
+  const auto run_until_answered = [this](Result<HttpResponse>& answer) {
+    for (int i = 0; i < 1000 && !answer; ++i) rest.hub.loop.run_some(1);
+    ASSERT_TRUE(answer);
+  };
+  const auto stored = [this] {
+    std::size_t count = 0;
+    for (const auto& [key, value] : rest.hub.stores.committed().documents) {
+      count += key.first == Collection::configurations && key.second.starts_with("c");
+    }
+    return count;
+  };
+  Result<HttpResponse> created = Error(Errc::timed_out);
+  send(
+      {"POST",
+       "/jobs/create",
+       R"({"type":"import","inputBlobContainerUri":"in","outputBlobContainerUri":"out","includeConfigurations":true})",
+       {}},
+      created);
+  run_until_answered(created);
+  for (int i = 0; i < 1000 && stored() == 0; ++i) rest.hub.loop.run_some(1);
+  Result<HttpResponse> cancelled = Error(Errc::timed_out);
+  send({"DELETE", "/jobs/" + parse_json(created->body).value()["jobId"].get<std::string>(), "", {}},
+       cancelled);
+  run_until_answered(cancelled);
+  EXPECT_EQ(cancelled->status, 204);
+  const std::size_t by_then = stored();
+  EXPECT_LT(by_then, all / 2);
+  rest.hub.loop.run();
+  EXPECT_LE(stored(), by_then + 1) << "the one under way";
+}
+
 TEST_F(RegistryJobsApi, containers_that_cannot_be_used_are_refused_at_once) {
   blobs.unusable = "https://secret?sig=s";
   const RestAnswer refused = export_to("https://secret?sig=s");

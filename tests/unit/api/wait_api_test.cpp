@@ -103,6 +103,30 @@ TEST_F(WaitApiTest, a_message_arrives_of_this_identity_with_this_text) {
   EXPECT_EQ(waiting->json["event"]["properties"]["a"], "b");
 }
 
+TEST_F(WaitApiTest, a_message_before_a_time_that_is_ahead_is_not_meant) {
+  SimDevice client(rest.hub, d1, 1);
+  client.connect();
+  const auto at = (rest.hub.loop.wall_now() + 10s).time_since_epoch().count();
+  const auto waiting = wait("condition=message&device=d1&contains=wanted&from=" + std::to_string(at));
+  client.telemetry("", "wanted too early", 1);
+  rest.hub.loop.run();
+  EXPECT_EQ(waiting->status, 0);
+  rest.hub.loop.advance(10s);
+  client.telemetry("", "wanted then", 2);
+  rest.hub.loop.run();
+  EXPECT_EQ(waiting->status, 200);
+  EXPECT_EQ(waiting->json["event"]["body"], "wanted then");
+}
+
+TEST_F(WaitApiTest, a_device_that_is_deleted_is_waited_for_no_longer) {
+  const auto connected = wait("condition=connected&device=d1");
+  const auto twin = wait("condition=twin&device=d1&path=tags.place");
+  ASSERT_EQ(rest.del("/devices/d1").status, 204);
+  rest.hub.loop.run();
+  EXPECT_EQ(connected->status, 404);
+  EXPECT_EQ(twin->status, 404);
+}
+
 TEST_F(WaitApiTest, bad_questions_are_refused_and_unknown_devices_not_waited_for) {
   for (const std::string query :
        {"", "condition=connected", "condition=nothing&device=d1", "condition=connected&device=a%20b",

@@ -44,7 +44,8 @@ class BlobFilesTest : public testing::Test {
     auto promise = std::make_shared<std::promise<Result<T>>>();
     auto answer = promise->get_future();
     ask(Reply<T>(executor, [promise](Result<T> result) { promise->set_value(std::move(result)); }));
-    if (answer.wait_for(std::chrono::seconds(20)) != std::future_status::ready) return Error(Errc::timed_out);
+    if (answer.wait_for(std::chrono::seconds(120)) != std::future_status::ready)
+      return Error(Errc::timed_out);
     return answer.get();
   }
 

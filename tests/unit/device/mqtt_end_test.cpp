@@ -385,5 +385,26 @@ TEST_F(DeviceMqttEnd, a_link_that_drops_in_any_state_leaves_nothing_behind) {
   EXPECT_THAT(hub.telemetry(), IsEmpty());
 }
 
+TEST_F(DeviceMqttEnd, a_peer_that_leaves_after_tls_without_a_byte_is_told_and_no_other) {
+  PeerInfo over_tls;
+  over_tls.tls_version = "TLSv1.3";
+  SimDevice silent(hub, d1, 0, over_tls);
+  silent.drop();
+  EXPECT_THAT(hub.observer.take(), ElementsAre("Mqtt left silently"));
+  SimDevice began(hub, d1, 0, over_tls);
+  began.send("\x10");
+  began.drop();
+  PeerInfo over_websocket = over_tls;
+  over_websocket.transport = PeerTransport::websocket;
+  SimDevice upgraded(hub, d1, 0, over_websocket);
+  upgraded.drop();
+  SimDevice plain(hub, d1);
+  plain.drop();
+  EXPECT_THAT(hub.observer.take(), IsEmpty());
+  SimDevice slow(hub, d1, 0, over_tls);
+  hub.loop.advance(seconds(61));  // a connect timeout is told as such
+  EXPECT_THAT(hub.observer.take(), ElementsAre(testing::HasSubstr("refused")));
+}
+
 }  // namespace
 }  // namespace kyanite::test

@@ -32,10 +32,12 @@ class C2dLendTest : public testing::Test {
     host.loop.run();
     return drained;
   }
-  Result<void> settle(std::uint64_t sequence, C2dSettlement how) {
+  // The delivery that was seen last, unless another one is named.
+  Result<void> settle(std::uint64_t sequence, C2dSettlement how, std::uint64_t lend = 0) {
     Result<void> answer = Error(Errc::timed_out);
     host.queue->settle({host.record.id, Epoch{}, sequence, how,
-                        Reply<void>(host.executor_, [&answer](const Result<void>& r) { answer = r; })});
+                        Reply<void>(host.executor_, [&answer](const Result<void>& r) { answer = r; }),
+                        lend == 0 ? lends[sequence] : lend});
     host.loop.run();
     return answer;
   }
@@ -45,6 +47,7 @@ class C2dLendTest : public testing::Test {
     for (const ConnectionMessage& message : std::exchange(host.sent, {})) {
       if (const auto* lend = std::get_if<LendC2d>(&message)) {
         EXPECT_EQ(lend->message.device, "d1");
+        lends[lend->message.header.sequence] = lend->lend;
         lines.push_back(lend->message.body + " " + std::to_string(lend->message.header.delivery_count));
       } else if (const auto* withdraw = std::get_if<WithdrawC2d>(&message)) {
         lines.push_back("withdraw " + std::to_string(withdraw->sequence));
@@ -56,6 +59,7 @@ class C2dLendTest : public testing::Test {
   }
 
   FakeHost host;
+  std::map<std::uint64_t, std::uint64_t> lends;  // by sequence
 };
 
 TEST_F(C2dLendTest, messages_that_were_there_before_the_link_are_lent_as_there_is_credit) {
@@ -65,7 +69,7 @@ TEST_F(C2dLendTest, messages_that_were_there_before_the_link_are_lent_as_there_i
   EXPECT_THAT(lent(), IsEmpty());
   allow(2);
   EXPECT_THAT(lent(), ElementsAre("a 0", "b 0"));
-  host.settle(1);
+  ASSERT_TRUE(settle(1, C2dSettlement::complete));
   EXPECT_THAT(lent(), IsEmpty());  // settling gives no credit
   allow(3);
   EXPECT_THAT(lent(), ElementsAre("c 0"));
@@ -99,7 +103,7 @@ TEST_F(C2dLendTest, A31_a_settlement_that_asks_is_answered_after_the_commit) {
   ASSERT_TRUE(host.send_c2d("a", AckRequest::full));
   std::optional<Result<void>> answer;
   host.queue->settle({host.record.id, Epoch{}, 1, C2dSettlement::reject,
-                      Reply<void>(host.executor_, [&answer](const Result<void>& r) { answer = r; })});
+                      Reply<void>(host.executor_, [&answer](const Result<void>& r) { answer = r; }), 1});
   EXPECT_FALSE(answer);
   host.loop.run();
   ASSERT_TRUE(answer && *answer);
@@ -119,6 +123,21 @@ TEST_F(C2dLendTest, A31_a_lock_that_ends_takes_the_message_back_uncounted) {
   allow(2);
   EXPECT_THAT(lent(), ElementsAre("a 0"));
   EXPECT_TRUE(settle(1, C2dSettlement::complete));
+}
+
+TEST_F(C2dLendTest, A31_an_outcome_of_a_delivery_that_was_taken_back_settles_no_later_one) {
+  attach();
+  allow(2);
+  ASSERT_TRUE(host.send_c2d("a"));
+  lent();
+  host.advance(seconds{60});
+  EXPECT_THAT(lent(), ElementsAre("withdraw 1", "a 0"));
+  for (const auto late : {C2dSettlement::complete, C2dSettlement::reject, C2dSettlement::abandon}) {
+    EXPECT_EQ(settle(1, late, 1).error().code, Errc::lock_lost);
+  }
+  EXPECT_THAT(lent(), IsEmpty());
+  EXPECT_TRUE(settle(1, C2dSettlement::abandon));
+  EXPECT_EQ(host.queue->size(), 1u);
 }
 
 TEST_F(C2dLendTest, A53_what_was_lent_returns_when_the_connection_ends) {

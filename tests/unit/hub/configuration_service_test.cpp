@@ -318,5 +318,33 @@ TEST_F(ConfigurationServiceTest, a_crash_at_any_step_leaves_no_twin_behind) {
   }
 }
 
+// The same while the sweep of the change before is still under way.
+TEST_F(ConfigurationServiceTest, a_crash_between_two_sweeps_leaves_no_twin_behind) {
+  constexpr std::size_t swept_max = 16;
+  constexpr std::size_t steps_max = 26;
+  for (std::size_t swept = 0; swept < swept_max; ++swept) {
+    for (std::size_t steps = 0; steps < steps_max; ++steps) {
+      begin_anew();
+      for (const char* id : {"a", "b"}) hub_->add(device(id));
+      bool is_put = false;
+      hub_->configurations().put(
+          made_configuration("c", 1, 1), std::nullopt,
+          Reply<ConfigurationView>(hub_->executor(0), [&](const auto&) { is_put = true; }));
+      while (!is_put) machine_.loop.run_some(1);
+      machine_.loop.run_some(swept);
+      hub_->configurations().erase("c", std::nullopt, Reply<void>(hub_->executor(0), [](const auto&) {}));
+      machine_.loop.run_some(steps);
+      crash();
+      machine_.loop.run();
+      const bool is_known = machine_.stores.committed().documents.contains({Collection::configurations, "c"});
+      for (const char* id : {"a", "b"}) {
+        ASSERT_EQ(twin(id).configurations, is_known ? R"({"c":{"status":"Applied"}})" : "")
+            << swept << " " << steps;
+      }
+      ASSERT_EQ(documents(Collection::configurations), is_known ? 1u : 0u) << swept << " " << steps;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace kyanite::test

@@ -149,6 +149,18 @@ TEST_F(ConnectionJournalTest, a_client_that_fails_at_tls_is_remembered_by_its_ad
   EXPECT_TRUE(behind.take().empty());
 }
 
+TEST_F(ConnectionJournalTest, a_client_that_leaves_after_tls_is_counted_by_its_address) {
+  for (int i = 0; i < 3; ++i) journal.on_left_silently("192.0.2.7", "TLSv1.2", DeviceProtocol::amqp);
+  const auto entries = journal.entries({});
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].reason, "LeftAfterTls");
+  EXPECT_EQ(entries[0].tls, "TLSv1.2");
+  EXPECT_EQ(entries[0].count, 3u);
+  EXPECT_EQ(entries[0].protocol, DeviceProtocol::amqp);
+  EXPECT_THAT(entries[0].explanation, testing::HasSubstr("kyanite ca"));
+  EXPECT_EQ(behind.take(), std::vector<std::string>(3, "Amqp left silently"));
+}
+
 TEST_F(ConnectionJournalTest, a_device_refused_over_https_stands_under_its_id) {
   RefusedRequest request;
   request.identity = m;

@@ -387,5 +387,27 @@ TEST_F(WaitingReceiverTest, who_cancels_waits_no_more_and_there_are_not_too_many
   EXPECT_EQ(beyond->answer->error().code, Errc::busy);
 }
 
+TEST_F(WaitingReceiverTest, who_cancels_while_it_is_served_is_answered_and_keeps_no_place) {
+  constexpr std::size_t rounds = 200;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    loop.shuffle(round);
+    loop.advance(2 * FeedbackQueue::kPause);
+    const auto waiting = wait();
+    add("a");
+    queue.on_written();
+    std::string taken;
+    queue.receive(Reply<std::optional<FeedbackBatch>>(shard0, [&](Result<std::optional<FeedbackBatch>> r) {
+      if (r && *r) taken = (*r)->lock_token;
+    }));
+    loop.run_some(round % 20);
+    queue.cancel(waiting->name);
+    loop.run();
+    ASSERT_TRUE(waiting->answer) << round;
+    if (waiting->records() > 0) ASSERT_TRUE(complete((*waiting->answer)->lock_token));
+    if (!taken.empty()) ASSERT_TRUE(complete(taken));
+    for (std::string lock; !take(&lock).empty();) ASSERT_TRUE(complete(lock));
+  }
+}
+
 }  // namespace
 }  // namespace kyanite::test

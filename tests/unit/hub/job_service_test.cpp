@@ -217,6 +217,47 @@ TEST_F(JobServiceTest, busy_readers_delay_a_job_and_fail_none) {
   }
 }
 
+TEST_F(JobServiceTest, a_job_whose_time_ends_while_it_waits_for_readers_ends_once) {
+  add_devices(3);
+  constexpr std::size_t steps = 24;
+  for (std::size_t step = 0; step < steps; ++step) {
+    JobRecord job = twin_job("j" + std::to_string(step));
+    job.execution_max = seconds(1);
+    const std::string id = job.id;
+    hub_->jobs().create(std::move(job), Reply<JobView>(hub_->executor(0), [](const Result<JobView>&) {}));
+    machine_.loop.run_some(step);
+    machine_.stores.faults.busy_reads = 1'000'000;
+    machine_.loop.advance(seconds(5));
+    machine_.stores.faults.busy_reads = 0;
+    machine_.loop.advance(seconds(5));
+    const std::string next = "n" + std::to_string(step);
+    ASSERT_TRUE(create(twin_job(next))) << step;
+    machine_.loop.advance(seconds(5));
+    ASSERT_EQ(story(next), "completed 3+0 of 3") << step << ": " << story(id);
+  }
+}
+
+TEST_F(JobServiceTest, a_look_at_the_clock_while_a_job_reads_what_was_done_begins_nothing_twice) {
+  add_devices(3);
+  machine_.stores.faults.document_scan_takes = milliseconds(10);
+  machine_.stores.faults.scan_takes = milliseconds(10);
+  constexpr std::size_t steps = 24;
+  for (std::size_t step = 0; step < steps; ++step) {
+    const std::string id = "j" + std::to_string(step);
+    JobRecord job = method_job(id);
+    job.work = JobMethod{"m", std::nullopt, seconds(5), seconds(5)};  // nobody connects
+    hub_->jobs().create(std::move(job), Reply<JobView>(hub_->executor(0), [](const Result<JobView>&) {}));
+    machine_.loop.run_some(step);
+    hub_->jobs().on_clock_shift();
+    for (int i = 0; i < 10; ++i) {
+      machine_.loop.advance(milliseconds(3));
+      hub_->jobs().on_clock_shift();
+    }
+    machine_.loop.advance(seconds(20));
+    EXPECT_EQ(story(id), "completed 0+3 of 3") << step;
+  }
+}
+
 TEST_F(JobServiceTest, a_hub_with_busy_readers_finds_its_jobs_all_the_same) {
   add_devices(1);
   ASSERT_TRUE(create(twin_job("j")));

@@ -31,7 +31,7 @@ class PresenceTest : public testing::Test, public PresenceHost {
   void on_heard(const std::string&, bool ended) override { ended ? ++ends_heard_ : ++others_heard_; }
   void on_takeover_timeout(const std::string& module) override { presence_.takeover_timeout(module); }
 
-  void attach(std::uint32_t slot) {
+  void attach(std::uint32_t slot, AuthScope scope = AuthScope::device) {
     Attach message;
     message.connection = ref(slot);
     message.identity = {"d", ""};
@@ -39,7 +39,9 @@ class PresenceTest : public testing::Test, public PresenceHost {
       lines_.push_back(std::to_string(slot) +
                        (r ? " attached " + std::to_string(r->epoch.value) : std::string(" refused")));
     });
-    presence_.attach(std::move(message), {}, "1");
+    AuthVerdict verdict;
+    verdict.scope = scope;
+    presence_.attach(std::move(message), verdict, "1");
   }
   void detach(std::uint32_t slot, std::uint64_t epoch) {
     presence_.detached({ref(slot), {"d", ""}, Epoch{epoch}});
@@ -146,6 +148,35 @@ TEST_F(PresenceTest, a_delete_closes_the_connected_one_and_refuses_the_waiting_o
   EXPECT_TRUE(presence_.is_empty());
   loop_.advance(limits::kTakeoverWait * 2);
   EXPECT_THAT(lines(), IsEmpty()) << "the timer went with it";
+}
+
+TEST_F(PresenceTest, a_replaced_key_ends_who_used_it_and_nobody_who_came_with_a_policy) {
+  const auto replace_key = [this] {
+    presence_.close_own("", CloseReason::credential_changed, Error(Errc::unauthorized));
+  };
+  replace_key();
+  attach(1, AuthScope::hub);
+  lines();
+  replace_key();
+  EXPECT_THAT(lines(), IsEmpty());
+  attach(2);
+  EXPECT_THAT(lines(), ElementsAre("close 1 takeover"));
+  replace_key();
+  EXPECT_THAT(lines(), ElementsAre("2 refused"));
+  detach(1, 1);
+  EXPECT_THAT(lines(), ElementsAre("disconnected"));
+  attach(3);
+  lines();
+  attach(4, AuthScope::hub);
+  replace_key();
+  EXPECT_THAT(lines(), ElementsAre("close 3 takeover"));
+  detach(3, 2);
+  EXPECT_THAT(lines(), ElementsAre("4 attached 3"));
+  detach(4, 3);
+  attach(5);
+  lines();
+  replace_key();
+  EXPECT_THAT(lines(), ElementsAre("close 5 other", "disconnected"));
 }
 
 TEST_F(PresenceTest, epochs_only_grow) {

@@ -8,12 +8,20 @@
 namespace kyanite::test {
 
 bool eventually(const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!holds()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::sleep_for(milliseconds(2));
   }
   return true;
+}
+
+ListenerSettings patient() {
+  ListenerSettings listening;
+  listening.handshake_time = std::chrono::hours(1);
+  listening.first_byte_time = std::chrono::hours(1);
+  listening.crowding_time = std::chrono::hours(1);
+  return listening;
 }
 
 void run_on(Shard& shard, Task task) {
@@ -22,7 +30,7 @@ void run_on(Shard& shard, Task task) {
     task();
     done.set_value();
   });
-  ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
 }
 
 std::optional<ChannelEnd> TestConnection::wait_closed() {

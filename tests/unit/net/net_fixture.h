@@ -16,8 +16,11 @@
 
 namespace kyanite::test {
 
-// Asks again and again, for at most ten seconds.
+// Asks again and again, for at most a minute.
 bool eventually(const std::function<bool()>& holds);
+
+// No time of a handshake ends before the test does.
+ListenerSettings patient();
 
 // Runs the task on the shard and waits for it.
 void run_on(Shard& shard, Task task);
@@ -65,10 +68,10 @@ class TestServer {
  public:
   using Setup = std::function<void(TestConnection&)>;  // before start(); runs on the connection's shard
 
-  explicit TestServer(Setup setup = nullptr, TlsContextSettings tls = {}, ListenerSettings listening = {},
-                      unsigned shard_count = 2);
+  explicit TestServer(Setup setup = nullptr, TlsContextSettings tls = {},
+                      ListenerSettings listening = patient(), unsigned shard_count = 2);
   // The given function takes the streams instead.
-  TestServer(TlsContextSettings tls, Listener::OnAccepted on_accepted, ListenerSettings listening = {},
+  TestServer(TlsContextSettings tls, Listener::OnAccepted on_accepted, ListenerSettings listening = patient(),
              unsigned shard_count = 2);
   ~TestServer();
 

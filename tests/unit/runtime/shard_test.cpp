@@ -16,8 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Waits for a promise that a shard keeps; false after ten seconds.
-bool wait_for(std::future<void> future) { return future.wait_for(10s) == std::future_status::ready; }
+// Waits for a promise that a shard keeps; false after a minute.
+bool wait_for(std::future<void> future) { return future.wait_for(60s) == std::future_status::ready; }
 
 class ShardTest : public testing::Test {
  protected:
@@ -191,6 +191,7 @@ TEST(Shard, timers_and_tasks_left_at_the_end_are_destroyed_with_it) {
 }
 
 TEST_F(ShardTest, a_loop_that_is_held_up_is_seen_without_anybody_asking) {
+  const auto began = std::chrono::steady_clock::now();
   on_shard([&] { shard_.watch_lag(); });
   on_shard([] { std::this_thread::sleep_for(1'300ms); });  // the probe is due meanwhile
   const auto longest = [&] {
@@ -198,10 +199,11 @@ TEST_F(ShardTest, a_loop_that_is_held_up_is_seen_without_anybody_asking) {
     on_shard([&] { lag = shard_.lag().longest(shard_.now()); });
     return lag;
   };
-  const auto until = std::chrono::steady_clock::now() + 10s;
+  const auto until = began + 60s;
   while (longest() < 200ms && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(10ms);
-  EXPECT_GE(longest(), 200ms);
-  EXPECT_LT(longest(), 10s);
+  const auto lag = longest();
+  EXPECT_GE(lag, 200ms);
+  EXPECT_LT(lag, std::chrono::steady_clock::now() - began);
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ TEST_F(HttpBodyTest, a_peer_that_leaves_takes_the_sink_with_it) {
     RawClient client = connect();
     client.send("PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nabc");
   }
-  EXPECT_EQ(notes->destroyed.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(notes->destroyed.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
   EXPECT_FALSE(notes->finished);
 }
 

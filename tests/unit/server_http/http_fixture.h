@@ -43,10 +43,27 @@ class ScriptedHandler final : public HttpRequestHandler {
   }
 };
 
+// No time limit ends before the test does.
+inline HttpLimits patient() {
+  HttpLimits limits;
+  for (const auto each : {&HttpLimits::idle_time, &HttpLimits::head_time, &HttpLimits::body_time,
+                          &HttpLimits::write_time, &HttpLimits::linger_time}) {
+    limits.*each = std::chrono::hours(1);
+  }
+  return limits;
+}
+
+// But for this one.
+inline HttpLimits only(milliseconds HttpLimits::*limit, milliseconds time) {
+  HttpLimits limits = patient();
+  limits.*limit = time;
+  return limits;
+}
+
 // One shard with a listener on a free port.
 class HttpTest : public ::testing::Test {
  protected:
-  void serve(HttpLimits limits = {}) {
+  void serve(HttpLimits limits = patient()) {
     const TestCertificate ca = make_ca();
     const TestCertificate leaf = make_leaf(ca, {"localhost", "127.0.0.1"});
     TlsContextSettings settings;
@@ -57,7 +74,11 @@ class HttpTest : public ::testing::Test {
     if (websocket_.accept) http_->offer_websocket(websocket_);
     shards_.start();
     auto listener = Listener::open(
-        shards_, {.address = "127.0.0.1:0"}, std::make_shared<TlsContextHolder>(*context),
+        shards_,
+        {.address = "127.0.0.1:0",
+         .handshake_time = std::chrono::hours(1),
+         .first_byte_time = std::chrono::hours(1)},
+        std::make_shared<TlsContextHolder>(*context),
         [this](Shard&, std::unique_ptr<TlsStream> stream) { http_->accept(std::move(stream)); });
     ASSERT_TRUE(listener) << listener.error().detail;
     listener_ = std::move(*listener);
@@ -84,9 +105,9 @@ class HttpTest : public ::testing::Test {
     return result.get();
   }
 
-  // Polls a condition on the shard until it holds; at most ten seconds.
+  // Polls a condition on the shard until it holds; at most a minute.
   bool eventually(std::function<bool()> condition) {
-    const auto end = std::chrono::steady_clock::now() + seconds(10);
+    const auto end = std::chrono::steady_clock::now() + seconds(60);
     while (std::chrono::steady_clock::now() < end) {
       if (on_shard(condition)) return true;
       std::this_thread::sleep_for(milliseconds(5));

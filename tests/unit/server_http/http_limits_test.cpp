@@ -107,7 +107,7 @@ TEST_F(HttpLimitsTest, http_1_1_without_host_is_400) {
 }
 
 TEST_F(HttpLimitsTest, a_head_that_does_not_end_in_time_is_cut) {
-  serve({.head_time = milliseconds(100)});
+  serve(only(&HttpLimits::head_time, milliseconds(100)));
   RawClient client = connect();
   client.send("GET /d HT");
   EXPECT_EQ(client.receive().status, 0);
@@ -116,7 +116,7 @@ TEST_F(HttpLimitsTest, a_head_that_does_not_end_in_time_is_cut) {
 }
 
 TEST_F(HttpLimitsTest, a_body_that_does_not_end_in_time_is_cut_before_the_handler_sees_it) {
-  serve({.body_time = milliseconds(100)});
+  serve(only(&HttpLimits::body_time, milliseconds(100)));
   RawClient client = connect();
   client.send("PUT /d HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf");
   EXPECT_EQ(client.receive().status, 0);
@@ -136,11 +136,16 @@ TEST_F(HttpLimitsTest, a_body_cut_in_half_by_the_peer_reaches_no_handler) {
 }
 
 TEST_F(HttpLimitsTest, an_idle_connection_is_closed_after_its_time) {
-  serve({.idle_time = milliseconds(100)});
-  RawClient client = connect();
-  EXPECT_EQ(ask(client, "GET /d HTTP/1.1\r\nHost: h\r\n\r\n").status, 200);
-  EXPECT_EQ(client.read_some(), "");
-  EXPECT_TRUE(all_gone());
+  serve(only(&HttpLimits::idle_time, milliseconds(100)));
+  bool answered = false;
+  // A request that comes too late finds its connection closed already.
+  for (int round = 0; round < 100 && !answered; ++round) {
+    RawClient client = connect();
+    answered = ask(client, "GET /d HTTP/1.1\r\nHost: h\r\n\r\n").status == 200;
+    EXPECT_EQ(client.read_some(), "");
+    EXPECT_TRUE(all_gone());
+  }
+  EXPECT_TRUE(answered);
 }
 
 TEST_F(HttpLimitsTest, connections_over_the_bound_are_closed_and_counted) {
@@ -160,7 +165,7 @@ TEST_F(HttpLimitsTest, a_peer_that_does_not_read_its_answer_is_cut) {
     response.body.assign(32 * 1024 * 1024, 'x');
     reply(std::move(response));
   };
-  serve({.write_time = milliseconds(200)});
+  serve(only(&HttpLimits::write_time, milliseconds(200)));
   RawClient client = connect();
   client.send("GET /d HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_TRUE(eventually([this] { return http_->counters().timed_out == 1; }));
@@ -168,7 +173,7 @@ TEST_F(HttpLimitsTest, a_peer_that_does_not_read_its_answer_is_cut) {
 }
 
 TEST_F(HttpLimitsTest, a_peer_that_never_ends_its_side_is_cut_after_the_lingering_time) {
-  serve({.linger_time = milliseconds(100)});
+  serve(only(&HttpLimits::linger_time, milliseconds(100)));
   RawClient client = connect();
   EXPECT_EQ(ask(client, "GET /d HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").status, 200);
   EXPECT_TRUE(all_gone());

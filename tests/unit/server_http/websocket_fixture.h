@@ -75,7 +75,7 @@ class WebSocketTest : public HttpTest {
     }
   };
 
-  void serve_websockets(WebSocketRules rules = {}, HttpLimits limits = {});
+  void serve_websockets(WebSocketRules rules = {}, HttpLimits limits = patient());
   void TearDown() override;
 
   // A client whose upgrade was answered with 101.

@@ -124,22 +124,31 @@ TEST_F(WebSocketUpgradeTest, an_upgraded_connection_leaves_the_places_of_http) {
 
 TEST_F(WebSocketUpgradeTest, the_time_limits_of_http_end_with_it) {
   serve_websockets({}, {.idle_time = milliseconds(100), .head_time = milliseconds(100)});
-  WebSocketClient client = open();
+  const auto timed_out = [this] { return on_shard([this] { return http_->counters().timed_out; }); };
+  std::optional<WebSocketClient> client;
+  bool upgraded = false;
+  // An upgrade that comes too late meets the limits.
+  for (int round = 0; round < 100 && !upgraded; ++round) {
+    client.emplace(connect());
+    upgraded = client->upgrade().status == 101;
+  }
+  ASSERT_TRUE(upgraded);
+  const std::uint64_t before = timed_out();
   std::this_thread::sleep_for(milliseconds(300));  // what is tested is that nothing happens
-  client.send(ws::frame(ws::kBinary, "late"));
+  client->send(ws::frame(ws::kBinary, "late"));
   EXPECT_EQ(received(4), "late");
-  EXPECT_EQ(on_shard([this] { return http_->counters().timed_out; }), 0U);
+  EXPECT_EQ(timed_out(), before);
 }
 
 TEST_F(WebSocketUpgradeTest, draining_http_leaves_websockets_alone_and_takes_no_more) {
-  serve_websockets();
+  serve_websockets({}, only(&HttpLimits::linger_time, milliseconds(100)));  // `half` does not close its end
   WebSocketClient before = open();
   RawClient half = connect();
   half.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
   ASSERT_EQ(half.receive().status, 200);
   std::promise<void> drained;
   on_shard([&] { http_->drain([&] { drained.set_value(); }); });
-  EXPECT_EQ(drained.get_future().wait_for(seconds(10)), std::future_status::ready);
+  EXPECT_EQ(drained.get_future().wait_for(seconds(60)), std::future_status::ready);
   half.send(ws::upgrade());
   EXPECT_NE(half.receive().status, 101);
   before.send(ws::frame(ws::kBinary, "still here"));

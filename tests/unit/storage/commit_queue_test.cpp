@@ -12,6 +12,8 @@
 namespace kyanite {
 namespace {
 
+constexpr milliseconds kLongPace = std::chrono::hours(1);  // longer than any test waits
+
 class FakeTarget final : public CommitTarget {
  public:
   struct Commit {
@@ -47,7 +49,7 @@ class FakeTarget final : public CommitTarget {
   }
   void wait_for_commits(std::size_t wanted) {
     std::unique_lock lock(mutex_);
-    ASSERT_TRUE(changed_.wait_for(lock, seconds(20), [&] { return entered_ >= wanted; }));
+    ASSERT_TRUE(changed_.wait_for(lock, seconds(120), [&] { return entered_ >= wanted; }));
   }
   void fail_at(std::size_t commit) {
     const std::lock_guard lock(mutex_);
@@ -92,7 +94,7 @@ class CommitQueueTest : public testing::Test {
   }
   // Waits until the acknowledgements are there; the queue's own thread gives them.
   void wait_for_acks(std::size_t wanted) {
-    const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + seconds(120);
     while (sink_.count() < wanted && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
     ASSERT_GE(sink_.count(), wanted);
   }
@@ -148,8 +150,8 @@ TEST_F(CommitQueueTest, a_group_keeps_to_its_bytes) {
 }
 
 TEST_F(CommitQueueTest, a_lone_write_is_not_paced) {
-  start({.pace = milliseconds(10000)});
-  for (std::uint64_t i = 0; i < 5; ++i) {  // each would wait ten seconds
+  start({.pace = kLongPace});
+  for (std::uint64_t i = 0; i < 5; ++i) {
     append(i, 1);
     wait_for_acks(i + 1);
   }
@@ -159,34 +161,35 @@ TEST_F(CommitQueueTest, a_lone_write_is_not_paced) {
 TEST_F(CommitQueueTest, commits_of_several_start_at_least_the_pace_apart) {
   constexpr milliseconds kPace(20);
   start({.pace = kPace});
+  const auto before = std::chrono::steady_clock::now();
   for (std::uint64_t i = 0; i < 5; ++i) {
     append(i * 2, 2);
     wait_for_acks(i * 2 + 2);
   }
   const auto commits = target_.commits();
   ASSERT_EQ(commits.size(), 5u);
+  // From the beginning: the target may hear of a commit late, and then the next seems to come early.
   for (std::size_t i = 1; i < commits.size(); ++i) {
-    // The queue's own clock reading comes a little before the target's.
-    EXPECT_GE(commits[i].start - commits[i - 1].start, kPace - milliseconds(5)) << i;
+    EXPECT_GE(commits[i].start - before, static_cast<int>(i) * kPace) << i;
   }
 }
 
 TEST_F(CommitQueueTest, a_whole_group_does_not_wait_for_the_pace) {
-  start({.group_operations = 10, .pace = milliseconds(60000)});
-  append(0, 2);
-  wait_for_acks(2);
-  append(2, 3);
-  append(5, 7);
-  wait_for_acks(12);
+  start({.group_operations = 10, .pace = kLongPace});
+  append(0, 1);  // a lone write: the pace is for what follows
+  wait_for_acks(1);
+  append(1, 3);
+  append(4, 7);
+  wait_for_acks(11);
 }
 
 TEST_F(CommitQueueTest, closing_does_not_wait_for_the_pace) {
-  start({.pace = milliseconds(60000)});
-  append(0, 2);
-  wait_for_acks(2);
-  append(2, 2);
+  start({.pace = kLongPace});
+  append(0, 1);
+  wait_for_acks(1);
+  append(1, 2);
   queue_->close();
-  EXPECT_EQ(sink_.count(), 4u);
+  EXPECT_EQ(sink_.count(), 3u);
 }
 
 TEST_F(CommitQueueTest, pressure_comes_above_the_high_mark_and_goes_below_the_low_mark) {

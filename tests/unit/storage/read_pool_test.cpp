@@ -71,7 +71,7 @@ TEST(ReadPool, housekeeping_that_throws_is_told_once_as_fatal_and_reads_go_on) {
       },
       [&](const Error& error) { told.set_value(error); });  // a second call would throw
   auto error = told.get_future();
-  ASSERT_EQ(error.wait_for(seconds(20)), std::future_status::ready);
+  ASSERT_EQ(error.wait_for(seconds(120)), std::future_status::ready);
   EXPECT_EQ(error.get().detail, "housekeeping of the store (free space, retention): no memory");
   EXPECT_TRUE(await<int>(home, [&](auto reply) { pool.run<int>(std::move(reply), [] { return 1; }); }));
   pool.close();

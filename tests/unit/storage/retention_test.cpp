@@ -40,7 +40,7 @@ class RetentionTest : public testing::Test {
   TelemetryRange range() { return stores_->telemetry().range(PartitionId{0}); }
   template <class Condition>
   bool eventually(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + seconds(120);
     while (!condition()) {
       if (std::chrono::steady_clock::now() > deadline) return false;
       std::this_thread::yield();

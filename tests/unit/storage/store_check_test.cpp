@@ -22,7 +22,7 @@ using testing::IsEmpty;
 class StoreCheckTest : public testing::Test {
  protected:
   void SetUp() override {
-    change([this](Database& database) {
+    change([](Database& database) {
       for (const Identity& id : {Identity{"d1", ""}, Identity{"d1", "m1"}}) {
         IdentityRecord record;
         record.id = id;

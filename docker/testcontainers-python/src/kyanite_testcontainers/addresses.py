@@ -11,7 +11,7 @@ MQTTS, HTTPS, AMQPS = 8883, 443, 5671
 PORTS = (MQTTS, HTTPS, AMQPS)
 
 _CANDIDATES = 32
-_PROBE_SECONDS = 0.5
+_PROBE_SECONDS = 3
 
 
 def loopback_addresses(platform: str = sys.platform) -> List[str]:

@@ -139,10 +139,15 @@ class HubOperations:
         payload: Any = None,
         *,
         module_id: Optional[str] = None,
-        response_timeout: int = 30,
+        response_timeout: Optional[int] = None,
         connect_timeout: int = 0,
     ) -> MethodResult:
-        """Calls a direct method. A device that is not connected, or does not answer in time, is an error."""
+        """Calls a direct method. A device that is not connected, or does not answer in time, is an error.
+
+        The device has 30 seconds to answer unless told otherwise, or `connect_timeout` if that is longer.
+        """
+        if response_timeout is None:
+            response_timeout = max(30, connect_timeout)
         body = {
             "methodName": method,
             "payload": payload,
