@@ -64,15 +64,17 @@ class ManualExecutor final : public Executor {
     return ran;
   }
 
-  // Runs tasks until the condition holds; false when it did not within the limit.
+  // Runs tasks until the condition holds; false when it did not within the limit. A condition that another
+  // thread makes true without a task for this one is looked at again now and then.
   template <class Condition>
   bool run_until(Condition condition, seconds limit = seconds(120)) {
     const auto deadline = std::chrono::steady_clock::now() + limit;
     for (;;) {
       run_ready();
       if (condition()) return true;
+      if (std::chrono::steady_clock::now() >= deadline) return false;
       std::unique_lock lock(mutex_);
-      if (!wake_.wait_until(lock, deadline, [&] { return !tasks_.empty(); })) return false;
+      wake_.wait_for(lock, milliseconds(20), [&] { return !tasks_.empty(); });
     }
   }
 

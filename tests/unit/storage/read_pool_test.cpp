@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <stdexcept>
+#include <thread>
 
 #include "tests/support/manual_executor.h"
 
@@ -91,6 +92,23 @@ TEST(ReadPool, housekeeping_runs_while_reads_are_idle_and_while_they_are_not) {
   }
   pool.close();
   EXPECT_GE(ticks, 3);
+}
+
+// Of the tests' own executor: its wait is not for tasks alone.
+TEST(ManualExecutor, a_condition_that_another_thread_makes_true_is_seen_without_a_task) {
+  ManualExecutor home;
+  std::atomic<bool> looked = false;
+  std::atomic<bool> happened = false;
+  std::thread other([&] {
+    while (!looked) std::this_thread::yield();
+    happened = true;
+  });
+  EXPECT_TRUE(home.run_until([&] {
+    const bool seen = happened;
+    looked = true;
+    return seen;
+  }));
+  other.join();
 }
 
 }  // namespace
