@@ -9,6 +9,7 @@
 #include "bench/load/websocket_frames.h"
 #include "protocol/amqp/engine.h"
 #include "protocol/amqp/message.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kyanite::load {
 namespace {
@@ -30,8 +31,8 @@ TEST(LoadTarget, every_other_address_is_refused) {
 }
 
 TEST(LoadTarget, a_hub_file_gives_addresses_on_the_loopback) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "kyanite_load_hub_file";
-  std::filesystem::create_directories(folder);
+  const TemporaryDirectory directory;
+  const auto& folder = directory.path();
   std::ofstream(folder / "hub.json") << R"({"hostName":"127.0.0.1","ports":{"mqtts":18883,"https":18443},
       "serviceConnectionString":"HostName=127.0.0.1","caFile":"/ca.pem","pid":42})";
   const Result<Target> target = read_hub_file(folder);
@@ -43,8 +44,8 @@ TEST(LoadTarget, a_hub_file_gives_addresses_on_the_loopback) {
 }
 
 TEST(LoadTarget, a_hub_file_without_the_mqtt_port_is_refused) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "kyanite_load_bad_hub_file";
-  std::filesystem::create_directories(folder);
+  const TemporaryDirectory directory;
+  const auto& folder = directory.path();
   std::ofstream(folder / "hub.json") << R"({"hostName":"127.0.0.1","ports":{},"caFile":"/ca.pem"})";
   EXPECT_FALSE(read_hub_file(folder).has_value());
 }

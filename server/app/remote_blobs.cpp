@@ -25,10 +25,12 @@ std::string path_of(const std::string& container, std::string_view name) {
 
 }  // namespace
 
-RemoteBlobs::RemoteBlobs(BlobAccount account, std::string base, milliseconds pause)
+RemoteBlobs::RemoteBlobs(BlobAccount account) : RemoteBlobs(std::move(account), {}, Times{}) {}
+
+RemoteBlobs::RemoteBlobs(BlobAccount account, std::string base, Times times)
     : account_(std::move(account)),
       base_(base.empty() ? "https://" + account_.host : std::move(base)),
-      pause_(pause),
+      times_(times),
       thread_(limits::kAdministrationQueueMax) {}
 
 void RemoteBlobs::find(std::string name, Reply<BlobInfo> reply) {
@@ -46,14 +48,14 @@ Result<BlobInfo> RemoteBlobs::ask(const std::string& name) {
   question.url = base_ + path_of(account_.container, name) +
                  make_blob_sas(account_, name, "r", wall + kAskSignatureLife);
   question.head_only = true;
-  question.connect_time = seconds(3);
-  question.time = seconds(5);
+  question.connect_time = times_.connect;
+  question.time = times_.whole;
   const Result<HttpAnswer> answer = fetch_http(question, [this] { return thread_.is_stopping(); });
   if (answer && answer->status == kNotFound) return Error(Errc::not_found, "there is no such blob");
   if (!answer || answer->status != kOk || !answer->length) {
     const std::string why =
         answer ? "the account answered " + std::to_string(answer->status) : answer.error().detail;
-    asks_again_ = now + pause_;
+    asks_again_ = now + times_.pause;
     if (!thread_.is_stopping()) log::warning("storage_account_unasked", {{"blob", name}, {"reason", why}});
     return Error(Errc::io_failed, why);
   }

@@ -12,11 +12,17 @@ namespace kyanite {
 // uploaded, on a thread of its own.
 //
 // Owner: the application, which stops it before the shards go. Bound: limits::kAdministrationQueueMax
-// questions that wait, busy beyond; after one without an answer the account is not asked for `pause`.
+// questions that wait, busy beyond; after one without an answer the account is not asked for a pause.
 class RemoteBlobs final : public BlobLookup {
  public:
+  struct Times {
+    seconds connect{3};
+    seconds whole{5};
+    milliseconds pause = seconds(30);
+  };
+  explicit RemoteBlobs(BlobAccount account);
   // `base`: "https://{host}", unless a test says otherwise.
-  explicit RemoteBlobs(BlobAccount account, std::string base = {}, milliseconds pause = seconds(30));
+  RemoteBlobs(BlobAccount account, std::string base, Times times);
   void stop() { thread_.stop(); }
 
   // Errors: not_found; io_failed, busy and shutting_down when nobody knows.
@@ -27,7 +33,7 @@ class RemoteBlobs final : public BlobLookup {
 
   const BlobAccount account_;
   const std::string base_;
-  const milliseconds pause_;
+  const Times times_;
   SteadyTime asks_again_{};  // the thread's
   TaskThread thread_;
 };

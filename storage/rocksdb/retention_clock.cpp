@@ -5,18 +5,30 @@
 
 namespace kyanite {
 
-RetentionClock::RetentionClock(Sources sources, WallTime newest)
-    : sources_(std::move(sources)), believed_(sources_.wall()), read_at_(sources_.steady()) {
+RetentionClock::RetentionClock(Sources sources, WallTime newest) : sources_(std::move(sources)) {
+  const Reading reading = read();
+  believed_ = reading.wall;
+  read_at_ = reading.steady;
   const milliseconds ahead = believed_ - newest;
   if (newest == WallTime{} || ahead <= kSlack) return;
   step_ = Step{read_at_, ahead};  // not told: most often the hub was off
   believed_ = newest;
 }
 
+// Time that passes between the two clocks, as when the process is stopped there, would look like a step the
+// next time.
+RetentionClock::Reading RetentionClock::read() const {
+  constexpr seconds kMoment{1};
+  for (SteadyTime before = sources_.steady();;) {
+    const WallTime wall = sources_.wall();
+    const SteadyTime after = sources_.steady();
+    if (after - before < kMoment) return {wall, after};
+    before = after;
+  }
+}
+
 WallTime RetentionClock::now() {
-  // The wall first: time that passes between the two readings must not look like a step.
-  const WallTime wall = sources_.wall();
-  const SteadyTime steady = sources_.steady();
+  const auto [wall, steady] = read();
   const auto passed = std::chrono::duration_cast<milliseconds>(steady - read_at_);
   read_at_ = steady;
   const WallTime expected = believed_ + passed;

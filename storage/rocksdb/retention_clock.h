@@ -36,6 +36,12 @@ class RetentionClock {
     SteadyTime since;
     milliseconds ahead;
   };
+  struct Reading {
+    WallTime wall;
+    SteadyTime steady;
+  };
+  // Both clocks of one moment.
+  Reading read() const;
   void follow_step(milliseconds ahead);
 
   const Sources sources_;

@@ -21,6 +21,7 @@ class PowerCutTest : public testing::Test {
     fatal_ = 0;
     RocksdbHooks hooks;
     hooks.file_system = disk_;
+    hooks.free_bytes = [] { return UINT64_MAX; };  // whatever the machine has
     hooks.on_fatal = [this](const Error&) {
       acked_at_failure_ = sink_->count();
       ++fatal_;
@@ -86,12 +87,12 @@ class PowerCutTest : public testing::Test {
   ManualExecutor home_;
   Settings::Storage settings_;
   std::shared_ptr<FaultyFileSystem> disk_;
-  std::unique_ptr<Stores> stores_;
   std::unique_ptr<RecordingSink> sink_ = std::make_unique<RecordingSink>();
   std::atomic<int> fatal_ = 0;
   std::atomic<std::size_t> acked_at_failure_ = 0;
   std::uint64_t next_ = 0;
   std::string padding_;
+  std::unique_ptr<Stores> stores_;  // last, since its threads use the others
 };
 
 TEST_F(PowerCutTest, what_was_acknowledged_survives_the_loss_of_everything_unsynced) {

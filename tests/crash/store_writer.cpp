@@ -69,6 +69,7 @@ void drive_device(Stores& stores) {
 
 int run(const char* directory, const std::string& durability) {
   Settings::Storage settings;
+  settings.free_bytes_floor = 0;  // whatever the machine has
   settings.durability = durability == "os" ? Durability::os : Durability::fsync;
   auto opened = open_rocksdb_stores(directory, settings, {});
   if (!opened) return 1;

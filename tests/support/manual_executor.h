@@ -132,7 +132,8 @@ template <class T, class Start>
 Result<T> await(ManualExecutor& executor, Start start) {
   std::optional<Result<T>> answer;
   start(Reply<T>(executor, [&](Result<T> result) { answer = std::move(result); }));
-  if (!executor.run_until([&] { return answer.has_value(); })) return Error(Errc::timed_out, "no answer");
+  if (!executor.run_until([&] { return answer.has_value(); }, seconds(600)))
+    return Error(Errc::timed_out, "no answer");
   return std::move(*answer);
 }
 

@@ -8,7 +8,7 @@
 #include "server/app/backup/restore.h"
 #include "server/app/first_start/files.h"
 #include "server/app/store_change.h"
-#include "tests/unit/app/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kyanite {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "server/app/blob_transfer.h"
 #include "server/app/first_start/files.h"
-#include "tests/unit/app/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kyanite {
 namespace {

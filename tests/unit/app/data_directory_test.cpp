@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "server/app/first_start/files.h"
-#include "temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kyanite {
 namespace {

@@ -29,7 +29,7 @@ void fill_standard_error() {
 void fail_with_a_started_log(bool full_pipe) {
   log::start({log::Level::info, true});
   if (full_pipe) fill_standard_error();
-  fail_stop(kCode, "store_failed", "a sync failed", seconds(1));
+  fail_stop(kCode, "store_failed", "a sync failed", full_pipe ? seconds(1) : seconds(120));
 }
 
 void fail_with_a_log_not_started() {

@@ -7,7 +7,7 @@
 
 #include "server/app/first_start/files.h"
 #include "server/app/first_start/pki.h"
-#include "temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kyanite {
 namespace {

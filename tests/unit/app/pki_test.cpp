@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "server/app/first_start/openssl_types.h"
-#include "temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kyanite::pki {
 namespace {

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "tests/unit/app/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kyanite {
 namespace {

@@ -2,13 +2,14 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <fstream>
 #include <future>
 
 #include "protocol/base/base64.h"
 #include "protocol/base/iso_time.h"
 #include "tests/support/manual_executor.h"
-#include "tests/unit/app/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace kyanite::test {
 namespace {
@@ -34,7 +35,7 @@ class BlobFilesTest : public testing::Test {
  protected:
   void open(BlobLimits limits = {1 << 20, 2 << 20, seconds{3600}}) {
     files.reset();
-    auto opened = BlobFiles::open(folder.path() / "blobs", limits, [this] { return now; });
+    auto opened = BlobFiles::open(folder.path() / "blobs", limits, [this] { return now.load(); });
     ASSERT_TRUE(opened) << opened.error().detail;
     files = std::move(*opened);
   }
@@ -93,7 +94,7 @@ class BlobFilesTest : public testing::Test {
 
   TemporaryDirectory folder;
   InlineExecutor executor;
-  WallTime now = *parse_iso_time("2026-01-05T10:00:00Z");
+  std::atomic<WallTime> now = *parse_iso_time("2026-01-05T10:00:00Z");
   Result<void> last_write;
   std::unique_ptr<BlobFiles> files;
 };
@@ -108,7 +109,7 @@ TEST_F(BlobFilesTest, a_blob_is_there_when_it_is_answered_and_after_a_restart) {
   EXPECT_EQ(files->account_key(), key);
   EXPECT_EQ(content_of("d1/a b.log"), "hello");
   EXPECT_EQ(find("d1/a b.log")->etag, info->etag);
-  EXPECT_EQ(find("d1/a b.log")->modified, now);
+  EXPECT_EQ(find("d1/a b.log")->modified, now.load());
   EXPECT_EQ(find("other").error().code, Errc::not_found);
 }
 
@@ -186,7 +187,7 @@ TEST_F(BlobFilesTest, blocks_without_a_list_go_after_their_time) {
   open();
   ASSERT_TRUE(put_block("a", "1", "x"));
   EXPECT_EQ(parts(), 1u);
-  now += seconds{3601};
+  now = now.load() + seconds{3601};
   find("a");  // the thread looks after each task
   find("a");
   EXPECT_EQ(parts(), 0u);

@@ -337,7 +337,7 @@ TEST_F(DeviceCertificates, B20_ca_device_needs_a_chain_to_a_known_ca_and_its_nam
   EXPECT_EQ(
       connect(
           c,
-          {make_leaf(ca, {"c1"}, {.valid_from_seconds = -200, .valid_for_seconds = -100}).certificate_der}),
+          {make_leaf(ca, {"c1"}, {.valid_from_seconds = -7200, .valid_for_seconds = -3600}).certificate_der}),
       kUnauthorized);
   ASSERT_TRUE(hub.ask<void>([&](Reply<void> reply) {
     hub.administration().erase_ca_certificate("factory", std::nullopt, std::move(reply));

@@ -60,6 +60,12 @@ TEST(Listener, tells_why_a_peer_failed_and_nothing_of_one_that_sent_nothing) {
   };
   TestServer server(nullptr, {}, listening);
   const auto failed = [&](TlsFailure failure) { return server.counters().failed_by(failure); };
+  const auto told_of = [&](std::size_t count) {  // counted first, and told then
+    return eventually([&] {
+      const std::lock_guard lock(mutex);
+      return told.size() == count;
+    });
+  };
   TcpTestClient(server.port()).close();
   EXPECT_TRUE(eventually([&] { return failed(TlsFailure::left) == 1; }));
   {
@@ -67,16 +73,15 @@ TEST(Listener, tells_why_a_peer_failed_and_nothing_of_one_that_sent_nothing) {
     ASSERT_TRUE(left.send(kHalfOfARecord));
   }
   EXPECT_TRUE(eventually([&] { return failed(TlsFailure::left) == 2; }));
+  EXPECT_TRUE(told_of(1));
   TcpTestClient plain(server.port());
   ASSERT_TRUE(plain.send("\x10\x0c MQTT"));
   EXPECT_TRUE(eventually([&] { return failed(TlsFailure::plain_text) == 1; }));
+  EXPECT_TRUE(told_of(2));
   TcpTestClient strange(server.port());
   ASSERT_TRUE(strange.send(std::string("\x16\x03\x01\x00\x05hello", 10)));
   EXPECT_TRUE(eventually([&] { return failed(TlsFailure::other) == 1; }));
-  EXPECT_TRUE(eventually([&] {
-    const std::lock_guard lock(mutex);
-    return told.size() == 3;
-  }));
+  EXPECT_TRUE(told_of(3));
   const std::lock_guard lock(mutex);
   EXPECT_EQ(told[0], "127.0.0.1 left: the client left in the middle of the handshake");
   EXPECT_EQ(told[1], "127.0.0.1 plain_text: the client speaks without TLS");
@@ -165,7 +170,7 @@ TEST(Listener, peers_that_send_nothing_keep_no_place_from_one_that_speaks) {
   TlsTestClient honest(server.port());
   EXPECT_TRUE(honest.connected());
   EXPECT_TRUE(eventually([&] { return server.counters().handshakes == 1; }));
-  EXPECT_GE(server.counters().displaced, 13U);
+  EXPECT_TRUE(eventually([&] { return server.counters().displaced >= 13U; }));
 }
 
 TEST(Listener, one_address_keeps_no_more_than_half_of_the_places_from_others) {
@@ -215,11 +220,13 @@ TEST(Listener, waits_for_descriptors_instead_of_spinning_or_dropping) {
   rlimit low = old;
   low.rlim_cur = static_cast<rlim_t>(highest);  // not one more
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+  const auto start = std::chrono::steady_clock::now();
   server.listener->resume();
   const bool paused = eventually([&] { return server.counters().paused_descriptors > 1; });
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &old), 0);
   EXPECT_TRUE(paused);
-  EXPECT_LT(server.counters().paused_descriptors, 150U) << "it spins";
+  const auto looks = static_cast<std::int64_t>(server.counters().paused_descriptors);
+  EXPECT_LT(looks, (std::chrono::steady_clock::now() - start) / milliseconds(100) + 20) << "it spins";
   EXPECT_TRUE(eventually([&] { return server.counters().accepted == 1; }));
 }
 
@@ -297,7 +304,7 @@ TEST(Listener, an_unreadable_address_is_a_configuration_error) {
 }
 
 TEST(Listener, the_ipv6_wildcard_takes_ipv4_peers_and_names_them_as_such) {
-  ListenerSettings listening;
+  ListenerSettings listening = patient();
   listening.address = "[::]:0";
   ShardGroup probe_group(1);
   const auto probe = Listener::open(probe_group, listening, nullptr, [](Shard&, auto) {});

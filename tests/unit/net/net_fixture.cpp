@@ -30,7 +30,7 @@ void run_on(Shard& shard, Task task) {
     task();
     done.set_value();
   });
-  ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds(600)), std::future_status::ready);
 }
 
 std::optional<ChannelEnd> TestConnection::wait_closed() {

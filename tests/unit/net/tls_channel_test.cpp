@@ -84,7 +84,7 @@ TEST_P(TlsChannelTest, a_paused_channel_delivers_nothing_and_pushes_back_then_lo
   ASSERT_TRUE(client.connected());
   const std::string sent = pattern(kLarge);
   std::atomic<bool> all_sent{false};
-  std::thread sender([&] {
+  std::jthread sender([&] {
     EXPECT_TRUE(client.write(sent));
     all_sent = true;
   });
@@ -110,7 +110,7 @@ TEST_P(TlsChannelTest, a_paused_channel_delivers_nothing_and_pushes_back_then_lo
 }
 
 TEST_P(TlsChannelTest, a_greedy_peer_does_not_keep_others_from_their_turn) {
-  TestServer server([](TestConnection& connection) { connection.keep_received = false; }, {}, {}, 1);
+  TestServer server([](TestConnection& connection) { connection.keep_received = false; }, {}, patient(), 1);
   TlsTestClient greedy(server.port(), {.version = GetParam()});
   ASSERT_TRUE(greedy.connected());
   TestConnection& first = server.connection(0);

@@ -103,7 +103,7 @@ TEST(TlsStreamUnderBeast, asio_reads_until_and_sees_the_end_of_the_stream) {
       [&](Shard&, std::unique_ptr<TlsStream> stream) {
         std::make_shared<LineEcho>(std::move(stream), last)->read();
       },
-      {}, 1);
+      patient(), 1);
   TlsTestClient client(server.port());
   ASSERT_TRUE(client.write("one\ntwo\n"));
   EXPECT_EQ(client.read_exactly(8), "one\ntwo\n");
@@ -124,7 +124,7 @@ TEST(TlsStreamUnderBeast, close_aborts_a_pending_read) {
         open = stream.get();
         std::make_shared<LineEcho>(std::move(stream), last)->read();
       },
-      {}, 1);
+      patient(), 1);
   TlsTestClient client(server.port());
   Shard& shard = server.shards.shard(0);
   ASSERT_TRUE(eventually([&] {

@@ -1,4 +1,7 @@
 #include <gmock/gmock.h>
+#include <sys/resource.h>
+
+#include <algorithm>
 
 #include "tests/unit/server_http/http_fixture.h"
 
@@ -260,6 +263,12 @@ TEST_F(HttpConnectionTest, a_peer_that_goes_before_its_answer_harms_nothing) {
 }
 
 TEST_F(HttpConnectionTest, a_thousand_connections_are_kept_alive) {
+  constexpr rlim_t kNeeded = 2'600;  // both ends, and what a listener leaves to others
+  rlimit descriptors{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+  if (descriptors.rlim_max < kNeeded) GTEST_SKIP() << "this machine allows too few descriptors";
+  descriptors.rlim_cur = std::max(descriptors.rlim_cur, kNeeded);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &descriptors), 0);
   serve();
   std::vector<RawClient> clients;
   for (int i = 0; i < 1000; ++i) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
 #include <vector>
 
 namespace kyanite {
@@ -13,7 +14,12 @@ using std::chrono::minutes;
 class RetentionClockTest : public testing::Test {
  protected:
   RetentionClock make(WallTime newest = {}) {
-    return RetentionClock({.wall = [this] { return wall_; },
+    return RetentionClock({.wall =
+                               [this] {
+                                 const WallTime read = wall_;
+                                 pass(std::exchange(pause_, {}));
+                                 return read;
+                               },
                            .steady = [this] { return steady_; },
                            .on_step = [this](milliseconds ahead) { steps_.push_back(ahead); }},
                           newest);
@@ -26,6 +32,7 @@ class RetentionClockTest : public testing::Test {
   WallTime wall_{hours(24 * 20000)};
   SteadyTime steady_{};
   std::vector<milliseconds> steps_;
+  milliseconds pause_{};  // after the next reading of the wall clock, once
 };
 
 TEST_F(RetentionClockTest, follows_a_wall_clock_that_runs_with_the_steady_one) {
@@ -33,6 +40,17 @@ TEST_F(RetentionClockTest, follows_a_wall_clock_that_runs_with_the_steady_one) {
   pass(hours(30));
   EXPECT_EQ(clock.now(), wall_);
   wall_ += minutes(4);  // slewed, or set a little
+  EXPECT_EQ(clock.now(), wall_);
+  EXPECT_TRUE(steps_.empty());
+}
+
+TEST_F(RetentionClockTest, a_process_stopped_between_its_two_clocks_sees_no_step) {
+  pause_ = hours(2);
+  RetentionClock clock = make();
+  EXPECT_EQ(clock.now(), wall_);
+  pause_ = hours(3);
+  EXPECT_EQ(clock.now(), wall_);
+  pass(minutes(1));
   EXPECT_EQ(clock.now(), wall_);
   EXPECT_TRUE(steps_.empty());
 }

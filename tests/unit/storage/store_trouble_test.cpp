@@ -36,6 +36,7 @@ class StoreTroubleTest : public testing::Test {
   void open() {
     RocksdbHooks hooks;
     hooks.file_system = disk_;
+    hooks.free_bytes = [] { return UINT64_MAX; };  // whatever the machine has
     hooks.on_fatal = [this](const Error& error) {
       fatal_text_ = error.detail;
       ++fatal_;
@@ -63,9 +64,9 @@ class StoreTroubleTest : public testing::Test {
   ManualExecutor home_;
   RecordingSink sink_;
   std::shared_ptr<TablelessFileSystem> disk_ = std::make_shared<TablelessFileSystem>();
-  std::unique_ptr<Stores> stores_;
   std::string fatal_text_, trouble_text_;
   std::atomic<int> fatal_ = 0, trouble_ = 0;
+  std::unique_ptr<Stores> stores_;  // last, since its threads use the others
 };
 
 TEST_F(StoreTroubleTest, tables_that_cannot_be_written_end_the_store_before_the_next_commit_asks) {
