@@ -33,13 +33,16 @@ def normal(text):
     return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 
 
+def _is_gap(line):
+    return line.strip() == "..."
+
+
+def _of_line(line):
+    return ".*?".join(re.escape(part) for part in line.split("..."))
+
+
 def _pattern(expected):
-    lines = []
-    for line in normal(expected).splitlines():
-        if line.strip() == "...":
-            lines.append(r"(?:.*\n)*?")
-        else:
-            lines.append(".*?".join(re.escape(part) for part in line.split("...")) + r"\n")
+    lines = [r"(?:.*\n)*?" if _is_gap(line) else _of_line(line) + r"\n" for line in normal(expected).splitlines()]
     return re.compile("".join(lines))
 
 
@@ -54,6 +57,18 @@ def differs(expected, actual):
 
 
 def begins(expected, actual):
-    """Whether `actual` so far holds everything that the page shows (for commands that go on)."""
-    shown = normal(actual) + "\n"
-    return _pattern(expected).match(shown) is not None
+    """Whether `actual` so far holds everything that the page shows (for commands that go on).
+
+    In any order: a program hears of a message and of a method on threads of its own. Before the page's first `...` there
+    is nothing that it does not show.
+    """
+    shown = normal(expected).splitlines()
+    gap = next((at for at, line in enumerate(shown) if _is_gap(line)), len(shown))
+    missing = [re.compile(_of_line(line)) for line in shown if not _is_gap(line)]
+    for at, line in enumerate(normal(actual).splitlines()):
+        found = next((pattern for pattern in missing if pattern.fullmatch(line)), None)
+        if found:
+            missing.remove(found)
+        elif at < gap:
+            return False
+    return not missing

@@ -86,6 +86,14 @@ class Output(unittest.TestCase):
     def test_what_goes_on_has_to_begin_as_shown(self):
         self.assertTrue(output.begins("a\n...\nc\n", "a\nb\nc\nd\n"))
         self.assertFalse(output.begins("a\n...\nc\n", "a\nb\n"))
+        self.assertFalse(output.begins("a\nb\n", "a\n"))
+        self.assertTrue(output.begins("a\nb...\n...\nc\n", "a\nbcd\nd\nc\n"))
+
+    def test_what_threads_say_comes_in_any_order_but_with_nothing_between(self):
+        self.assertTrue(output.begins("a\nb\nc\n...\n", "a\nc\nb\nd\n"))
+        self.assertTrue(output.begins("a\n...\nb\nc\n", "a\nx\nc\nb\n"))
+        self.assertFalse(output.begins("a\nb\n...\n", "a\nx\nb\n"))
+        self.assertFalse(output.begins("a\na\n...\n", "a\nb\n"))
 
 
 class Links(unittest.TestCase):
