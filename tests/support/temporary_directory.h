@@ -6,7 +6,6 @@
 
 namespace kyanite {
 
-// An empty directory that goes with the test.
 // A directory of its own under the system's temporary one, removed with the object.
 class TemporaryDirectory {
  public:
